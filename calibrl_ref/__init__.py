@@ -1,0 +1,117 @@
+"""CalibRL-ref: every formula of CalibRL and its baselines, once, as small typed functions on tensors.
+
+Start with ``calibrl_ref.calibration`` (the four pieces and their composition), then ``calibrl_ref.recipes`` (whole
+methods by name). ``toy`` and ``full_scale`` train with these objects and add no formula of their own.
+"""
+
+from calibrl_ref.advantages import GroupAdvantage, group_advantage
+from calibrl_ref.aggregation import AGGREGATIONS, Aggregation, aggregate, aggregation_divisor
+from calibrl_ref.baselines import BASELINES, GAPS, Baseline, GapLevel, expert_row
+from calibrl_ref.calibration import (
+    Gate,
+    advantage_weight,
+    correctness_sign,
+    exploration_loss,
+    leaky_relu_gate,
+    log_prob_gap,
+)
+from calibrl_ref.controllers import SlopeController
+from calibrl_ref.covariance import ClipCovSurrogate, KLCovSurrogate, token_covariance
+from calibrl_ref.diagnostics import (
+    Quadrant,
+    approx_kl,
+    clip_fraction,
+    dual_clip_fraction,
+    expected_calibration_error,
+    exploration_coefficients,
+    predicted_entropy_change,
+    quadrant_table,
+)
+from calibrl_ref.gates import GATES, linear_gate, random_gate, relu_gate, sigmoid_gate, softplus_gate
+from calibrl_ref.log_probs import (
+    chunked_token_log_probs,
+    token_entropy,
+    token_log_probs,
+    token_log_probs_and_entropy,
+    trajectory_log_prob,
+)
+from calibrl_ref.objective import Losses, Objective
+from calibrl_ref.recipes import RECIPES
+from calibrl_ref.rollouts import Rollouts
+from calibrl_ref.selection import OverlongPenalty, PruneByAdvantage, informative_groups
+from calibrl_ref.surrogates import (
+    SHAPES,
+    clipped_surrogate,
+    importance_ratio,
+    k3_kl,
+    luffy_shaping,
+    off_policy_surrogate,
+    rl_plus_shaping,
+    sequence_importance_ratio,
+)
+from calibrl_ref.terms import ClippedSurrogate, EntropyBonus, Exploration, HybridSurrogate, Imitation, KLPenalty, Term
+
+__all__ = [
+    "AGGREGATIONS",
+    "BASELINES",
+    "GAPS",
+    "GATES",
+    "RECIPES",
+    "SHAPES",
+    "Aggregation",
+    "Baseline",
+    "ClipCovSurrogate",
+    "ClippedSurrogate",
+    "EntropyBonus",
+    "Exploration",
+    "GapLevel",
+    "Gate",
+    "GroupAdvantage",
+    "HybridSurrogate",
+    "Imitation",
+    "KLCovSurrogate",
+    "KLPenalty",
+    "Losses",
+    "Objective",
+    "OverlongPenalty",
+    "PruneByAdvantage",
+    "Quadrant",
+    "Rollouts",
+    "SlopeController",
+    "Term",
+    "advantage_weight",
+    "aggregate",
+    "aggregation_divisor",
+    "approx_kl",
+    "chunked_token_log_probs",
+    "clip_fraction",
+    "clipped_surrogate",
+    "correctness_sign",
+    "dual_clip_fraction",
+    "expected_calibration_error",
+    "expert_row",
+    "exploration_coefficients",
+    "exploration_loss",
+    "group_advantage",
+    "importance_ratio",
+    "informative_groups",
+    "k3_kl",
+    "leaky_relu_gate",
+    "linear_gate",
+    "log_prob_gap",
+    "luffy_shaping",
+    "off_policy_surrogate",
+    "predicted_entropy_change",
+    "quadrant_table",
+    "random_gate",
+    "relu_gate",
+    "rl_plus_shaping",
+    "sequence_importance_ratio",
+    "sigmoid_gate",
+    "softplus_gate",
+    "token_covariance",
+    "token_entropy",
+    "token_log_probs",
+    "token_log_probs_and_entropy",
+    "trajectory_log_prob",
+]

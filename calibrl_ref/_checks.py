@@ -1,0 +1,95 @@
+"""Argument checks: every message names the argument, the value, what was expected and the fix."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Value = TypeVar("Value")
+
+
+def bad_value(argument: str, value: object, expected: str, fix: str) -> ValueError:
+    """Build the error that every failed check raises."""
+    return ValueError(f"{argument}={value!r}: expected {expected}. Fix: {fix}.")
+
+
+def check_range(argument: str, value: float | Tensor, low: float, high: float = math.inf) -> None:
+    """Raise unless every element of ``value`` is a finite number in ``[low, high]``."""
+    elements = value.detach().flatten().tolist() if isinstance(value, Tensor) else [value]
+    for element in elements:
+        if isinstance(element, bool) or not isinstance(element, int | float):
+            raise TypeError(f"{argument}={value!r}: expected a number. Fix: pass an int or a float.")
+        if not (math.isfinite(element) and low <= element <= high):
+            raise bad_value(argument, element, f"a finite number in [{low}, {high}]", "choose a value in that range")
+
+
+def check_count(argument: str, value: int | None) -> None:
+    """Raise unless ``value`` is None or an int of at least 1."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise bad_value(argument, value, "a whole number of at least 1, or None", "pass a positive int")
+
+
+def check_same_shape(**tensors: Tensor) -> None:
+    """Raise unless all tensors have one shape."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        raise bad_value(", ".join(shapes), list(shapes.values()), "equal shapes", "expand or index them to one shape")
+
+
+def check_shape(argument: str, tensor: Tensor, shape: Iterable[int], meaning: str) -> None:
+    """Raise unless ``tensor`` has this shape; ``meaning`` says it in words, as in ``[rows, time]``."""
+    if tuple(tensor.shape) != tuple(shape):
+        raise bad_value(
+            f"{argument}.shape", tuple(tensor.shape), f"{tuple(shape)} {meaning}", "give every field the same rows"
+        )
+
+
+def check_float(argument: str, tensor: Tensor) -> None:
+    """Raise unless ``tensor`` is a floating-point tensor."""
+    _check_dtype(argument, tensor, "a floating-point tensor", tensor.is_floating_point(), ".float()")
+
+
+def check_bool(argument: str, tensor: Tensor) -> None:
+    """Raise unless ``tensor`` is a boolean tensor."""
+    _check_dtype(
+        argument, tensor, "a bool tensor", tensor.dtype == torch.bool, ".bool(), or compare, as in score > 0.1"
+    )
+
+
+def check_integer(argument: str, tensor: Tensor) -> None:
+    """Raise unless ``tensor`` is an integer tensor."""
+    integers = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+    _check_dtype(argument, tensor, "an integer tensor", tensor.dtype in integers, ".long()")
+
+
+def _check_dtype(argument: str, tensor: Tensor, expected: str, holds: bool, conversion: str) -> None:
+    if not holds:
+        raise TypeError(f"{argument}.dtype={tensor.dtype}: expected {expected}. Fix: convert it with {conversion}.")
+
+
+def check_tensor(argument: str, value: object) -> None:
+    """Raise unless ``value`` is a tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{argument}={value!r}: expected a torch.Tensor. Fix: pass torch.as_tensor({argument}).")
+
+
+def check_finite(argument: str, tensor: Tensor) -> None:
+    """Raise, naming the first offending position, if an element is NaN or infinite."""
+    finite = torch.isfinite(tensor)
+    if not bool(finite.all()):
+        position = torch.nonzero(~finite)[0].tolist()
+        raise bad_value(
+            f"{argument}{position}",
+            float(tensor[tuple(position)]),
+            "a finite number",
+            f"find why row {position[0]} is not",
+        )
+
+
+def look_up(registry: Mapping[str, Value], argument: str, name: str) -> Value:
+    """Return ``registry[name]``, or raise an error that lists the valid names."""
+    if name not in registry:
+        raise bad_value(argument, name, f"one of {sorted(registry)}", f"use one of these, or register {name!r} first")
+    return registry[name]

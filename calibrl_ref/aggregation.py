@@ -1,0 +1,146 @@
+"""From element-wise losses to one number: the numerator of each row, and an explicit divisor.
+
+The divisor is a function of the mask alone. Computed once for a whole batch and handed to every micro-batch, it makes
+the micro-batches' losses add up to the batch's, however the batch was cut.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from calibrl_ref._checks import check_count, check_same_shape, look_up
+from calibrl_ref._segments import dense_ids, segment_sum
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Mode:
+    per_token: bool  # divide each row by its own number of tokens
+    divisor: Callable[[Tensor, Tensor, int], Tensor]  # (tokens, rows, max_length) -> divisor
+
+
+AGGREGATIONS: dict[str, _Mode] = {
+    "token_mean": _Mode(per_token=False, divisor=lambda tokens, rows, max_length: tokens),
+    "sequence_mean_token_mean": _Mode(per_token=True, divisor=lambda tokens, rows, max_length: rows),
+    "sequence_mean_token_sum": _Mode(per_token=False, divisor=lambda tokens, rows, max_length: rows),
+    "constant_length": _Mode(per_token=False, divisor=lambda tokens, rows, max_length: rows * max_length),
+    "constant_length_sum": _Mode(
+        per_token=False, divisor=lambda tokens, rows, max_length: torch.full_like(rows, max_length)
+    ),
+}
+
+
+def aggregate(
+    loss: Float[Tensor, "rows time"],
+    mask: Bool[Tensor, "rows time"],
+    *,
+    mode: str = "token_mean",
+    max_length: int | None = None,
+    divisor: Float[Tensor, "*rows"] | None = None,
+) -> Float[Tensor, ""]:
+    """Reduce element-wise losses to a scalar.
+
+    | mode | formula | used by |
+    |---|---|---|
+    | token_mean | sum / tokens | DAPO, released CalibRL |
+    | sequence_mean_token_mean | mean over rows of the row's mean | GRPO |
+    | sequence_mean_token_sum | mean over rows of the row's sum | Eq. 10 of CalibRL |
+    | constant_length | sum / (rows x max_length) | Dr.GRPO |
+    | constant_length_sum | sum / max_length | released CalibRL's seq-mean-token-sum-norm |
+
+    A row counts if its mask has a True. Nothing counted gives exactly 0.
+
+    Args:
+        loss: element-wise loss; anything, NaN included, where the mask is False.
+        mask: True where an element counts.
+        mode: one of the names above.
+        max_length: the constant of the constant-length modes, in tokens; None takes the time dimension (the padded
+            length of this batch, as the released code does).
+        divisor: what to divide by, a scalar or one per row; None computes it from the mask.
+
+    Returns:
+        The aggregated loss, a scalar.
+
+    Raises:
+        ValueError: unknown ``mode``, shapes differ, ``max_length`` below 1.
+
+    Reference:
+        agg_loss in the released CalibRL's src/core_algos.py, without the 1e-8 in its divisor.
+
+    Example:
+        >>> loss, mask = torch.tensor([[1.0, 2.0], [4.0, 9.0]]), torch.tensor([[True, True], [True, False]])
+        >>> float(aggregate(loss, mask, mode="sequence_mean_token_sum"))
+        3.5
+    """
+    check_same_shape(loss=loss, mask=mask)
+    if divisor is None:
+        divisor = aggregation_divisor(mask, mode=mode, max_length=max_length)
+    row_loss = loss.where(mask, 0.0).sum(-1)
+    if look_up(AGGREGATIONS, "mode", mode).per_token:
+        row_loss = row_loss / mask.sum(-1).clamp(min=1)
+    return (row_loss / divisor.to(row_loss.dtype)).sum()
+
+
+def aggregation_divisor(
+    mask: Bool[Tensor, "rows time"],
+    *,
+    mode: str = "token_mean",
+    max_length: int | None = None,
+    replica: Int[Tensor, " rows"] | None = None,
+) -> Float[Tensor, "*rows"]:
+    """What ``aggregate`` divides by.
+
+    Args:
+        mask: True where an element counts.
+        mode: the name of an aggregation.
+        max_length: the constant of the constant-length modes, in tokens; None takes the time dimension.
+        replica: the independent batch that each row belongs to.
+
+    Returns:
+        A scalar of at least 1; with ``replica``, one value per row, that of the row's replica.
+
+    Raises:
+        ValueError: unknown ``mode``, ``max_length`` below 1.
+
+    Example:
+        >>> float(aggregation_divisor(torch.tensor([[True, True], [True, False]]), mode="token_mean"))
+        3.0
+    """
+    check_count("max_length", max_length)
+    segment, count = (
+        (torch.zeros(len(mask), dtype=torch.long, device=mask.device), 1) if replica is None else dense_ids(replica)
+    )
+    tokens = segment_sum(mask.sum(-1).to(torch.float64), segment, count)
+    rows = segment_sum(mask.any(-1).to(torch.float64), segment, count)
+    length = mask.shape[-1] if max_length is None else max_length
+    divisor = look_up(AGGREGATIONS, "mode", mode).divisor(tokens, rows, length).clamp(min=1.0)
+    return divisor[0] if replica is None else divisor[segment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregation:
+    """An aggregation with its constant: what an objective carries.
+
+    Attributes:
+        mode: one of ``AGGREGATIONS``.
+        max_length: the constant of the constant-length modes, in tokens.
+    """
+
+    mode: str = "token_mean"
+    max_length: int | None = None
+
+    def __post_init__(self) -> None:
+        look_up(AGGREGATIONS, "aggregation", self.mode)
+        check_count("max_length", self.max_length)
+
+    def divisor(self, mask: Bool[Tensor, "rows time"], replica: Int[Tensor, " rows"] | None) -> Float[Tensor, "*rows"]:
+        """Return what to divide by; see ``aggregation_divisor``."""
+        return aggregation_divisor(mask, mode=self.mode, max_length=self.max_length, replica=replica)
+
+    def __call__(
+        self, loss: Float[Tensor, "rows time"], mask: Bool[Tensor, "rows time"], divisor: Float[Tensor, "*rows"]
+    ) -> Float[Tensor, ""]:
+        """Return the aggregated loss; see ``aggregate``."""
+        return aggregate(loss, mask, mode=self.mode, divisor=divisor)

@@ -1,0 +1,149 @@
+"""A whole objective: a few terms, one aggregation, and what the method does to rewards and rows before the update."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from calibrl_ref._checks import bad_value, check_same_shape
+from calibrl_ref.advantages import GroupAdvantage
+from calibrl_ref.aggregation import Aggregation
+from calibrl_ref.controllers import SlopeController
+from calibrl_ref.rollouts import Rollouts
+from calibrl_ref.selection import OverlongPenalty, Selection
+from calibrl_ref.terms import Exploration, Term
+
+_ROW_MEAN = Aggregation(mode="sequence_mean_token_sum")  # of a [rows, 1] loss: the mean over counted rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Losses:
+    """What an objective gives.
+
+    Attributes:
+        total: the loss to minimise, a scalar, differentiable.
+        terms: each term's share, weight included, by name; they add up to ``total``.
+    """
+
+    total: Float[Tensor, ""]
+    terms: dict[str, Float[Tensor, ""]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """Terms and an aggregation, callable on rollouts.
+
+    Attributes:
+        terms: what is minimised; at least one.
+        aggregation: how token terms are reduced. Trajectory terms are reduced by the mean over counted rows.
+        advantage: the group-advantage estimator: ``objective.advantage(reward, group, is_expert)``.
+        selection: which rows take part; None: all.
+        overlong_penalty: what a response's length does to its reward; None: nothing.
+        slope_controller: moves the exploration term's slope with the measured entropy; None: the slope is constant.
+
+    Raises:
+        ValueError: no term.
+
+    Example:
+        >>> from calibrl_ref import RECIPES
+        >>> [term.name for term in RECIPES["calibrl"](slope=0.5).terms]
+        ['surrogate', 'exploration']
+    """
+
+    terms: tuple[Term, ...]
+    aggregation: Aggregation
+    advantage: GroupAdvantage
+    selection: Selection | None = None
+    overlong_penalty: OverlongPenalty | None = None
+    slope_controller: SlopeController | None = None
+
+    def __post_init__(self) -> None:
+        if not self.terms:
+            raise bad_value("terms", self.terms, "at least one term", "add one, as ClippedSurrogate()")
+
+    @property
+    def uses_expert(self) -> bool:
+        """Whether a term reads expert rows."""
+        return self._needs("expert")
+
+    @property
+    def needs_token_entropy(self) -> bool:
+        """Whether a term reads ``Rollouts.token_entropy``."""
+        return self._needs("token_entropy")
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether a term reads ``Rollouts.reference_token_log_prob``."""
+        return self._needs("reference_token_log_prob")
+
+    def __call__(self, rollouts: Rollouts, *, divisors: tuple[Tensor, ...] | None = None) -> Losses:
+        """Return the loss of a batch, or a micro-batch's share of it.
+
+        Args:
+            rollouts: the batch; a micro-batch holds whole groups.
+            divisors: ``self.divisors(whole_batch)`` for a micro-batch, so that the shares add up to the batch's loss;
+                None takes the divisors of ``rollouts`` themselves.
+
+        Returns:
+            The total and each term's share. A term that counts no row gives exactly 0.
+
+        Raises:
+            ValueError: a term reads a field that the rollouts lack; ``divisors`` given for rollouts with replicas.
+        """
+        if divisors is not None and rollouts.replica is not None:
+            raise bad_value("divisors", "given", "None for rollouts with replicas", "reduce each replica on its own")
+        shares: dict[str, Tensor] = {}
+        for term, divisor in zip(self.terms, divisors or self.divisors(rollouts), strict=True):
+            aggregation, mask = self._reduction(term, rollouts)
+            loss = term(rollouts)
+            share = aggregation(loss.unsqueeze(-1) if term.unit == "trajectory" else loss, mask, divisor)
+            shares[term.name] = shares[term.name] + share if term.name in shares else share
+        return Losses(total=torch.stack(list(shares.values())).sum(), terms=shares)
+
+    def divisors(self, rollouts: Rollouts) -> tuple[Tensor, ...]:
+        """Return what each term's loss is divided by: a scalar each, or one value per row if there are replicas.
+
+        They depend on masks and rows alone, so a batch's divisors are known before its first micro-batch is scored; those
+        of several processes are added up.
+        """
+        reductions = (self._reduction(term, rollouts) for term in self.terms)
+        return tuple(aggregation.divisor(mask, rollouts.replica) for aggregation, mask in reductions)
+
+    def keep(
+        self,
+        reward: Float[Tensor, " rows"],
+        advantage: Float[Tensor, " rows"],
+        group: Int[Tensor, " rows"],
+        is_expert: Bool[Tensor, " rows"],
+    ) -> Bool[Tensor, " rows"]:
+        """Return which rows take part in the update: all, unless the objective has a ``selection``."""
+        check_same_shape(reward=reward, advantage=advantage, group=group, is_expert=is_expert)
+        if self.selection is None:
+            return torch.ones_like(is_expert)
+        return self.selection(reward, advantage, group, is_expert)
+
+    def shape_reward(self, reward: Float[Tensor, " rows"], length: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """Return the reward with the overlong penalty added, if the objective has one; ``length`` is in tokens."""
+        check_same_shape(reward=reward, length=length)
+        return reward if self.overlong_penalty is None else reward + self.overlong_penalty(length).to(reward.dtype)
+
+    def adapt(self, entropy: float | Tensor) -> "Objective":
+        """Return the objective of the next step, given the policy's entropy in nats per token.
+
+        The same objective, unless it has a ``slope_controller``; a tensor of entropies gives each row its own slope.
+        """
+        if self.slope_controller is None:
+            return self
+        return replace(self, terms=tuple(_with_next_slope(term, self.slope_controller, entropy) for term in self.terms))
+
+    def _needs(self, what: str) -> bool:
+        return any(what in term.needs for term in self.terms)
+
+    def _reduction(self, term: Term, rollouts: Rollouts) -> tuple[Aggregation, Tensor]:
+        counted = term.rows(rollouts).unsqueeze(-1)
+        return (_ROW_MEAN, counted) if term.unit == "trajectory" else (self.aggregation, rollouts.mask & counted)
+
+
+def _with_next_slope(term: Term, controller: SlopeController, entropy: float | Tensor) -> Term:
+    return replace(term, slope=controller(term.slope, entropy)) if isinstance(term, Exploration) else term

@@ -1,0 +1,135 @@
+"""Which rows take part in an update, and what a response's length does to its reward: DAPO's and CPPO's devices."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from calibrl_ref._checks import bad_value, check_count, check_range, check_same_shape
+from calibrl_ref._segments import dense_ids, segment_min, segment_sum, smallest_in_segment
+
+
+class Selection(Protocol):
+    """A rule that drops rows before the update."""
+
+    def __call__(
+        self,
+        reward: Float[Tensor, " rows"],
+        advantage: Float[Tensor, " rows"],
+        group: Int[Tensor, " rows"],
+        is_expert: Bool[Tensor, " rows"],
+    ) -> Bool[Tensor, " rows"]:
+        """Return which rows take part; an expert's row goes with its group."""
+
+
+def informative_groups(
+    reward: Float[Tensor, " rows"],
+    advantage: Float[Tensor, " rows"],
+    group: Int[Tensor, " rows"],
+    is_expert: Bool[Tensor, " rows"],
+) -> Bool[Tensor, " rows"]:
+    """Keep the groups whose on-policy rewards are not all equal (DAPO's dynamic sampling, without the resampling).
+
+    Args:
+        reward: the verifier's score, without unit.
+        advantage: not used; every selection takes it.
+        group: the prompt's id of each row.
+        is_expert: True at the expert's row.
+
+    Returns:
+        True at every row, the expert's included, of a group with two different on-policy rewards.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Reference:
+        DAPO (arXiv:2503.14476), Eq. 11.
+
+    Example:
+        >>> on_policy = torch.zeros(4, dtype=torch.bool)
+        >>> informative_groups(torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.zeros(4), torch.tensor([0, 0, 1, 1]), on_policy)
+        tensor([ True,  True, False, False])
+    """
+    check_same_shape(reward=reward, group=group, is_expert=is_expert)
+    dense, groups = dense_ids(group)
+    lowest = segment_min(reward.where(~is_expert, torch.inf), dense, groups)
+    highest = -segment_min((-reward).where(~is_expert, torch.inf), dense, groups)
+    return (highest > lowest)[dense]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneByAdvantage:
+    """CPPO: of each group keep the on-policy rows with the largest |A|.
+
+    ``floor(keep_fraction * G)`` rows, at least one; ties go to the earlier row; the expert's row stays.
+
+    Attributes:
+        keep_fraction: share of the group to keep, in (0, 1].
+
+    Reference:
+        CPPO (arXiv:2503.22342), section 3.3 (there: the pruning rate P = 1 - keep_fraction).
+
+    Example:
+        >>> prune, on_policy = PruneByAdvantage(keep_fraction=0.5), torch.zeros(4, dtype=torch.bool)
+        >>> prune(torch.zeros(4), torch.tensor([0.1, -2.0, 1.0, 0.9]), torch.zeros(4, dtype=torch.long), on_policy)
+        tensor([False,  True,  True, False])
+    """
+
+    keep_fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_range("keep_fraction", self.keep_fraction, 0.0, 1.0)
+        if self.keep_fraction == 0.0:
+            raise bad_value("keep_fraction", 0.0, "more than 0", "keep at least one row of each group")
+
+    def __call__(
+        self,
+        reward: Float[Tensor, " rows"],
+        advantage: Float[Tensor, " rows"],
+        group: Int[Tensor, " rows"],
+        is_expert: Bool[Tensor, " rows"],
+    ) -> Bool[Tensor, " rows"]:
+        """Return which rows take part."""
+        check_same_shape(advantage=advantage, group=group, is_expert=is_expert)
+        dense, groups = dense_ids(group)
+        size = segment_sum((~is_expert).double(), dense, groups)
+        quota = (self.keep_fraction * size + 1e-9).floor().clamp(min=1).long()  # 1e-9: 0.7 * 10 is 7, not 6.99
+        key = (-advantage.abs()).where(~is_expert, torch.inf)
+        return smallest_in_segment(key, dense, quota[dense]) | is_expert
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlongPenalty:
+    """DAPO's soft punishment of long responses, added to the reward.
+
+    0 up to ``max_length - buffer`` tokens, then falling linearly to -1 at ``max_length``, and -1 beyond.
+
+    Attributes:
+        max_length: the longest response without full punishment, in tokens.
+        buffer: the length over which the punishment grows, in tokens.
+
+    Reference:
+        DAPO (arXiv:2503.14476), Eq. 13.
+
+    Example:
+        >>> OverlongPenalty(max_length=10, buffer=4)(torch.tensor([5, 6, 8, 10, 12]))
+        tensor([ 0.0000,  0.0000, -0.5000, -1.0000, -1.0000])
+    """
+
+    max_length: int
+    buffer: int
+
+    def __post_init__(self) -> None:
+        check_count("max_length", self.max_length)
+        check_count("overlong_buffer", self.buffer)
+        if self.buffer > self.max_length:
+            raise bad_value(
+                "overlong_buffer", self.buffer, f"at most max_length={self.max_length}", "shorten the buffer"
+            )
+
+    def __call__(self, length: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """Return the (non-positive) addition to each response's reward; ``length`` is in tokens."""
+        excess = (length - (self.max_length - self.buffer)) / self.buffer
+        return -excess.clamp(0.0, 1.0) + 0.0  # + 0.0: no negative zero
