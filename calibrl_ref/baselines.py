@@ -67,7 +67,7 @@ def shuffled_expert_baseline(rollouts: Rollouts) -> Baseline:
     replica = torch.zeros_like(dense) if rollouts.replica is None else dense_ids(rollouts.replica)[0]
     replica_of_group = torch.zeros_like(own).scatter(0, dense, replica)
     other = torch.full_like(own, -1)
-    for index in replica_of_group.unique():
+    for index in torch.unique(replica_of_group):
         members = torch.nonzero((replica_of_group == index) & (own >= 0)).flatten()
         if len(members) > 1:
             other[members] = own[members.roll(-1)]

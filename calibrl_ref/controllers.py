@@ -1,8 +1,7 @@
-"""Controllers: pure step functions ``new_state = step(state, observation)`` for hyper-parameters that move in training."""
+"""Controllers: pure step functions ``new_state = step(state, observation)`` for moving hyper-parameters."""
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from calibrl_ref._checks import check_range

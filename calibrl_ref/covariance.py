@@ -1,8 +1,8 @@
 """Entropy control by covariance: Clip-Cov and KL-Cov, which act on the few tokens that drive entropy down.
 
-The entropy of a softmax policy falls, to first order, by the covariance of log-probability and update; both methods find
-the tokens with a large ``(A - mean A) * (log pi - mean log pi)`` within the batch. They look at a whole batch: cut into
-micro-batches they choose within each.
+The entropy of a softmax policy falls, to first order, by the covariance of log-probability and update; both methods
+find the tokens with a large ``(A - mean A) * (log pi - mean log pi)`` within the batch. They look at a whole
+batch: cut into micro-batches they choose within each.
 """
 
 from dataclasses import dataclass

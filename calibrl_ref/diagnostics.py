@@ -77,8 +77,8 @@ def exploration_coefficients(
     """What a descent step on the exploration loss does to log pi of each response, and of each group's expert.
 
     ``response_i: s_i |A_i| g_i`` and ``expert: -sum_i s_i |A_i| g_i`` over the group, with ``g_i`` 1 where
-    ``-s_i gap_i > 0`` and ``slope`` elsewhere. Positive raises the log-probability. With ``s = sign(A)`` and advantages of
-    mean zero, the expert's is 0 at slope 1 and ``(1 - slope) * sum of the positive A`` where all gaps are positive.
+    ``-s_i gap_i > 0`` and ``slope`` elsewhere. Positive raises the log-probability. With ``s = sign(A)`` and advantages
+    of mean zero, the expert's is 0 at slope 1 and ``(1 - slope) * sum of the positive A`` where all gaps are positive.
     Multiply by lambda and divide by the number of counted rows for the gradient of the aggregated term.
 
     Args:

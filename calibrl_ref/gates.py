@@ -60,7 +60,7 @@ def sigmoid_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.0) -> 
 def random_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.5) -> Float[Tensor, "*shape"]:
     """Control: slope 1 or ``slope`` by the toss of a coin that knows nothing of the sign of ``x``.
 
-    The coin is a hash of ``x`` rounded to 1e-3 nats, so the gate is pure, independent of row order and of micro-batches,
+    The coin is a hash of ``x`` rounded to 1e-3 nats, so the gate is pure, independent of row order and micro-batches,
     and fresh for every new response.
 
     Example:

@@ -16,7 +16,7 @@ def token_log_probs(
     Accumulates in float32 where the logits are bf16 or fp16 (float64 stays float64).
 
     Args:
-        logits: scores of the vocabulary at each position, already aligned with ``tokens`` (position t predicts token t).
+        logits: scores of the vocabulary, already aligned with ``tokens`` (position t predicts token t).
         tokens: token ids.
         temperature: the sampling temperature, above 0.
 
@@ -119,7 +119,7 @@ def chunked_token_log_probs(
     def log_probs_of(hidden_chunk: Tensor, tokens_chunk: Tensor) -> Tensor:
         return token_log_probs(hidden_chunk @ weight.T, tokens_chunk, temperature=temperature)
 
-    chunks = zip(hidden.flatten(0, 1).split(chunk_size), tokens.flatten().split(chunk_size), strict=True)
+    chunks = zip(torch.split(hidden.flatten(0, 1), chunk_size), torch.split(tokens.flatten(), chunk_size), strict=True)
     parts = [checkpoint(log_probs_of, *chunk, use_reentrant=False) for chunk in chunks]
     return torch.cat(parts).view_as(tokens)
 

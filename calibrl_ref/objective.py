@@ -104,8 +104,8 @@ class Objective:
     def divisors(self, rollouts: Rollouts) -> tuple[Tensor, ...]:
         """Return what each term's loss is divided by: a scalar each, or one value per row if there are replicas.
 
-        They depend on masks and rows alone, so a batch's divisors are known before its first micro-batch is scored; those
-        of several processes are added up.
+        They depend on masks and rows alone, so a batch's divisors are known before its first micro-batch is scored;
+        those of several processes are added up.
         """
         reductions = (self._reduction(term, rollouts) for term in self.terms)
         return tuple(aggregation.divisor(mask, rollouts.replica) for aggregation, mask in reductions)

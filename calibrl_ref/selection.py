@@ -48,8 +48,8 @@ def informative_groups(
         DAPO (arXiv:2503.14476), Eq. 11.
 
     Example:
-        >>> on_policy = torch.zeros(4, dtype=torch.bool)
-        >>> informative_groups(torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.zeros(4), torch.tensor([0, 0, 1, 1]), on_policy)
+        >>> reward, on_policy = torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.zeros(4, dtype=torch.bool)
+        >>> informative_groups(reward, torch.zeros(4), torch.tensor([0, 0, 1, 1]), on_policy)
         tensor([ True,  True, False, False])
     """
     check_same_shape(reward=reward, group=group, is_expert=is_expert)

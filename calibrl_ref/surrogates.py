@@ -108,7 +108,7 @@ def clipped_surrogate(
         ValueError: shapes differ, a range is negative, ``dual_clip`` is below 1.
 
     Reference:
-        PPO (arXiv:1707.06347), Eq. 7; dual clip: arXiv:1912.09729, Eq. 5; separate clip ranges: DAPO (arXiv:2503.14476).
+        PPO (arXiv:1707.06347), Eq. 7; dual clip: arXiv:1912.09729, Eq. 5; two clip ranges: DAPO (arXiv:2503.14476).
 
     Example:
         >>> clipped_surrogate(torch.tensor([1.5, 1.5]), torch.tensor([1.0, -1.0]))

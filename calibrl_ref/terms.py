@@ -1,8 +1,8 @@
 """The terms that objectives are made of: small frozen dataclasses, callable on rollouts, giving an element-wise loss.
 
 A term says which rows it counts and its unit: a token term gives ``[rows, time]`` and is reduced by the objective's
-aggregation, a trajectory term gives ``[rows]`` and is reduced by the mean over counted rows. To add one: a class with the
-members of ``Term``.
+aggregation, a trajectory term gives ``[rows]`` and is reduced by the mean over counted rows. To add one: a class with
+the members of ``Term``.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Term(Protocol):
 
     @property
     def unit(self) -> Unit:
-        """ "token" for a loss ``[rows, time]``, "trajectory" for ``[rows]``."""
+        """The shape of its loss: "token" for ``[rows, time]``, "trajectory" for ``[rows]``."""
 
     def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
         """Return which rows the term counts."""

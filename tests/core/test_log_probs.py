@@ -1,0 +1,91 @@
+"""Log-probabilities and entropies against the naive formula, and their precision."""
+
+import math
+
+import pytest
+import torch
+from conftest import close, seeds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibrl_ref import (
+    chunked_token_log_probs,
+    token_entropy,
+    token_log_probs,
+    token_log_probs_and_entropy,
+    trajectory_log_prob,
+)
+
+
+def random_logits(seed, rows=2, time=3, vocab=5):
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(rows, time, vocab, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(vocab, (rows, time), generator=generator)
+
+
+def test_by_hand():
+    logits = torch.tensor([[[0.0, math.log(3.0)]]], dtype=torch.float64)
+    close(token_log_probs(logits, torch.tensor([[1]])), [[math.log(0.75)]])
+    close(token_entropy(logits), [[-0.75 * math.log(0.75) - 0.25 * math.log(0.25)]])
+    close(token_log_probs(logits, torch.tensor([[1]]), temperature=0.5), [[math.log(0.9)]])
+
+
+@given(seeds, st.floats(0.1, 5.0))
+def test_equals_the_naive_formula(seed, temperature):
+    logits, tokens = random_logits(seed)
+    probability = (logits / temperature).softmax(-1)
+    log_prob, entropy = token_log_probs_and_entropy(logits, tokens, temperature=temperature)
+    close(log_prob, probability.gather(-1, tokens[..., None])[..., 0].log(), rtol=1e-7, atol=1e-9)
+    close(entropy, -(probability * probability.clamp(min=1e-300).log()).sum(-1), rtol=1e-7, atol=1e-9)
+    close(token_entropy(logits, temperature=temperature), entropy)
+
+
+@given(seeds, st.integers(1, 9))
+def test_chunks_equal_the_whole_with_their_gradient(seed, chunk_size):
+    generator = torch.Generator().manual_seed(seed)
+    hidden = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    head = torch.randn(6, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    tokens = torch.randint(6, (2, 3), generator=generator)
+    chunked = chunked_token_log_probs(hidden, head, tokens, chunk_size=chunk_size, temperature=0.7)
+    whole = token_log_probs(hidden @ head.T, tokens, temperature=0.7)
+    close(chunked, whole)
+    for ours, naive in zip(
+        torch.autograd.grad(chunked.square().sum(), (hidden, head)),
+        torch.autograd.grad(whole.square().sum(), (hidden, head)),
+        strict=True,
+    ):
+        close(ours, naive, rtol=1e-9, atol=1e-10)
+
+
+def test_gradcheck():
+    logits, tokens = random_logits(0)
+    logits.requires_grad_()
+    assert torch.autograd.gradcheck(lambda values: token_log_probs_and_entropy(values, tokens), (logits,))
+
+
+def test_bf16_logits_accumulate_in_float32():
+    logits = torch.randn(4, 1000, generator=torch.Generator().manual_seed(0)).bfloat16()
+    tokens = torch.arange(4)
+    log_prob, entropy = token_log_probs_and_entropy(logits, tokens)
+    assert log_prob.dtype == entropy.dtype == torch.float32
+    close(log_prob, token_log_probs(logits.double(), tokens), rtol=1e-5, atol=1e-5)
+
+
+def test_impossible_tokens_contribute_no_entropy():
+    logits = torch.tensor([[0.0, 0.0, -torch.inf]], dtype=torch.float64, requires_grad=True)
+    entropy = token_entropy(logits)
+    close(entropy, [math.log(2.0)])
+    entropy.sum().backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_trajectory_log_prob_ignores_garbage_under_the_mask():
+    values = torch.tensor([[-1.0, -2.0], [-4.0, float("nan")], [9.0, 9.0]])
+    mask = torch.tensor([[True, True], [True, False], [False, False]])
+    close(trajectory_log_prob(values, mask), [-3.0, -4.0, 0.0])
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+def test_temperature_must_be_positive(temperature):
+    with pytest.raises(ValueError, match=r"temperature=.*Fix"):
+        token_entropy(torch.zeros(1, 2), temperature=temperature)
