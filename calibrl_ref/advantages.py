@@ -24,7 +24,7 @@ def group_advantage(
     ``A_i = (R_i - mean(R)) / (std(R) + std_epsilon)``, or without the division. Mean and (unbiased, n - 1) standard
     deviation are over the group's on-policy rows, and its expert row where ``count_expert``. A group whose counted
     rewards are all equal, a single-member group among them, gives its counted rows exactly 0. A group of nothing but an
-    uncounted expert gives 0.
+    uncounted expert gives 0, and so does a standard deviation of 0 with ``std_epsilon`` 0.
 
     Args:
         reward: the verifier's score of each response, without unit.
@@ -56,7 +56,10 @@ def group_advantage(
     reward = reward.detach()  # stop-gradient: the reward is data, not a function of the policy
     counted = torch.ones_like(is_expert) if count_expert else ~is_expert
     centred, std = _centre_and_std(reward, group, counted)
-    return centred / (std + std_epsilon).clamp(min=torch.finfo(std.dtype).tiny) if scale_by_std else centred
+    if not scale_by_std:
+        return centred
+    scale = std + std_epsilon
+    return torch.where(scale > 0, centred / scale, 0.0)
 
 
 def _centre_and_std(reward: Tensor, group: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:

@@ -104,7 +104,7 @@ def exploration_coefficients(
     check_same_shape(gap=gap, correct=correct, advantage=advantage, group=group)
     check_range("slope", slope, 0.0, 1.0)
     sign = correctness_sign(correct)
-    derivative = torch.where(-sign * gap.detach() > 0, 1.0, slope)
+    derivative = torch.where(-sign * gap.detach() > 0, torch.ones_like(gap), slope)
     own = sign * advantage.detach().abs() * derivative
     dense, groups = dense_ids(group)
     return own, -segment_sum(own, dense, groups)[dense]

@@ -1,0 +1,30 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+RUN := .venv/bin/python
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2]'
+	$(PYTHON) -m venv .venv
+	$(RUN) -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	touch $@
+
+.PHONY: help demo test train lint mutants clean
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/installed  ## the main job: compare the methods on the toy, write runs/demo/report.html
+	$(RUN) -m toy compare --out runs/demo --resume
+
+test: .venv/installed  ## run every test
+	$(RUN) -m pytest -n 2
+
+train: .venv/installed  ## train the tiny vision-language model on rendered geometry (minutes, CPU)
+	$(RUN) full_scale/train.py
+
+lint: .venv/installed  ## ruff and mypy --strict
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+clean:  ## remove the environment and all runs
+	rm -rf .venv runs

@@ -1,0 +1,74 @@
+"""Diagnostics against what they claim to predict."""
+
+import pytest
+import torch
+from conftest import close, seeds
+from hypothesis import given
+
+from calibrl_ref import (
+    approx_kl,
+    clip_fraction,
+    dual_clip_fraction,
+    expected_calibration_error,
+    exploration_coefficients,
+    exploration_loss,
+    predicted_entropy_change,
+    quadrant_table,
+    token_entropy,
+)
+
+
+def test_quadrants_by_hand():
+    gap = torch.tensor([-1.0, -3.0, 2.0, 4.0, 0.0])
+    correct = torch.tensor([True, True, True, False, False])
+    table = quadrant_table(gap, correct, slope=0.25)
+    cells = [(q.correct, q.overconfident, q.count, q.mean_gap, q.slope) for q in table]
+    assert cells == [
+        (True, False, 2, -2.0, 1.0),
+        (True, True, 1, 2.0, 0.25),
+        (False, True, 1, 4.0, 1.0),
+        (False, False, 1, 0.0, 0.25),
+    ]
+
+
+@given(seeds)
+def test_coefficients_are_minus_the_gradient_of_the_loss(seed):
+    generator = torch.Generator().manual_seed(seed)
+    policy = torch.randn(6, generator=generator, dtype=torch.float64).requires_grad_()
+    experts = torch.randn(2, generator=generator, dtype=torch.float64).requires_grad_()
+    group = torch.tensor([0, 1, 0, 1, 1, 0])
+    correct = torch.rand(6, generator=generator) > 0.5
+    advantage = torch.randn(6, generator=generator, dtype=torch.float64)
+    exploration_loss(policy, experts[group], correct, advantage, slope=0.3).sum().backward()
+    gap = (policy - experts[group]).detach()
+    own, expert = exploration_coefficients(gap, correct, advantage, group, slope=0.3)
+    close(own, -policy.grad)
+    close(expert, -experts.grad[group])
+
+
+@given(seeds)
+def test_entropy_change_is_right_to_first_order(seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits, step = torch.randn(2, 5, generator=generator, dtype=torch.float64)
+    errors = []
+    for size in (1e-2, 1e-3):
+        change = token_entropy(logits + size * step) - token_entropy(logits)
+        errors.append(float((change - predicted_entropy_change(logits, size * step)).abs()))
+    assert errors[1] < errors[0] / 30 + 1e-12  # second order: a tenth of the step, a hundredth of the error
+
+
+def test_calibration_error_by_hand():
+    confidence = torch.tensor([0.95, 0.95, 0.25, 1.0], dtype=torch.float64)
+    correct = torch.tensor([True, False, False, True])
+    close(expected_calibration_error(confidence, correct), (abs(2 - 2.9) + 0.25) / 4)
+
+
+@pytest.mark.parametrize("statistic", [clip_fraction, dual_clip_fraction])
+def test_fractions_of_an_empty_mask_are_zero(statistic):
+    ones = torch.full((2, 2), 9.0)
+    assert statistic(ones, -ones, torch.zeros(2, 2, dtype=torch.bool)) == 0.0
+
+
+def test_approx_kl_ignores_garbage_under_the_mask():
+    old, new = torch.tensor([[-1.0, torch.nan]]), torch.tensor([[-1.5, torch.nan]])
+    assert approx_kl(new, old, torch.tensor([[True, False]])) == 0.5

@@ -1,0 +1,404 @@
+"""Whole objectives: identities that hold, where they break, and what a loss may not depend on."""
+
+import dataclasses
+import inspect
+
+import pytest
+import torch
+from conftest import close, fields_of, make_rollouts, seeds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibrl_ref import (
+    AGGREGATIONS,
+    GATES,
+    RECIPES,
+    Exploration,
+    Rollouts,
+    SlopeController,
+    aggregate,
+    exploration_coefficients,
+    exploration_loss,
+    group_advantage,
+    trajectory_log_prob,
+)
+
+EVERY_RECIPE = sorted(RECIPES)
+BATCH_LEVEL = {"clip_cov", "kl_cov", "calibrl_shuffled_expert"}  # they look at the whole batch by definition
+CUTTABLE = sorted(set(RECIPES) - BATCH_LEVEL)
+
+
+def gradient(objective, rollouts):
+    (grad,) = torch.autograd.grad(objective(rollouts).total, rollouts.token_log_prob, allow_unused=True)
+    return torch.zeros_like(rollouts.token_log_prob) if grad is None else grad
+
+
+def evaluate(name, given_fields, **settings):
+    """Total loss and its gradient with respect to the raw token log-probabilities."""
+    leaf = given_fields["token_log_prob"].detach().clone().requires_grad_()
+    total = RECIPES[name](**settings)(Rollouts(**{**given_fields, "token_log_prob": leaf})).total
+    return total.detach(), torch.autograd.grad(total, leaf)[0]
+
+
+def test_the_contract_names_every_recipe():
+    names = """
+        grpo dr_grpo dapo cppo entropy_bonus clip_cov kl_cov sft luffy rl_plus luffy_released rl_plus_released calibrl
+        calibrl_released calibrl_relu calibrl_linear calibrl_softplus calibrl_sigmoid calibrl_unweighted
+        calibrl_length_normalised calibrl_reference_baseline calibrl_random_gate calibrl_shuffled_expert
+        calibrl_dr_grpo calibrl_dapo calibrl_cppo calibrl_adaptive"""
+    assert set(RECIPES) == set(names.split())
+
+
+@pytest.mark.parametrize("name", EVERY_RECIPE)
+def test_signature_is_keyword_only_with_defaults_and_documented(name):
+    parameters = inspect.signature(RECIPES[name]).parameters.values()
+    assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in parameters)
+    assert {"aggregation", "max_length"} <= {p.name for p in parameters}
+    assert inspect.getdoc(RECIPES[name])
+
+
+@pytest.mark.parametrize("name", EVERY_RECIPE)
+@pytest.mark.parametrize("aggregation", sorted(AGGREGATIONS))
+def test_terms_add_up_and_the_loss_is_differentiable(name, aggregation, rollouts):
+    losses = RECIPES[name](aggregation=aggregation, max_length=7)(rollouts)
+    close(sum(losses.terms.values()), losses.total)
+    assert torch.isfinite(gradient(RECIPES[name](), rollouts)).all()
+    assert gradient(RECIPES[name](), rollouts).abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", CUTTABLE)
+@given(seed=seeds, aggregation=st.sampled_from(sorted(AGGREGATIONS)))
+def test_micro_batches_add_up_to_the_batch(name, seed, aggregation):
+    objective = RECIPES[name](aggregation=aggregation, max_length=6)
+    batch = make_rollouts(seed)
+    divisors = objective.divisors(batch)
+    parts = [batch.select(batch.group == g) for g in batch.group.unique()]
+    close(
+        sum(objective(part, divisors=divisors).total for part in parts), objective(batch).total, rtol=1e-9, atol=1e-11
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(RECIPES) - {"clip_cov"}))
+@given(seed=seeds)
+def test_row_order_changes_nothing(name, seed):
+    given_fields = fields_of(make_rollouts(seed))
+    order = torch.randperm(len(given_fields["group"]), generator=torch.Generator().manual_seed(seed))
+    moved = {key: None if value is None else value[order] for key, value in given_fields.items()}
+    total, grad = evaluate(name, given_fields)
+    moved_total, moved_grad = evaluate(name, moved)
+    close(moved_total, total, rtol=1e-9, atol=1e-10)
+    close(moved_grad, grad[order], rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", EVERY_RECIPE)
+@given(seed=seeds)
+def test_group_names_padding_and_garbage_change_nothing(name, seed):
+    given_fields = fields_of(make_rollouts(seed))
+    settings = {"max_length": 5} if "length" in RECIPES[name]().aggregation.mode else {}
+    padded = dict(given_fields)
+    for key, value in given_fields.items():
+        if value is not None and value.dim() == 2:
+            filler = torch.full((len(value), 3), False if key == "mask" else torch.nan, dtype=value.dtype)
+            padded[key] = torch.cat([value, filler], dim=1)
+    padded["group"] = given_fields["group"] * 11 - 40
+    total, grad = evaluate(name, given_fields, **settings)
+    padded_total, padded_grad = evaluate(name, padded, **settings)
+    close(padded_total, total, rtol=1e-9, atol=1e-10)
+    close(padded_grad[:, :5], grad, rtol=1e-8, atol=1e-10)
+    assert padded_grad[:, 5:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("name", sorted(set(RECIPES) - {"calibrl_shuffled_expert"}))
+def test_replicas_are_independent_batches(name):
+    first, second = make_rollouts(1), make_rollouts(2)
+    merged = {
+        key: None if a is None else torch.cat([a, b + 100 if key == "group" else b])
+        for (key, a), b in zip(fields_of(first).items(), fields_of(second).values(), strict=True)
+    }
+    merged["replica"] = torch.arange(2).repeat_interleave(len(first.group))
+    total, grad = evaluate(name, merged)
+    alone = [evaluate(name, fields_of(part)) for part in (first, second)]
+    close(total, alone[0][0] + alone[1][0], rtol=1e-9, atol=1e-10)
+    close(grad, torch.cat([alone[0][1], alone[1][1]]), rtol=1e-9, atol=1e-10)
+
+
+def test_replicas_refuse_foreign_divisors(rollouts):
+    replicated = dataclasses.replace(rollouts, replica=torch.zeros_like(rollouts.group))
+    objective = RECIPES["calibrl"]()
+    with pytest.raises(ValueError, match=r"divisors=.*Fix"):
+        objective(replicated, divisors=objective.divisors(rollouts))
+
+
+@given(seeds)
+def test_released_form_is_grpo_with_each_token_scaled_by_1_05_or_1_10(seed):
+    on_policy = make_rollouts(seed, old_shift=0.0)
+    correct = on_policy.advantage > 0
+    aligned = dataclasses.replace(on_policy, correct=correct)
+    plain = RECIPES["grpo"](aggregation="token_mean", scale_by_std=False)
+    scale = gradient(RECIPES["calibrl_released"](), aligned) / gradient(plain, aligned)
+    counted = aligned.mask & ~aligned.is_expert[:, None]
+    nearest = 1.05 + 0.05 * ((scale[counted] - 1.05).abs() > 0.02).double()
+    close(scale[counted], nearest, rtol=1e-9, atol=1e-9)
+
+
+def test_released_identity_breaks_where_the_format_reward_flips_the_sign():
+    """A formatted wrong answer in an all-wrong group has A > 0 and s = -1: the two terms oppose each other."""
+    rollouts = make_rollouts(0, old_shift=0.0)
+    wrong = dataclasses.replace(
+        rollouts, advantage=rollouts.advantage.abs() + 0.1, correct=torch.zeros_like(rollouts.correct)
+    )
+    plain = RECIPES["grpo"](aggregation="token_mean", scale_by_std=False)
+    counted = wrong.mask & ~wrong.is_expert[:, None]
+    scale = (gradient(RECIPES["calibrl_released"](), wrong) / gradient(plain, wrong))[counted]
+    assert ((scale > 0.89) & (scale < 0.96)).all()
+
+
+def test_released_form_leaves_gradient_where_ppo_has_clipped_it():
+    rollouts = make_rollouts(0)
+    far = dataclasses.replace(
+        rollouts,
+        old_token_log_prob=rollouts.token_log_prob.detach() - 1.0,
+        advantage=rollouts.advantage.abs() + 0.1,
+        correct=torch.ones_like(rollouts.correct),
+    )
+    counted = far.mask & ~far.is_expert[:, None]
+    assert gradient(RECIPES["grpo"](), far)[counted].abs().max() == 0
+    survives = gradient(RECIPES["calibrl_released"](), far)[counted]
+    weight = far.advantage[:, None].expand_as(far.mask)[counted] / counted.sum()
+    assert ((-survives / weight > 0.049) & (-survives / weight < 0.101)).all()
+
+
+def expert_push(rollouts, slope, **settings):
+    """Minus the gradient of the exploration share at the experts' first tokens, times the counted rows."""
+    objective = RECIPES["calibrl"](slope=slope, exploration_weight=1.0, **settings)
+    share = objective(rollouts).terms["exploration"]
+    (grad,) = torch.autograd.grad(share, rollouts.token_log_prob)
+    return -grad[rollouts.is_expert, 0] * (~rollouts.is_expert).sum()
+
+
+def centred(seed, gap_sign=None):
+    """Rollouts with s = sign(A) and A of mean zero in each group, and all gaps of one sign if asked."""
+    rollouts = make_rollouts(seed, old_shift=0.0)
+    advantage = group_advantage(rollouts.advantage, rollouts.group, rollouts.is_expert, scale_by_std=False)
+    changes = {"advantage": advantage, "correct": advantage > 0}
+    if gap_sign:
+        length = rollouts.mask.sum(-1, keepdim=True)
+        level = torch.where(rollouts.is_expert, -10.0, -10.0 + 5.0 * gap_sign)[:, None] / length
+        changes["token_log_prob"] = (level + 0.0 * rollouts.token_log_prob.detach()).double().requires_grad_()
+    return dataclasses.replace(rollouts, **changes)
+
+
+@given(seeds)
+def test_net_push_on_the_expert_is_zero_at_slope_one(seed):
+    close(expert_push(centred(seed), 1.0), torch.zeros(3), rtol=0.0, atol=1e-12)
+
+
+@given(seeds, st.floats(0.0, 1.0))
+def test_net_push_on_the_expert_when_all_samples_are_likelier_than_it(seed, slope):
+    rollouts = centred(seed, gap_sign=+1)
+    positive = torch.stack(
+        [rollouts.advantage[(rollouts.group == g) & ~rollouts.is_expert].clamp(min=0).sum() for g in range(3)]
+    )
+    close(expert_push(rollouts, slope), (1 - slope) * positive, rtol=1e-9, atol=1e-11)
+
+
+@given(seeds, st.floats(0.0, 1.0))
+def test_net_push_on_the_expert_is_minus_the_sum_of_advantage_times_slope(seed, slope):
+    rollouts = centred(seed)
+    policy = ~rollouts.is_expert
+    total = trajectory_log_prob(rollouts.token_log_prob, rollouts.mask).detach()
+    gap = total - total[rollouts.is_expert][rollouts.group]
+    _, expert = exploration_coefficients(
+        gap[policy], rollouts.correct[policy], rollouts.advantage[policy], rollouts.group[policy], slope=slope
+    )
+    first = torch.tensor([int(torch.nonzero(rollouts.group[policy] == g)[0]) for g in range(3)])
+    close(expert_push(rollouts, slope), expert[first], rtol=1e-9, atol=1e-11)
+    signed = torch.where((gap > 0) != rollouts.correct, torch.ones_like(gap), slope)
+    by_hand = torch.stack([-(rollouts.advantage * signed)[(rollouts.group == g) & policy].sum() for g in range(3)])
+    close(expert[first], by_hand, rtol=1e-9, atol=1e-11)
+
+
+@given(seeds)
+def test_exploration_share_by_a_slow_loop(seed):
+    rollouts = make_rollouts(seed)
+    share = RECIPES["calibrl"](slope=0.3, exploration_weight=0.7)(rollouts).terms["exploration"]
+    values = []
+    for row in torch.nonzero(~rollouts.is_expert).flatten().tolist():
+        expert = int(torch.nonzero((rollouts.group == rollouts.group[row]) & rollouts.is_expert))
+        own, reference = (rollouts.token_log_prob[i][rollouts.mask[i]].sum().reshape(1) for i in (row, expert))
+        values.append(
+            exploration_loss(own, reference, rollouts.correct[[row]], rollouts.advantage[[row]], slope=0.3).item()
+        )
+    close(share, 0.7 * sum(values) / len(values), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in EVERY_RECIPE if n.startswith("calibrl") and n != "calibrl_reference_baseline"]
+)
+def test_a_batch_without_experts_has_no_exploration_term(name):
+    rollouts = make_rollouts(0, experts=False)
+    assert RECIPES[name]()(rollouts).terms["exploration"] == 0.0
+
+
+def test_a_group_without_an_expert_contributes_exactly_zero():
+    rollouts = make_rollouts(0)
+    fewer = rollouts.select(~(rollouts.is_expert & (rollouts.group == 1)))
+    (grad,) = torch.autograd.grad(RECIPES["calibrl"]()(fewer).terms["exploration"], fewer.token_log_prob)
+    assert grad[fewer.group == 1].abs().max() == 0.0
+    assert grad[fewer.group == 0].abs().max() > 0.0
+
+
+@pytest.mark.parametrize("name", ["calibrl", "calibrl_released"])
+def test_detached_expert_receives_no_gradient(name):
+    rollouts = make_rollouts(0)
+    assert gradient(RECIPES[name](detach_expert=True), rollouts)[rollouts.is_expert].abs().max() == 0.0
+    assert gradient(RECIPES[name](detach_expert=False), rollouts)[rollouts.is_expert].abs().max() > 0.0
+
+
+def test_constants_of_the_rollouts_are_detached():
+    given_fields = fields_of(make_rollouts(0))
+    constants = ("old_token_log_prob", "advantage", "reference_token_log_prob")
+    leaves = {name: given_fields[name].clone().requires_grad_() for name in constants}
+    rollouts = Rollouts(**{**given_fields, **leaves})
+    assert not any(getattr(rollouts, name).requires_grad for name in constants)
+
+
+@pytest.mark.parametrize("name", ["grpo", "dapo", "luffy", "calibrl", "calibrl_released"])
+def test_homogeneous_groups_give_exactly_zero(name):
+    rollouts = make_rollouts(0)
+    objective = RECIPES[name]()
+    reward = torch.full_like(rollouts.advantage, 0.1)
+    advantage = objective.advantage(reward, rollouts.group, rollouts.is_expert)
+    flat = dataclasses.replace(rollouts, advantage=advantage)
+    assert objective(flat).total == 0.0
+    assert gradient(objective, flat).abs().max() == 0.0
+
+
+@given(seeds)
+def test_pruning_rows_of_zero_advantage_changes_nothing_but_the_divisor(seed):
+    rollouts = make_rollouts(seed)
+    zero = (rollouts.group == 0) & ~rollouts.is_expert & (torch.arange(len(rollouts.group)) % 2 == 0)
+    sparse = dataclasses.replace(rollouts, advantage=rollouts.advantage.masked_fill(zero, 0.0))
+    objective = RECIPES["calibrl"]()
+    pruned = objective(sparse.select(~zero), divisors=objective.divisors(sparse)).total
+    close(pruned, objective(sparse).total, rtol=1e-9, atol=1e-11)
+
+
+def test_dapo_drops_groups_of_one_outcome_with_their_expert():
+    objective = RECIPES["dapo"]()
+    reward, group = torch.tensor([1.0, 1.0, 1.0, 0.0, 1.0, 1.0]), torch.tensor([0, 0, 0, 1, 1, 1])
+    is_expert = torch.tensor([False, False, True, False, False, True])
+    advantage = objective.advantage(reward, group, is_expert)
+    assert objective.keep(reward, advantage, group, is_expert).tolist() == [False] * 3 + [True] * 3
+
+
+def test_cppo_keeps_the_largest_advantages_and_the_expert():
+    objective = RECIPES["cppo"](keep_fraction=0.5)
+    advantage, group = torch.tensor([0.1, -2.0, 1.0, -1.5, 0.0]), torch.zeros(5, dtype=torch.long)
+    is_expert = torch.tensor([False] * 4 + [True])
+    assert objective.keep(advantage, advantage, group, is_expert).tolist() == [False, True, False, True, True]
+
+
+def test_overlong_penalty_by_hand():
+    objective = RECIPES["dapo"](max_length=10, overlong_buffer=4)
+    shaped = objective.shape_reward(torch.ones(4), torch.tensor([6, 8, 10, 99]))
+    close(shaped, [1.0, 0.5, 0.0, 0.0])
+    assert RECIPES["grpo"]().shape_reward(torch.ones(1), torch.tensor([99])).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("entropy", "slope"), [(0.5, 0.5), (0.0, 0.4), (1.0, 0.6), (100.0, 1.0), (torch.tensor([0.0, 0.5]), [0.4, 0.5])]
+)
+def test_adaptive_slope_by_hand(entropy, slope):
+    objective = RECIPES["calibrl_adaptive"](target_entropy=0.5, adaptation_rate=0.2)
+    adapted = next(term for term in objective.adapt(entropy).terms if isinstance(term, Exploration))
+    close(adapted.slope, slope, rtol=1e-6, atol=1e-6)
+    assert RECIPES["calibrl"]().adapt(entropy) == RECIPES["calibrl"]()
+
+
+def test_slope_controller_holds_its_target_on_a_simple_plant():
+    """Entropy that falls with the slope's square: the integral controller settles where the entropy is the target."""
+    controller, slope = SlopeController(target_entropy=0.75, rate=0.1), 0.9
+    for _ in range(500):
+        slope = controller(slope, 1.0 - slope**2)
+    close(1.0 - slope**2, 0.75, rtol=1e-6, atol=1e-6)
+
+
+def test_needs_are_what_the_terms_read():
+    assert RECIPES["calibrl"]().uses_expert
+    assert not RECIPES["grpo"]().uses_expert
+    assert RECIPES["entropy_bonus"]().needs_token_entropy
+    assert RECIPES["calibrl_reference_baseline"]().needs_reference
+    assert not RECIPES["calibrl_reference_baseline"]().uses_expert
+
+
+def test_entropy_bonus_and_kl_by_hand(rollouts):
+    counted = rollouts.mask & ~rollouts.is_expert[:, None]
+    bonus = RECIPES["entropy_bonus"](entropy_weight=0.3, aggregation="token_mean")(rollouts).terms["entropy_bonus"]
+    close(bonus, -0.3 * rollouts.token_entropy[counted].mean())
+    penalty = RECIPES["grpo"](kl_weight=0.3, aggregation="token_mean")(rollouts).terms["kl"]
+    difference = (rollouts.reference_token_log_prob - rollouts.token_log_prob)[counted]
+    close(penalty, 0.3 * (difference.exp() - difference - 1).mean())
+
+
+def test_sft_by_hand(rollouts):
+    counted = rollouts.mask & rollouts.is_expert[:, None]
+    close(RECIPES["sft"]()(rollouts).total, -rollouts.token_log_prob[counted].mean())
+
+
+def covariance_batch():
+    """One group, four tokens of one row each: A = log-prob pattern gives covariances 2.25, 0.25, 0.25, 2.25."""
+    log_prob = torch.tensor([[-4.0], [-3.0], [-2.0], [-1.0]], dtype=torch.float64, requires_grad=True)
+    return Rollouts(
+        token_log_prob=log_prob,
+        old_token_log_prob=log_prob.detach() - 0.01,
+        mask=torch.ones(4, 1, dtype=torch.bool),
+        group=torch.zeros(4, dtype=torch.long),
+        is_expert=torch.zeros(4, dtype=torch.bool),
+        correct=torch.ones(4, dtype=torch.bool),
+        advantage=torch.tensor([-1.5, -0.5, 0.5, 1.6], dtype=torch.float64),
+    )
+
+
+def test_clip_cov_takes_out_one_token_of_the_band_by_hand():
+    rollouts = covariance_batch()
+    grad = gradient(RECIPES["clip_cov"](lower=0.3, upper=5.0), rollouts).flatten()
+    assert (grad == 0).sum() == 1
+    assert grad[1] != 0
+    assert grad[2] != 0
+
+
+def test_kl_cov_penalises_the_token_of_highest_covariance_by_hand():
+    rollouts = covariance_batch()
+    plain = RECIPES["grpo"](clip_low=None, clip_high=None, aggregation="token_mean")
+    difference = gradient(RECIPES["kl_cov"](kl_weight=2.0), rollouts) - gradient(plain, rollouts)
+    close(difference.flatten(), [0.0, 0.0, 0.0, 2.0 / 4])
+
+
+@pytest.mark.parametrize(
+    ("mode", "value"),
+    [
+        ("token_mean", 7.0 / 3),
+        ("sequence_mean_token_mean", (1.5 + 4.0) / 2),
+        ("sequence_mean_token_sum", 3.5),
+        ("constant_length", 7.0 / 20),
+        ("constant_length_sum", 0.7),
+    ],
+)
+def test_aggregations_by_hand(mode, value):
+    loss = torch.tensor([[1.0, 2.0], [4.0, torch.nan], [9.0, 9.0]], dtype=torch.float64)
+    mask = torch.tensor([[True, True], [True, False], [False, False]])
+    close(aggregate(loss, mask, mode=mode, max_length=10), value)
+    assert aggregate(loss, torch.zeros_like(mask), mode=mode) == 0.0
+
+
+def test_a_new_gate_is_one_function_and_one_line(rollouts):
+    def tanh_gate(x, *, slope):
+        return torch.tanh(x)
+
+    GATES["tanh"] = tanh_gate
+    try:
+        share = RECIPES["calibrl"](gate="tanh")(rollouts).terms["exploration"]
+        assert share != RECIPES["calibrl"]()(rollouts).terms["exploration"]
+    finally:
+        del GATES["tanh"]
