@@ -38,10 +38,11 @@ def trl_loss(loss_type, log_prob, old, mask, advantage, clip_high):
         tools=None,
         use_bias_correction_kl=False,
         model=SimpleNamespace(training=True),
-        args=SimpleNamespace(delta=None, loss_type=loss_type),
-        accelerator=SimpleNamespace(num_processes=1, gather=lambda x: x),
+        args=SimpleNamespace(delta=None, loss_type=loss_type, steps_per_generation=1),
+        accelerator=SimpleNamespace(num_processes=1, gather=lambda x: x, reduce=lambda x, reduction: x),
         _metrics={"train": mock.MagicMock()},
         aux_loss_enabled=False,
+        _entropy_bonus_enabled=False,
     )
     trainer._get_per_token_logps_and_entropies.return_value = (log_prob, torch.zeros_like(log_prob), None)
     inputs = {

@@ -1,0 +1,94 @@
+"""The tiny Qwen2.5-VL: the real architecture with about two million parameters, for a CPU."""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers.modeling_utils import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from full_scale.processor import IMAGE_PAD, VIDEO_PAD, VISION_END, VISION_START
+
+TINY_MODEL = Path(__file__).parent / "tiny_qwen2_5_vl"
+
+
+def tiny_config(
+    tokenizer: PreTrainedTokenizerBase, *, layers: int = 4, width: int = 128, heads: int = 4
+) -> Qwen2_5_VLConfig:
+    """Qwen2.5-VL's configuration, made small: text and vision have the same depth and width.
+
+    Args:
+        tokenizer: Gives the vocabulary size and the special ids.
+        layers: Layers of the text model and of the vision tower.
+        width: Hidden size of both.
+        heads: Attention heads of both; ``width / heads`` must be a multiple of 8.
+
+    Returns:
+        The configuration (2.2 million parameters with the defaults and 512 tokens).
+    """
+    head_width = width // heads
+    rotary = {
+        "rope_type": "default",
+        "rope_theta": 10_000.0,
+        "mrope_section": [head_width // 4, *[head_width // 8] * 2],
+    }
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": width,
+        "intermediate_size": 3 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "max_position_embeddings": 2048,
+        "rope_parameters": rotary,
+        "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    vision = {
+        "depth": layers,
+        "hidden_size": width,
+        "intermediate_size": 3 * width,
+        "num_heads": heads,
+        "out_hidden_size": width,
+        "fullatt_block_indexes": list(range(layers)),
+    }
+    names = {
+        "image_token_id": IMAGE_PAD,
+        "video_token_id": VIDEO_PAD,
+        "vision_start_token_id": VISION_START,
+        "vision_end_token_id": VISION_END,
+    }
+    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
+    return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **ids)
+
+
+def build_model(config: Qwen2_5_VLConfig, *, seed: int) -> Qwen2_5_VLForConditionalGeneration:
+    """A model with random weights that depend on ``seed`` only; the global random state is left as it was.
+
+    Args:
+        config: From :func:`tiny_config`.
+        seed: Of the initial weights.
+
+    Returns:
+        The model, float32, in training mode.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Qwen2_5_VLForConditionalGeneration(config)
+    model.generation_config.eos_token_id = config.text_config.eos_token_id
+    model.generation_config.pad_token_id = config.text_config.pad_token_id
+    return model
+
+
+def load_model(folder: str | Path, *, dtype: torch.dtype | str = "auto") -> PreTrainedModel:
+    """A vision-language checkpoint, by ``AutoModelForImageTextToText``.
+
+    Args:
+        folder: Folder of a checkpoint, or a hub id.
+        dtype: Of the weights; ``"auto"`` keeps the checkpoint's.
+
+    Returns:
+        The model.
+    """
+    return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype)

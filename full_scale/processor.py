@@ -1,0 +1,136 @@
+"""An image-only processor for Qwen2.5-VL, and the tokenizer of the tiny model.
+
+``transformers``' own ``Qwen2_5_VLProcessor`` contains a video processor, which needs torchvision. Geometry needs
+pictures only, so the class here joins the same image processor (its PIL version) with a tokenizer and nothing else.
+"""
+
+import json
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoConfig, AutoProcessor, PreTrainedTokenizerFast
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.processing_utils import ProcessorMixin
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
+SPECIAL_TOKENS = (PAD, START, END, VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
+
+# Qwen's conversation format, with pictures and text in the order of the message.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+# Digits stay single, so that arithmetic is the same at every position; tags such as <think> may become one token.
+WORD = r"</?[a-z]+>|\d| ?[A-Za-z]+| ?[^\sA-Za-z\d<]+|<|\s+"
+
+
+class ImageTextProcessor(ProcessorMixin):
+    """Pictures and text for Qwen2.5-VL, without video.
+
+    Args:
+        image_processor: Cuts pictures into patches; ``merge_size`` squared patches make one image token.
+        tokenizer: Must know ``<|image_pad|>``.
+        chat_template: Jinja template of a conversation.
+    """
+
+    return_mm_token_type_ids = True
+
+    def __init__(
+        self,
+        image_processor: Qwen2VLImageProcessorPil | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        chat_template: str | None = None,
+    ) -> None:
+        if tokenizer is None or image_processor is None:
+            raise ValueError("ImageTextProcessor needs an image_processor and a tokenizer; pass both.")
+        self.image_token = IMAGE_PAD
+        self.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_PAD)
+        super().__init__(image_processor, tokenizer, chat_template=chat_template)
+
+    def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **_: object) -> str:
+        """One image-pad token for each merged patch of picture ``image_idx`` (transformers' hook)."""
+        patches = int(image_inputs["image_grid_thw"][image_idx].prod())
+        return self.image_token * (patches // self.image_processor.merge_size**2)
+
+
+def build_tokenizer(texts: Iterable[str], *, vocabulary_size: int = 512) -> PreTrainedTokenizerFast:
+    """A small byte-level tokenizer trained on ``texts``: any text can be written, the frequent words are one token.
+
+    Args:
+        texts: Training texts.
+        vocabulary_size: Tokens in all: 256 bytes, the special tokens, and merges.
+
+    Returns:
+        A fast tokenizer with Qwen's special tokens, padding on the left.
+
+    Raises:
+        ValueError: If there is no room for the bytes and special tokens.
+    """
+    smallest = 256 + len(SPECIAL_TOKENS)
+    if vocabulary_size < smallest:
+        raise ValueError(f"vocabulary_size is {vocabulary_size}; bytes and special tokens need at least {smallest}.")
+    tokenizer = Tokenizer(models.BPE())
+    words = pre_tokenizers.Split(Regex(WORD), behavior="isolated")
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, as_bytes])
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [AddedToken(token, special=True) for token in SPECIAL_TOKENS]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, padding_side="left")
+
+
+def build_processor(tokenizer: PreTrainedTokenizerFast, *, image_size: int = 112) -> ImageTextProcessor:
+    """The tiny model's processor: pictures of at most ``image_size`` squared pixels, a white background becomes zero.
+
+    A diagram is black lines on white. With the usual mean and deviation of photographs nearly every patch has the same
+    large value and the vision tower learns nothing; with mean 1 an empty patch is exactly zero.
+
+    Args:
+        tokenizer: From :func:`build_tokenizer`.
+        image_size: Side of the largest square picture that is not shrunk, in pixels.
+
+    Returns:
+        The processor.
+    """
+    images = Qwen2VLImageProcessorPil(
+        size={"shortest_edge": 56 * 56, "longest_edge": image_size * image_size},
+        image_mean=[1.0, 1.0, 1.0],
+        image_std=[0.25, 0.25, 0.25],
+    )
+    return ImageTextProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)
+
+
+def load_processor(folder: str | Path) -> ProcessorMixin:
+    """The processor saved beside a checkpoint.
+
+    A processor saved by this project, or any Qwen2-VL family processor where torchvision is absent, is read by
+    :class:`ImageTextProcessor`; every other one by ``AutoProcessor``.
+
+    Args:
+        folder: Folder of a checkpoint (or a hub id, read by ``AutoProcessor``).
+
+    Returns:
+        A processor that pads on the left.
+    """
+    saved = Path(folder) / "processor_config.json"
+    name = json.loads(saved.read_text()).get("processor_class") if saved.is_file() else None
+    if name == ImageTextProcessor.__name__ or (find_spec("torchvision") is None and _is_qwen_vl(folder)):
+        return ImageTextProcessor.from_pretrained(folder, padding_side="left")
+    return AutoProcessor.from_pretrained(folder, padding_side="left")
+
+
+def _is_qwen_vl(folder: str | Path) -> bool:
+    return AutoConfig.from_pretrained(folder).model_type in ("qwen2_vl", "qwen2_5_vl")

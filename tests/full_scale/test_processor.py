@@ -1,0 +1,54 @@
+"""The image-only processor, the tokenizer and the shipped model."""
+
+import PIL.Image
+import pytest
+import torch
+from tiny import tiny_model, tiny_processor
+
+from full_scale.model import TINY_MODEL, load_model
+from full_scale.processor import IMAGE_PAD, build_tokenizer, load_processor
+from full_scale.prompting import model_inputs
+from full_scale.rendered import rendered_problems
+
+
+def test_a_white_picture_becomes_zero_and_gives_one_token_per_four_patches():
+    processor = tiny_processor()
+    inputs = processor(text=[IMAGE_PAD], images=[PIL.Image.new("RGB", (112, 112), "white")], return_tensors="pt")
+    assert inputs["pixel_values"].shape == (64, 1176)
+    assert inputs["pixel_values"].abs().max() == 0
+    assert inputs["input_ids"].tolist() == [[processor.image_token_id] * 16]
+    assert inputs["mm_token_type_ids"].tolist() == [[1] * 16]
+
+
+def test_any_text_survives_the_tokenizer():
+    tokenizer = build_tokenizer(["a few words"])
+    text = "∠ABC = 45°, <think>x²</think>\n\\frac{1}{2}"
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_a_vocabulary_without_room_for_the_bytes_is_refused():
+    with pytest.raises(ValueError, match="vocabulary_size is 100"):
+        build_tokenizer([], vocabulary_size=100)
+
+
+def test_saved_and_loaded_processor_gives_the_same_inputs(tmp_path):
+    processor, problems = tiny_processor(), rendered_problems(3, seed=1)
+    processor.save_pretrained(tmp_path)
+    wanted = model_inputs(processor, problems, instruct=True)
+    found = model_inputs(load_processor(tmp_path), problems, instruct=True)
+    assert wanted.keys() == found.keys()
+    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_random_state_alone():
+    processor = tiny_processor()
+    state = torch.random.get_rng_state()
+    first, second, other = (tiny_model(processor, seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(first.lm_head.weight, second.lm_head.weight)
+    assert not torch.equal(first.lm_head.weight, other.lm_head.weight)
+
+
+def test_the_shipped_model_is_small_and_loads():
+    assert (TINY_MODEL / "model.safetensors").stat().st_size <= 10_000_000
+    assert 2.0e6 < sum(weight.numel() for weight in load_model(TINY_MODEL).parameters()) < 2.5e6

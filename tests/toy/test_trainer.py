@@ -1,0 +1,164 @@
+"""Vectorised training against a plain loop, its exactness, and what must not influence it."""
+
+import numpy as np
+import pytest
+import torch
+
+from calibrl_ref import Rollouts
+from toy.methods import parse_method
+from toy.trainer import MECHANISM_METRICS, Training, train
+from toy.world import Tree, World, build_paths
+
+SHORT = Training(steps=6, prompts=4, rollouts=4, points=7)
+WORLD = World(depth=3, branching=3, sound=2, shortcuts=2, demonstrations=4)
+
+
+def plain_loop(recipe, world, training, seed):
+    """One seed, one prompt and one response at a time; the logits as a dictionary from prefix to tensor."""
+    objective = parse_method(recipe).stages[0][0]
+    paths, tree = build_paths(world, [seed]), Tree(world.depth, world.branching)
+    digits = tree.options.tolist()
+    prefixes = sorted({tuple(path[:step]) for path in digits for step in range(world.depth)})
+    prior = {prefix: sum(p for p, path in zip(paths.prior[0], digits) if tuple(path[: len(prefix)]) == prefix)
+             for prefix in {*prefixes, *map(tuple, digits)}}  # fmt: skip
+    logits = {
+        prefix: torch.tensor(
+            [np.log(prior[(*prefix, a)] / prior[prefix]) for a in range(world.branching)]
+        ).requires_grad_()
+        for prefix in prefixes
+    }
+    optimizer = torch.optim.SGD(list(logits.values()), lr=training.learning_rate)
+    stream, accuracies = np.random.default_rng([seed, 1]), []
+
+    def tokens(path):
+        return torch.stack([logits[tuple(path[:t])].log_softmax(-1)[path[t]] for t in range(world.depth)])
+
+    for _ in range(training.steps + 1):
+        with torch.no_grad():
+            probability = np.array([tokens(path).sum().exp().item() for path in digits])
+        accuracies.append(float(probability @ paths.success[0, 0]))
+        choice, outcome, _ = stream.random((3, 1, training.prompts * training.rollouts))[:, 0]
+        rows, correct, group, expert = [], [], [], []
+        for prompt in range(training.prompts):
+            for rollout in range(training.rollouts):
+                draw = prompt * training.rollouts + rollout
+                path = int(np.searchsorted(probability.cumsum(), choice[draw] * probability.sum()))
+                rows.append(path)
+                correct.append(bool(outcome[draw] < paths.success[0, 0, path]))
+                group.append(prompt)
+                expert.append(False)
+            if objective.uses_expert:
+                rows.append(int(paths.demonstration[0, prompt]))
+                correct.append(True)
+                group.append(prompt)
+                expert.append(True)
+        token_log_prob = torch.stack([tokens(digits[row]) for row in rows])
+        reward = torch.tensor(correct).double()
+        common = {"group": torch.tensor(group), "is_expert": torch.tensor(expert)}
+        advantage = objective.advantage(reward, **common)
+        keep = objective.keep(reward, advantage, **common)
+        rollouts = Rollouts(
+            token_log_prob=token_log_prob,
+            old_token_log_prob=token_log_prob.detach(),
+            mask=torch.ones_like(token_log_prob, dtype=torch.bool),
+            correct=torch.tensor(correct),
+            advantage=advantage,
+            **common,
+        )
+        optimizer.zero_grad()
+        if keep.any():
+            objective(rollouts.select(keep)).total.backward()
+            optimizer.step()
+    return accuracies
+
+
+@pytest.mark.parametrize("recipe", ["grpo", "calibrl", "calibrl_released", "dapo", "luffy"])
+def test_vectorised_training_equals_a_plain_loop_over_seeds(recipe):
+    curves = train(parse_method(recipe), WORLD, SHORT, [0, 5])
+    loop = np.stack([plain_loop(recipe, WORLD, SHORT, seed) for seed in (0, 5)], axis=1)
+    assert curves["accuracy"] == pytest.approx(loop, abs=1e-9)
+    assert np.ptp(curves["accuracy"][:, 0]) > 1e-3  # something was learnt, so the comparison can fail
+
+
+@pytest.mark.parametrize("recipe", ["calibrl", "kl_cov", "cppo", "calibrl_shuffled_expert", "calibrl_adaptive"])
+@pytest.mark.parametrize("policy", ["tabular", "neural"])
+def test_a_member_does_not_depend_on_the_others(recipe, policy):
+    training = Training(steps=6, prompts=4, rollouts=4, points=7, policy=policy, learning_rate=1.0, updates=2)
+    together = train(parse_method(recipe), WORLD, training, [0, 1, 2])
+    alone = train(parse_method(recipe), WORLD, training, [1])
+    assert together["entropy"][:, 1] == pytest.approx(alone["entropy"][:, 0], abs=1e-9)
+
+
+def test_all_members_start_from_the_same_prior_whatever_the_policy():
+    curves = [
+        train(parse_method("grpo"), World(), Training(steps=1, points=2, policy=p), [0, 1])
+        for p in ("tabular", "neural")
+    ]
+    starts = np.concatenate([curve["entropy"][0] for curve in curves])
+    prior = build_paths(World(), [0]).prior[0]
+    assert starts == pytest.approx(np.full(4, -(prior * np.log(prior)).sum() / 4))
+    assert curves[0]["kl"][0] == pytest.approx(np.zeros(2), abs=1e-12)
+
+
+def test_sampled_estimates_agree_with_the_exact_quantities():
+    curves = train(parse_method("grpo"), World(), Training(steps=1, points=2, prompts=64), range(64))
+    for exact, sampled in (("entropy", "sampled_entropy"), ("accuracy", "sampled_reward")):
+        difference = curves[sampled] - curves[exact]
+        assert abs(difference.mean()) < 4 * difference.std() / difference.size**0.5
+    assert (curves["sampled_reward"][0] != curves["accuracy"][0]).all()
+
+
+def test_predicted_entropy_change_is_the_measured_one_for_small_steps():
+    curves = train(parse_method("calibrl"), World(), Training(steps=10, points=11, learning_rate=1e-3), range(4))
+    step = curves["entropy"][1:] - curves["entropy"][:-1]
+    assert curves["entropy_change"][:-1] == pytest.approx(step, abs=1e-12)
+    assert curves["predicted_entropy_change"] == pytest.approx(curves["entropy_change"], rel=1e-2, abs=1e-8)
+
+
+def test_the_push_on_the_expert_vanishes_at_slope_one_and_where_it_is_not_used():
+    pushes = {
+        recipe: train(parse_method(recipe), World(), Training(steps=2, points=3), range(4))["push_expert"]
+        for recipe in ("grpo", "calibrl:slope=1", "calibrl_released", "calibrl")
+    }
+    assert np.abs(pushes["grpo"]).max() == 0.0
+    assert np.abs(pushes["calibrl_released"]).max() == 0.0
+    assert np.abs(pushes["calibrl:slope=1"]).max() < 1e-12
+    assert (pushes["calibrl"] > 1e-3).all()
+
+
+def test_reward_noise_reaches_the_verdict_but_not_the_accuracy():
+    clean, noisy = (
+        train(parse_method("grpo"), World(reward_noise=noise), Training(steps=1, points=2, prompts=64), range(32))
+        for noise in (0.0, 0.5)
+    )
+    assert noisy["sampled_reward"][0].mean() == pytest.approx(0.5, abs=0.02)
+    assert noisy["accuracy"][0] == pytest.approx(clean["accuracy"][0])
+
+
+def test_families_share_a_policy_and_are_averaged():
+    world = World(families=4, heterogeneity=1.0)
+    curves = train(parse_method("calibrl"), world, Training(steps=2, points=3), range(3))
+    paths = build_paths(world, range(3))
+    expected = (paths.success.mean(1) * paths.prior).sum(-1)
+    assert curves["accuracy"][0] == pytest.approx(expected)
+    assert set(MECHANISM_METRICS) <= set(curves)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 0}, "steps=0"),
+        ({"rollouts": 1}, "rollouts=1.*at least 2"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0"),
+        ({"optimizer": "adm"}, "optimizer='adm': expected one of .*'sgd'.*'adam'"),
+        ({"policy": "deep"}, "policy='deep'.*'tabular'.*'neural'"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Training(**settings)
+
+
+def test_prompts_must_divide_among_families():
+    with pytest.raises(ValueError, match="prompts=16: expected a multiple of families=3"):
+        train(parse_method("grpo"), World(families=3), Training(), [0])

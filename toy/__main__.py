@@ -1,0 +1,134 @@
+"""`python -m toy compare`: train methods side by side, and write a report."""
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from toy.methods import parse_method
+from toy.policy import POLICIES
+from toy.report import SOLVED_ABOVE, terminal_table, write_report
+from toy.study import DEFAULT_RECIPES, REGIMES, Arm, comparison, prepare_folder, run_arms, summarise
+from toy.trainer import OPTIMIZERS, Training
+from toy.world import World
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    if not console.is_terminal:  # a log file has no width of its own; this one keeps the tables whole
+        console.width = 130
+    try:
+        return _compare(options, console)
+    except (ValueError, FileExistsError) as error:
+        console.print(f"error: {error}", style="bold red", markup=False)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = Training()
+    parser = argparse.ArgumentParser(prog="python -m toy", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    compare = commands.add_parser(
+        "compare",
+        help="train methods side by side and write a report",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    compare.add_argument("--out", type=Path, default=Path("runs/compare"), help="output folder")
+    recipes = "name, or name:option=value,option=value"
+    compare.add_argument("--recipe", nargs="+", metavar="RECIPE", default=list(DEFAULT_RECIPES), help=recipes)
+    compare.add_argument("--seeds", type=int, default=32, help="independent worlds and runs")
+    compare.add_argument("--steps", type=int, default=default.steps, help="batches per run")
+    compare.add_argument("--prompts", type=int, default=default.prompts, help="prompts per batch")
+    compare.add_argument("--rollouts", type=int, default=default.rollouts, help="responses per prompt")
+    compare.add_argument("--updates", type=int, default=default.updates, help="gradient steps per batch")
+    compare.add_argument("--learning-rate", type=float, default=default.learning_rate, help="step size")
+    compare.add_argument("--optimizer", default=default.optimizer, help=f"one of {list(OPTIMIZERS)}")
+    compare.add_argument("--policy", default=default.policy, help=f"one of {list(POLICIES)}")
+    compare.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    compare.add_argument("--force", action="store_true", help="replace a former study in the output folder")
+    return parser
+
+
+def _compare(options: argparse.Namespace, console: Console) -> int:
+    arms = _arms(options)
+    prepare_folder(options.out, arms, force=options.force)
+    started = time.perf_counter()
+    complete = _run(arms, options, console)
+    results = summarise(arms, options.out, complete=complete, seconds=time.perf_counter() - started)
+    main_entries = [entry for entry in results["arms"] if entry["setting"] == "main"]
+    if not main_entries:
+        console.print("Interrupted before the first run was finished; the same command starts again.")
+        return INTERRUPTED
+    command = shlex.join(["python", "-m", "toy", *sys.argv[1:]])
+    report = write_report(results, options.out, command=command)
+    console.print(terminal_table("The default world", main_entries))
+    for name, regime in REGIMES.items():
+        if members := [entry for entry in results["arms"] if entry["setting"] == name]:
+            console.print(terminal_table(regime.title, members))
+    _print_key_numbers(console, main_entries)
+    if not complete:
+        console.print("Interrupted: the report holds the finished runs; the same command continues.")
+    console.print(f"Report: {report}", soft_wrap=True)
+    return 0 if complete else INTERRUPTED
+
+
+def _arms(options: argparse.Namespace) -> list[Arm]:
+    for name in ("seeds", "workers"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name} {getattr(options, name)}: expected at least 1. Fix: raise it.")
+    recipes = list(dict.fromkeys(options.recipe))
+    for recipe in recipes:
+        parse_method(recipe)
+    training = Training(
+        steps=options.steps,
+        prompts=options.prompts,
+        rollouts=options.rollouts,
+        updates=options.updates,
+        learning_rate=options.learning_rate,
+        optimizer=options.optimizer,
+        policy=options.policy,
+    )
+    return comparison(recipes, World(), training, options.seeds)
+
+
+def _run(arms: Sequence[Arm], options: argparse.Namespace, console: Console) -> bool:
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    missing = [arm for arm in arms if not (options.out / "arms" / arm.file_name).exists()]
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=sum(len(arm.training.recorded_steps) for arm in missing))
+        return run_arms(missing, options.out, workers=options.workers, on_point=lambda: progress.advance(task))
+
+
+def _print_key_numbers(console: Console, entries: Sequence[dict[str, object]]) -> None:
+    for row in terminal_summary(entries):
+        console.print(row, highlight=False)
+
+
+def terminal_summary(entries: Sequence[dict[str, object]]) -> list[str]:
+    """One line for GRPO and one for CalibRL: what entropy and accuracy did."""
+    lines = []
+    for entry in entries:
+        if entry["method"] in ("grpo", "calibrl"):
+            curves: dict[str, dict[str, list[float]]] = entry["curves"]  # type: ignore[assignment]  # read from JSON
+            entropy, accuracy = curves["entropy"]["mean"], curves["accuracy"]["mean"]
+            middle = entropy[len(entropy) // 2]
+            lines.append(
+                f"{entry['method']}: entropy {entropy[0]:.2f} at the start, {middle:.2f} half-way, "
+                f"{entropy[-1]:.2f} at the end; accuracy {accuracy[-1]:.2f} (solved above {SOLVED_ABOVE})"
+            )
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

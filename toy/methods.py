@@ -1,0 +1,96 @@
+"""A method: one recipe of `calibrl_ref`, or several in a row, with the options given on the command line."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from calibrl_ref import RECIPES, Objective
+
+SCHEDULES: dict[str, tuple[tuple[str, float], ...]] = {"sft_grpo": (("sft", 1 / 3), ("grpo", 2 / 3))}
+"""Name -> the recipes to train with one after another, and each one's share of the steps."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What to train with.
+
+    Attributes:
+        name: as written on the command line, for example ``calibrl:slope=0.8``; also the label in figures.
+        stages: the objectives, and the share of the steps for each.
+    """
+
+    name: str
+    stages: tuple[tuple[Objective, float], ...]
+
+    @property
+    def uses_expert(self) -> bool:
+        """Whether any stage reads expert rows."""
+        return any(objective.uses_expert for objective, _ in self.stages)
+
+    def objective_at(self, progress: float) -> Objective:
+        """The objective at a point of the training, ``progress`` from 0 to 1."""
+        passed = 0.0
+        for objective, share in self.stages:
+            passed += share
+            if progress < passed - 1e-9:
+                return objective
+        return self.stages[-1][0]
+
+
+def parse_method(text: str) -> Method:
+    """Build a method from its name: ``recipe`` or ``recipe:option=value,option=value``.
+
+    All responses of a world have the same length, so the aggregations of a loss differ by a constant factor only; every
+    recipe is given the same one, the sum over a response's decisions, to make one learning rate mean one size of step.
+
+    Args:
+        text: the name of a recipe or a schedule, with options of the recipe's signature.
+
+    Raises:
+        ValueError: the recipe or an option is unknown (the message lists the valid ones), or a value does not fit.
+
+    Example:
+        >>> parse_method("calibrl:slope=0.8").stages[0][0].terms[1].slope
+        0.8
+    """
+    name, _, options = text.partition(":")
+    valid = sorted([*RECIPES, *SCHEDULES])
+    if name not in valid:
+        raise ValueError(f"recipe={name!r}: expected one of {valid}. Fix: choose one of these.")
+    if name in SCHEDULES:
+        if options:
+            raise ValueError(f"recipe={text!r}: the schedule {name} takes no options. Fix: write {name!r}.")
+        return Method(text, tuple((_objective(recipe, {}), share) for recipe, share in SCHEDULES[name]))
+    return Method(text, ((_objective(name, _parse_options(name, options)), 1.0),))
+
+
+def _objective(recipe: str, options: Mapping[str, Any]) -> Objective:
+    return RECIPES[recipe](**{"aggregation": "sequence_mean_token_sum", **options})
+
+
+def _parse_options(recipe: str, text: str) -> dict[str, Any]:
+    parameters = inspect.signature(RECIPES[recipe]).parameters
+    options: dict[str, Any] = {}
+    for item in filter(None, text.split(",")):
+        key, _, value = item.partition("=")
+        if key not in parameters or not value:
+            raise ValueError(f"option={item!r} of {recipe}: expected name=value, name one of {list(parameters)}.")
+        options[key] = _convert(f"{recipe}:{key}", value, parameters[key].default)
+    return options
+
+
+def _convert(name: str, value: str, default: object) -> object:
+    """Read a value as the type of the option's default."""
+    if value == "none":
+        return None
+    if isinstance(default, str):
+        return value
+    if isinstance(default, bool):
+        if value not in ("true", "false"):
+            raise ValueError(f"{name}={value!r}: expected true or false. Fix: write one of these.")
+        return value == "true"
+    try:
+        return int(value) if isinstance(default, int) else float(value)
+    except ValueError:
+        raise ValueError(f"{name}={value!r}: expected a number, as the default {default!r}. Fix: write one.") from None
