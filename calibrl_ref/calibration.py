@@ -6,7 +6,7 @@ arXiv:2602.20197). Everything here is element-wise: one element per response for
 per token for the released code's.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,6 +15,7 @@ from torch import Tensor
 from calibrl_ref._checks import check_bool, check_float, check_range, check_same_shape
 
 
+@runtime_checkable
 class Gate(Protocol):
     """The signature of a gate: element-wise, with the attenuation as a keyword."""
 

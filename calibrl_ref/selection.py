@@ -1,7 +1,7 @@
 """Which rows take part in an update, and what a response's length does to its reward: DAPO's and CPPO's devices."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,6 +11,7 @@ from calibrl_ref._checks import bad_value, check_count, check_range, check_same_
 from calibrl_ref._segments import dense_ids, segment_min, segment_sum, smallest_in_segment
 
 
+@runtime_checkable
 class Selection(Protocol):
     """A rule that drops rows before the update."""
 

@@ -6,7 +6,7 @@ the members of ``Term``.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -20,6 +20,7 @@ from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.surrogates import RATIOS, SHAPES, check_clip, clipped_surrogate, k3_kl, off_policy_surrogate
 
 
+@runtime_checkable
 class Term(Protocol):
     """What an objective asks of a term."""
 

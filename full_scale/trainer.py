@@ -36,7 +36,9 @@ OVERRIDDEN = {
         "(self, generation_batch: dict[str, torch.Tensor | typing.Any]) -> dict[str, torch.Tensor | typing.Any]"
     ),
     "_compute_loss": "(self, model, inputs)",
-    "_load_from_checkpoint": "(self, resume_from_checkpoint, model=None)",
+    "_load_from_checkpoint": (
+        "(self, resume_from_checkpoint: str, model: torch.nn.modules.module.Module | None = None) -> None"
+    ),
 }
 """Method of ``trl.GRPOTrainer`` -> its signature when this file was written."""
 

@@ -76,7 +76,8 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
     for name, regime in REGIMES.items():
         if members := [entry for entry in results["arms"] if entry["setting"] == name]:
             console.print(terminal_table(regime.title, members))
-    _print_key_numbers(console, main_entries)
+    for line in _key_numbers(main_entries):
+        console.print(line, highlight=False, soft_wrap=True)
     if not complete:
         console.print("Interrupted: the report holds the finished runs; the same command continues.")
     console.print(f"Report: {report}", soft_wrap=True)
@@ -110,12 +111,7 @@ def _run(arms: Sequence[Arm], options: argparse.Namespace, console: Console) -> 
         return run_arms(missing, options.out, workers=options.workers, on_point=lambda: progress.advance(task))
 
 
-def _print_key_numbers(console: Console, entries: Sequence[dict[str, object]]) -> None:
-    for row in terminal_summary(entries):
-        console.print(row, highlight=False)
-
-
-def terminal_summary(entries: Sequence[dict[str, object]]) -> list[str]:
+def _key_numbers(entries: Sequence[dict[str, object]]) -> list[str]:
     """One line for GRPO and one for CalibRL: what entropy and accuracy did."""
     lines = []
     for entry in entries:

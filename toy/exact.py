@@ -103,11 +103,6 @@ def accuracy(path_log_prob: Tensor, success: Tensor) -> Tensor:
     return (path_log_prob.exp() * success).sum(-1)
 
 
-def pass_at(path_log_prob: Tensor, success: Tensor, *, attempts: int) -> Tensor:
-    """Chance that at least one of ``attempts`` independent responses is right, ``[...]``."""
-    return 1.0 - (1.0 - accuracy(path_log_prob, success)) ** attempts
-
-
 def kind_mass(path_log_prob: Tensor, kind: Tensor, wanted: Kind) -> Tensor:
     """Probability of answering with a path of one kind, ``[...]``."""
     return (path_log_prob.exp() * (kind == wanted)).sum(-1)

@@ -256,6 +256,7 @@ def train(
         and mean negative log-probability of the batch), and what the update did to paths and entropy.
 
     Example:
+        >>> from toy.methods import parse_method
         >>> curves = train(parse_method("grpo"), World(), Training(steps=2, points=2), seeds=[0])
         >>> curves["entropy"].shape
         (2, 1)

@@ -232,7 +232,7 @@ def _build_one(world: World, rng: np.random.Generator) -> tuple[NDArray[np.gener
     wrong = world.wrong_demonstrations
     demonstration = np.concatenate([np.resize(sound, world.executable_demonstrations), flawed, unsound[:wrong]])
     correct = np.arange(world.demonstrations) < world.demonstrations - wrong
-    return kind, _success(world, kind, rng), _prior(world, kind), demonstration, correct
+    return kind, _success(world, kind, rng), _prior(world, kind, rng), demonstration, correct
 
 
 def _success(world: World, kind: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -243,10 +243,12 @@ def _success(world: World, kind: NDArray[np.int64], rng: np.random.Generator) ->
     return np.where(kind == Kind.SHORTCUT, mixed, success)
 
 
-def _prior(world: World, kind: NDArray[np.int64]) -> NDArray[np.float64]:
+def _prior(world: World, kind: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
     masses = (world.sound_prior, world.shortcut_prior, 1.0 - world.sound_prior - world.shortcut_prior)
+    # one part in a million, or rounding would decide which of two equally likely paths is the likelier
+    weight = 1.0 + 1e-6 * rng.random(kind.shape)
     prior = np.zeros(kind.shape)
     members = (kind == Kind.SOUND, kind == Kind.SHORTCUT, kind >= Kind.FLAWED)
     for mass, member in zip(masses, members, strict=True):
-        prior[member] = mass / max(int(member.sum()), 1)
+        prior[member] = mass * weight[member] / weight[member].sum()
     return prior

@@ -130,3 +130,9 @@ def test_error_names_argument_value_and_fix(name):
 
 def test_the_table_is_long_enough():
     assert len(CASES) >= 40
+
+
+def test_shape_types_are_enforced_in_this_suite():
+    config.update("jaxtyping_disable", False)
+    with pytest.raises(TypeError, match="Type-check error"):
+        c.RECIPES["grpo"]().advantage(MATRIX, IDS, BOOLS)

@@ -80,7 +80,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, checkpoint, rewarde
     run(checkpoint, tmp_path / "cut", *flags, "--steps", "4", "--resume")
     wanted, found = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
     for name, weight in wanted.items():
-        torch.testing.assert_close(found[name], weight, atol=1e-6, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            found[name], weight, atol=1e-6, rtol=0, msg=lambda text, name=name: f"{name}: {text}"
+        )
     assert not torch.equal(wanted[name], load_file(tmp_path / "whole" / "checkpoint-2" / "model.safetensors")[name])
     lines = (tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]

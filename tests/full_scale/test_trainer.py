@@ -191,3 +191,8 @@ def test_options_that_would_be_ignored_are_refused(tmp_path, changes, message):
 def test_a_reference_recipe_needs_a_reference(tmp_path):
     with pytest.raises(ValueError, match="beta is 0"):
         check_arguments(arguments(tmp_path), RECIPES["calibrl_reference_baseline"]())
+
+
+def test_a_moving_slope_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="calibrl_adaptive.*use calibrl with a constant --slope"):
+        check_arguments(arguments(tmp_path), RECIPES["calibrl_adaptive"]())

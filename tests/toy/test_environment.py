@@ -17,7 +17,7 @@ def test_passes_gymnasiums_checker(render_mode):
 def walk(env, path):
     env.reset()
     for action in env.unwrapped.tree.options[path]:
-        observation, reward, terminated, truncated, info = env.step(action)
+        observation, reward, terminated, _truncated, info = env.step(action)
     return observation, reward, terminated, info
 
 
@@ -77,7 +77,7 @@ def test_vector_form_gives_the_observations_and_rewards_of_the_single_one(famili
     actions[:, 0] = single.unwrapped.tree.options[single.unwrapped.paths.demonstration[0, 0]]
     steps = [vector.step(row) for row in actions]
     for copy in range(64):
-        family = int(start[copy]) // (341)
+        family = int(start[copy]) // 341
         single.reset(options={"family": family})
         for action, (observation, reward, terminated, _, _) in zip(actions[:, copy], steps, strict=True):
             expected = single.step(action)

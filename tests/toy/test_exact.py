@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from toy.exact import Enumeration, accuracy, kind_mass, pass_at, sound_coverage
+from toy.exact import Enumeration, accuracy, kind_mass, sound_coverage
 from toy.world import Kind, Tree
 
 TREE = Tree(depth=3, branching=3)
@@ -47,9 +47,6 @@ def test_values_of_the_uniform_policy():
     kind[:2] = Kind.SOUND
     assert kind_mass(log_prob, kind, Kind.SOUND).item() == pytest.approx(2 / 27)
     assert sound_coverage(log_prob, kind, draws=10).item() == pytest.approx(1 - (26 / 27) ** 10)
-    right = torch.zeros(TREE.paths, dtype=torch.float64)
-    right[0] = 1.0
-    assert pass_at(log_prob, right, attempts=5).item() == pytest.approx(1 - (26 / 27) ** 5)
 
 
 def test_accuracy_gradient_equals_autograd(nodes, success):

@@ -85,7 +85,7 @@ def test_bad_input_names_the_valid_choices_and_writes_nothing(tmp_path, capsys, 
 def test_an_interrupted_study_keeps_what_is_finished_and_resumes(tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "toy", "compare", "--out", str(out), "--recipe", "grpo", "calibrl"]
-    command += ["--seeds", "2", "--steps", "150", "--workers", "1"]
+    command += ["--seeds", "2", "--steps", "60", "--workers", "1"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": "error"}
     )
