@@ -18,6 +18,7 @@ if __package__ in (None, ""):  # run as a script: make the repository importable
 
 from transformers.modeling_utils import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
+from transformers.utils import logging as transformers_logging
 
 from full_scale.data import load_problems
 from full_scale.model import TINY_MODEL, load_model
@@ -108,6 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
     Returns:
         What results.json holds.
+
+    Raises:
+        ValueError: If the results file exists, or the data or the model does not fit.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(TINY_MODEL), help="folder or hub id of a checkpoint")
@@ -120,7 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--batch-size", type=int, default=64, help="prompts at once")
     parser.add_argument("--seed", type=int, default=0, help="of the problems and the sampling")
     parser.add_argument("--out", type=Path, default=Path("runs/evaluation.json"), help="where the results go")
+    parser.add_argument("--overwrite", action="store_true", help="replace a former result")
     options = parser.parse_args(arguments)
+    if options.out.exists() and not options.overwrite:
+        raise ValueError(f"results file {options.out} exists; choose another --out, or --overwrite.")
+    transformers_logging.disable_progress_bar()
     problems = load_problems(options.dataset, split=options.split, limit=options.limit, seed=options.seed)
     results = {"model": options.model, "dataset": options.dataset, "split": options.split, "seed": options.seed}
     results |= evaluate(

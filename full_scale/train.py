@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from transformers.modeling_utils import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
 from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig
 
 from full_scale.data import load_problems
@@ -103,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     if run.print_config:
         print(describe(settings, origin))
         return {}
+    transformers_logging.disable_progress_bar()  # the progress line is the reporter's
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)  # read by TRL 1.16
     checkpoint = prepare_folder(run.out, resume=run.resume, overwrite=run.overwrite)
     return train(settings, run.out, checkpoint=checkpoint)
 

@@ -8,8 +8,8 @@ when a new TRL changes one):
 - ``_generate_and_score_completions``: expert rows join their group; advantage and pruning are the objective's.
 - ``_prepare_inputs``: deals out whole groups, where TRL shuffles single rows, with the divisors of the whole update.
 - ``_compute_loss``: the loss is ``objective(rollouts)``.
-- ``_load_from_checkpoint``: loads through ``from_pretrained``; transformers matches a checkpoint's names literally, and a
-  saved Qwen2.5-VL carries its hub names, so a resumed run kept its initial weights with no more than a warning.
+- ``_load_from_checkpoint``: loads through ``from_pretrained``; transformers matches a checkpoint's names literally, and
+  a saved Qwen2.5-VL carries its hub names, so a resumed run kept its initial weights with no more than a warning.
 
 Generation, reference model, optimiser, distribution, checkpoints and logs are TRL's.
 """

@@ -54,7 +54,7 @@ class Training:
     learning_rate: float = 4.0
     optimizer: str = "sgd"
     policy: str = "tabular"
-    points: int = 61
+    points: int = 41
 
     def __post_init__(self) -> None:
         for entry in fields(self):

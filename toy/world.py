@@ -13,7 +13,7 @@ sound paths at 0.95, and an expert of whom the policy can execute a part. Then a
 prior (0.005 to 0.02), the shortcut prior (0.7 to 0.9), the number of shortcuts (4 to 24), the number of demonstrations
 and the learning rate (0.5 to 4, plain gradient descent) were run for GRPO and for CalibRL at the paper's slope and
 weight, 16 to 32 seeds each. With a learning rate of 2 or 4, CalibRL's final accuracy was the higher one in every
-combination. That it *also* has twice GRPO's entropy half-way is not as general: it held in fewer than half of them,
+combination, by little in the slowest. That it *also* has twice GRPO's entropy half-way held in about a quarter of them,
 those with few shortcuts (GRPO collapses early) and many demonstrations (CalibRL finds its sound path late). In the
 others CalibRL had often settled on a sound path by mid-run, with a low entropy and a high accuracy. The default is one
 where both hold. Other settings are in the default report: with Adam in place of plain gradient descent GRPO gets stuck

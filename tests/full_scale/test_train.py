@@ -157,6 +157,8 @@ def test_evaluate_scores_real_geometry3k(tmp_path, checkpoint, capsys):
     assert 0 < results["entropy"] < 10
     assert json.loads((tmp_path / "results.json").read_text())["pass_at_2"] == results["pass_at_2"]
     assert "accuracy 0.0% [0.0%," in capsys.readouterr().out
+    with pytest.raises(ValueError, match="exists; choose another --out, or --overwrite"):
+        evaluate([*arguments, "--out", str(tmp_path / "results.json")])
 
 
 def test_wilson_interval_by_hand():

@@ -194,5 +194,5 @@ def test_a_reference_recipe_needs_a_reference(tmp_path):
 
 
 def test_a_moving_slope_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="calibrl_adaptive.*use calibrl with a constant --slope"):
+    with pytest.raises(ValueError, match=r"calibrl_adaptive.*use calibrl with a constant --slope"):
         check_arguments(arguments(tmp_path), RECIPES["calibrl_adaptive"]())
