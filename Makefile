@@ -8,7 +8,7 @@ RUN := .venv/bin/python
 	$(RUN) -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	touch $@
 
-.PHONY: help demo test train lint mutants clean
+.PHONY: help demo test train lint clean
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 

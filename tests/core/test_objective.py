@@ -299,6 +299,11 @@ def test_cppo_keeps_the_largest_advantages_and_the_expert():
     assert objective.keep(advantage, advantage, group, is_expert).tolist() == [False, True, False, True, True]
 
 
+def test_without_a_selection_every_row_is_kept(rollouts):
+    keep = RECIPES["grpo"]().keep(rollouts.advantage, rollouts.advantage, rollouts.group, rollouts.is_expert)
+    assert keep.all()
+
+
 def test_overlong_penalty_by_hand():
     objective = RECIPES["dapo"](max_length=10, overlong_buffer=4)
     shaped = objective.shape_reward(torch.ones(4), torch.tensor([6, 8, 10, 99]))
@@ -402,3 +407,10 @@ def test_a_new_gate_is_one_function_and_one_line(rollouts):
         assert share != RECIPES["calibrl"]()(rollouts).terms["exploration"]
     finally:
         del GATES["tanh"]
+
+
+def test_two_terms_of_one_name_are_added(rollouts):
+    objective = RECIPES["entropy_bonus"](entropy_weight=0.1)
+    twice = dataclasses.replace(objective, terms=(*objective.terms, objective.terms[-1]))
+    close(twice(rollouts).terms["entropy_bonus"], 2 * objective(rollouts).terms["entropy_bonus"])
+    close(twice(rollouts).total, sum(twice(rollouts).terms.values()))
