@@ -40,6 +40,7 @@ def token_covariance(rollouts: Rollouts) -> Float[Tensor, "rows time"]:
     number = segment_sum(weight.flatten(), segment, replicas).clamp(min=1)
 
     def centre(values: Tensor) -> Tensor:
+        """Subtract the mean over the replica's on-policy tokens."""
         mean = segment_sum((values * weight).flatten(), segment, replicas) / number
         return values - mean[segment].view_as(values)
 

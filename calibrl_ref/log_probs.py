@@ -117,6 +117,7 @@ def chunked_token_log_probs(
     check_same_shape(hidden=hidden[..., 0], tokens=tokens)
 
     def log_probs_of(hidden_chunk: Tensor, tokens_chunk: Tensor) -> Tensor:
+        """Score one chunk; run again in the backward pass."""
         return token_log_probs(hidden_chunk @ weight.T, tokens_chunk, temperature=temperature)
 
     chunks = zip(torch.split(hidden.flatten(0, 1), chunk_size), torch.split(tokens.flatten(), chunk_size), strict=True)

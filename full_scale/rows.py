@@ -80,6 +80,7 @@ def training_rows(
         )
 
     def build(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        """Draw and word the problems of one batch, when the data set is read."""
         rows = [_row(*kept[index], instruct=instruct, format_weight=format_weight) for index in batch["index"]]
         return {name: [row[name] for row in rows] for name in rows[0]}
 

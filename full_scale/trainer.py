@@ -172,9 +172,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         experts["completion_mask"] = pad([torch.ones_like(row) for row in ids], padding_value=0)
         experts["reward"] = torch.tensor([inputs[row]["expert_reward"] for row in first], device=device)
         experts["is_expert"] = torch.ones(len(first), dtype=torch.bool, device=device)
-        experts["correct"] = torch.ones(
-            len(first), dtype=torch.bool, device=device
-        )  # the data is filtered by the verifier
+        experts["correct"] = torch.ones_like(experts["is_expert"])  # the verifier has filtered the data
         for name in ("token_type_ids", "mm_token_type_ids"):
             if name in batch:
                 experts[name] = resized(

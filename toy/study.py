@@ -190,6 +190,7 @@ def _start_worker(stop: Any, points: Any) -> None:  # noqa: ANN401  # multiproce
 
 def _run_arm(arm: Arm, out: str) -> None:
     def report(_step: int, _population: object) -> None:
+        """Count a recorded point, or stop."""
         if _worker["stop"].is_set():
             raise InterruptedError("stopped by the user")
         _worker["points"].put(1)

@@ -211,10 +211,12 @@ def build_rollouts(
     edges = population.exact.edges[batch.path]
 
     def score(table: Tensor) -> Tensor:
+        """Take each row's log-probabilities along its path."""
         flat = table.flatten(2).expand(*edges.shape[:2], -1)
         return flat.gather(-1, edges.flatten(2)).reshape(-1, edges.shape[-1])
 
     def score_entropy() -> Tensor:
+        """Take the policy's entropy at each decision of each row."""
         entropy = -(node_log_prob.exp() * node_log_prob).sum(-1)
         nodes = population.node_of_path[batch.path]
         return entropy.gather(-1, nodes.flatten(2)).reshape(-1, edges.shape[-1])
