@@ -39,7 +39,7 @@ def arguments(folder, **changes):
         "num_generations": 4,
         "max_completion_length": 12,
         "learning_rate": 0.1,
-        "optim": "sgd",  # AdamW turns float32 noise in a nearly zero gradient into a whole step
+        "optim": "sgd",  # at this learning rate AdamW turns float32 noise in a nearly zero gradient into a whole step
         "lr_scheduler_type": "constant",
         "beta": 0.0,
         "bf16": False,
@@ -98,8 +98,14 @@ def whole_groups(batch):
 )
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"gradient_accumulation_steps": 2}, {"num_iterations": 2}, {"steps_per_generation": 2, "epsilon": 0.01}],
-    ids=["one", "accumulated", "two_passes", "two_updates"],
+    [
+        {},
+        {"gradient_accumulation_steps": 2},
+        {"num_iterations": 2},
+        {"steps_per_generation": 2, "epsilon": 0.01},
+        {"optim": "adamw_torch", "learning_rate": 4e-5},
+    ],
+    ids=["one", "accumulated", "two_passes", "two_updates", "adamw"],
 )
 def test_without_experts_losses_and_weights_equal_stock_trl(tmp_path, monkeypatch, loss_type, aggregation, changes):
     if "steps_per_generation" in changes:
