@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calibrl_ref import Objective, Rollouts
+from calibrl_ref import Objective, Rollouts, token_entropy
 from toy.exact import Enumeration, accuracy, kind_mass, sound_coverage
 from toy.methods import Method
 from toy.policy import POLICIES
@@ -217,7 +217,7 @@ def build_rollouts(
 
     def score_entropy() -> Tensor:
         """Take the policy's entropy at each decision of each row."""
-        entropy = -(node_log_prob.exp() * node_log_prob).sum(-1)
+        entropy = token_entropy(node_log_prob)
         nodes = population.node_of_path[batch.path]
         return entropy.gather(-1, nodes.flatten(2)).reshape(-1, edges.shape[-1])
 
