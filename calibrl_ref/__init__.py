@@ -38,6 +38,7 @@ from calibrl_ref.log_probs import (
 from calibrl_ref.objective import Losses, Objective
 from calibrl_ref.recipes import RECIPES
 from calibrl_ref.rollouts import Rollouts
+from calibrl_ref.schedules import SCHEDULES, Schedule
 from calibrl_ref.selection import OverlongPenalty, PruneByAdvantage, informative_groups
 from calibrl_ref.surrogates import (
     SHAPES,
@@ -57,6 +58,7 @@ __all__ = [
     "GAPS",
     "GATES",
     "RECIPES",
+    "SCHEDULES",
     "SHAPES",
     "Aggregation",
     "Baseline",
@@ -77,6 +79,7 @@ __all__ = [
     "PruneByAdvantage",
     "Quadrant",
     "Rollouts",
+    "Schedule",
     "SlopeController",
     "Term",
     "advantage_weight",

@@ -135,7 +135,7 @@ class Exploration(OnPolicyTerm):
     """CalibRL's exploration term: ``weight * exploration_loss(...)``; see there.
 
     Attributes:
-        weight: lambda, at least 0.
+        weight: lambda, at least 0; a tensor [rows] gives each row its own.
         slope: the gate's attenuation alpha in [0, 1]; a tensor [rows] gives each row its own.
         gap: one of ``GAPS``: the level at which log-probabilities are compared.
         gate: one of ``GATES``.
@@ -145,7 +145,7 @@ class Exploration(OnPolicyTerm):
     """
 
     name: ClassVar[str] = "exploration"
-    weight: float = 0.1
+    weight: float | Tensor = 0.1
     slope: float | Tensor = 0.5
     gap: str = "trajectory"
     gate: str = "leaky_relu"
@@ -177,12 +177,17 @@ class Exploration(OnPolicyTerm):
         if self.detach_baseline:
             reference = reference.detach()  # stop-gradient: the expert is a fixed reference point
         advantage = rollouts.advantage if self.weighted else torch.ones_like(rollouts.advantage)
-        correct, present, slope = rollouts.correct, baseline.present, self.slope
+        correct, present, slope, weight = rollouts.correct, baseline.present, self.slope, self.weight
         if self.unit == "token":  # a gap per token: each row's values hold for all its tokens
             correct, present, advantage = (per_token(values, rollouts) for values in (correct, present, advantage))
-            slope = slope.unsqueeze(-1) if isinstance(slope, Tensor) and slope.dim() == 1 else slope
+            slope, weight = _row_column(slope), _row_column(weight)
         loss = exploration_loss(policy, reference, correct, advantage, slope=slope, gate=GATES[self.gate])
-        return self.weight * torch.where(present, loss, 0.0)
+        return weight * torch.where(present, loss, 0.0)
+
+
+def _row_column(value: float | Tensor) -> float | Tensor:
+    """Turn a value per row into a column beside ``[rows, time]``; a number stays one."""
+    return value.unsqueeze(-1) if isinstance(value, Tensor) and value.dim() == 1 else value
 
 
 @dataclass(frozen=True, kw_only=True)

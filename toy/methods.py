@@ -1,14 +1,10 @@
 """A method: one recipe of `calibrl_ref`, or several in a row, with the options given on the command line."""
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from calibrl_ref import RECIPES, Objective
-
-SCHEDULES: dict[str, tuple[tuple[str, float], ...]] = {"sft_grpo": (("sft", 1 / 3), ("grpo", 2 / 3))}
-"""Name -> the recipes to train with one after another, and each one's share of the steps."""
+from calibrl_ref import RECIPES, SCHEDULES, Schedule
 
 
 @dataclass(frozen=True)
@@ -17,25 +13,11 @@ class Method:
 
     Attributes:
         name: as written on the command line, for example ``calibrl:slope=0.8``; also the label in figures.
-        stages: the objectives, and the share of the steps for each.
+        schedule: the objectives, and the share of the steps for each.
     """
 
     name: str
-    stages: tuple[tuple[Objective, float], ...]
-
-    @property
-    def uses_expert(self) -> bool:
-        """Whether any stage reads expert rows."""
-        return any(objective.uses_expert for objective, _ in self.stages)
-
-    def objective_at(self, progress: float) -> Objective:
-        """The objective at a point of the training, ``progress`` from 0 to 1."""
-        passed = 0.0
-        for objective, share in self.stages:
-            passed += share
-            if progress < passed - 1e-9:
-                return objective
-        return self.stages[-1][0]
+    schedule: Schedule
 
 
 def parse_method(text: str) -> Method:
@@ -51,22 +33,14 @@ def parse_method(text: str) -> Method:
         ValueError: the recipe or an option is unknown (the message lists the valid ones), or a value does not fit.
 
     Example:
-        >>> parse_method("calibrl:slope=0.8").stages[0][0].terms[1].slope
+        >>> parse_method("calibrl:slope=0.8").schedule.stages[0][0].terms[1].slope
         0.8
     """
     name, _, options = text.partition(":")
-    valid = sorted([*RECIPES, *SCHEDULES])
-    if name not in valid:
-        raise ValueError(f"recipe={name!r}: expected one of {valid}. Fix: choose one of these.")
-    if name in SCHEDULES:
-        if options:
-            raise ValueError(f"recipe={text!r}: the schedule {name} takes no options. Fix: write {name!r}.")
-        return Method(text, tuple((_objective(recipe, {}), share) for recipe, share in SCHEDULES[name]))
-    return Method(text, ((_objective(name, _parse_options(name, options)), 1.0),))
-
-
-def _objective(recipe: str, options: Mapping[str, Any]) -> Objective:
-    return RECIPES[recipe](**{"aggregation": "sequence_mean_token_sum", **options})
+    if name in SCHEDULES and options:
+        raise ValueError(f"recipe={text!r}: the schedule {name} takes no options. Fix: write {name!r}.")
+    chosen = _parse_options(name, options) if name in RECIPES else {}
+    return Method(text, Schedule.named(name, **{"aggregation": "sequence_mean_token_sum", **chosen}))
 
 
 def _parse_options(recipe: str, text: str) -> dict[str, Any]:

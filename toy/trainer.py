@@ -268,11 +268,11 @@ def train(
     adapted: Objective | None = None
     recorded, points = set(training.recorded_steps), []
     for step in range(training.steps + 1):
-        stage = method.objective_at(step / training.steps)
+        stage = method.schedule.objective_at(step / training.steps)
         objective = adapted if adapted is not None and stage.slope_controller else stage
         with torch.no_grad():
             old = population.node_log_prob()
-            batch = sample_batch(population, objective, old, expert=method.uses_expert)
+            batch = sample_batch(population, objective, old, expert=method.schedule.uses_expert)
         if objective.slope_controller:
             entropy = population.exact.entropy(population.exact.path_log_prob(old)).mean(-1)
             adapted = objective = objective.adapt(entropy[batch.replica])

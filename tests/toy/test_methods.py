@@ -5,20 +5,22 @@ from toy.methods import SCHEDULES, parse_method
 
 def test_options_reach_the_recipe():
     terms = (
-        parse_method("calibrl:slope=0.3,exploration_weight=0.2,gap=trajectory_mean,weighted=false").stages[0][0].terms
+        parse_method("calibrl:slope=0.3,exploration_weight=0.2,gap=trajectory_mean,weighted=false")
+        .schedule.stages[0][0]
+        .terms
     )
     assert (terms[1].slope, terms[1].weight, terms[1].gap, terms[1].weighted) == (0.3, 0.2, "trajectory_mean", False)
-    assert parse_method("grpo:clip_high=none").stages[0][0].terms[0].clip_high is None
+    assert parse_method("grpo:clip_high=none").schedule.stages[0][0].terms[0].clip_high is None
 
 
 def test_all_recipes_share_one_aggregation_unless_told():
-    assert parse_method("dapo").stages[0][0].aggregation.mode == "sequence_mean_token_sum"
-    assert parse_method("dapo:aggregation=token_mean").stages[0][0].aggregation.mode == "token_mean"
+    assert parse_method("dapo").schedule.stages[0][0].aggregation.mode == "sequence_mean_token_sum"
+    assert parse_method("dapo:aggregation=token_mean").schedule.stages[0][0].aggregation.mode == "token_mean"
 
 
 def test_a_schedule_changes_its_objective():
     method = parse_method("sft_grpo")
-    names = [method.objective_at(progress).terms[0].name for progress in (0.0, 0.33, 0.34, 1.0)]
+    names = [method.schedule.objective_at(progress).terms[0].name for progress in (0.0, 0.33, 0.34, 1.0)]
     assert names == ["imitation", "imitation", "surrogate", "surrogate"]
     assert all(sum(share for _, share in stages) == pytest.approx(1.0) for stages in SCHEDULES.values())
 

@@ -15,7 +15,7 @@ WORLD = World(depth=3, branching=3, sound=2, shortcuts=2, demonstrations=4)
 
 def plain_loop(recipe, world, training, seed):
     """One seed, one prompt and one response at a time; the logits as a dictionary from prefix to tensor."""
-    objective = parse_method(recipe).stages[0][0]
+    objective = parse_method(recipe).schedule.stages[0][0]
     paths, tree = build_paths(world, [seed]), Tree(world.depth, world.branching)
     digits = tree.options.tolist()
     prefixes = sorted({tuple(path[:step]) for path in digits for step in range(world.depth)})

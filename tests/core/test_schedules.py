@@ -1,0 +1,46 @@
+import pytest
+
+from calibrl_ref import RECIPES, SCHEDULES, Schedule
+
+GRPO, SFT = RECIPES["grpo"](), RECIPES["sft"]()
+
+
+def test_a_stage_lasts_for_its_share_of_the_steps():
+    schedule = Schedule(((SFT, 0.25), (GRPO, 0.75)))
+    chosen = [schedule.objective_at(progress) for progress in (0.0, 0.24, 0.25, 0.5, 1.0)]
+    assert chosen == [SFT, SFT, GRPO, GRPO, GRPO]
+
+
+def test_rounding_does_not_prolong_a_stage():
+    tenths = Schedule(((SFT, 0.1), (SFT, 0.2), (GRPO, 0.7)))  # 0.1 + 0.2 > 0.3
+    assert tenths.objective_at(0.3) is GRPO
+
+
+def test_a_recipe_is_a_schedule_of_one_stage_and_takes_options():
+    assert Schedule.named("grpo", clip_high=0.3).stages == ((RECIPES["grpo"](clip_high=0.3), 1.0),)
+
+
+def test_sft_grpo_is_one_third_imitation():
+    ((first, share), (second, rest)) = Schedule.named("sft_grpo").stages
+    assert (first, second, share, rest) == (SFT, GRPO, 1 / 3, 2 / 3)
+
+
+def test_it_reads_experts_if_one_of_its_stages_does():
+    assert Schedule.named("sft_grpo").uses_expert
+    assert not Schedule.named("grpo").uses_expert
+
+
+@pytest.mark.parametrize("shares", [(), (1.5,), (1.2, -0.2), (1.0, 0.0)])
+def test_bad_shares_are_refused(shares):
+    with pytest.raises(ValueError, match="positive shares that add up to 1"):
+        Schedule(tuple((GRPO, share) for share in shares))
+
+
+def test_unknown_name_lists_the_valid_ones():
+    with pytest.raises(ValueError, match=r"recipe='sft_gpro'.*'sft_grpo'"):
+        Schedule.named("sft_gpro")
+
+
+def test_every_schedule_can_be_built():
+    for name in SCHEDULES:
+        Schedule.named(name)
