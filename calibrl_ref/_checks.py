@@ -16,13 +16,16 @@ def bad_value(argument: str, value: object, expected: str, fix: str) -> ValueErr
 
 
 def check_range(argument: str, value: float | Tensor, low: float, high: float = math.inf) -> None:
-    """Raise unless every element of ``value`` is a finite number in ``[low, high]``."""
-    elements = value.detach().flatten().tolist() if isinstance(value, Tensor) else [value]
-    for element in elements:
-        if isinstance(element, bool) or not isinstance(element, int | float):
-            raise TypeError(f"{argument}={value!r}: expected a number. Fix: pass an int or a float.")
-        if not (math.isfinite(element) and low <= element <= high):
-            raise bad_value(argument, element, f"a finite number in [{low}, {high}]", "choose a value in that range")
+    """Raise unless ``value``, every element of it if it is a tensor, is a finite number in ``[low, high]``."""
+    if isinstance(value, Tensor):
+        wrong = ~(torch.isfinite(value) & (value >= low) & (value <= high))
+        if not bool(wrong.any()):
+            return
+        value = value[wrong][0].item()
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{argument}={value!r}: expected a number. Fix: pass an int or a float.")
+    if not (math.isfinite(value) and low <= value <= high):
+        raise bad_value(argument, value, f"a finite number in [{low}, {high}]", "choose a value in that range")
 
 
 def check_count(argument: str, value: int | None) -> None:

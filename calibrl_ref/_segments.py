@@ -6,8 +6,9 @@ from torch import Tensor
 
 
 def dense_ids(ids: Int[Tensor, " n"]) -> tuple[Int[Tensor, " n"], int]:
-    """Renumber arbitrary ids as 0, 1, 2, ...; return them and how many there are."""
-    unique, dense = torch.unique(ids, return_inverse=True)
+    """Renumber arbitrary ids as 0, 1, 2, ... in ascending order; return them and how many there are."""
+    in_order = bool((ids[1:] >= ids[:-1]).all())  # the usual case, and then no sort is needed
+    unique, dense = (torch.unique_consecutive if in_order else torch.unique)(ids, return_inverse=True)
     return dense, len(unique)
 
 

@@ -137,6 +137,29 @@ class Objective:
             return self
         return replace(self, terms=tuple(_with_next_slope(term, self.slope_controller, entropy) for term in self.terms))
 
+    def with_exploration(
+        self, *, slope: float | Tensor | None = None, weight: float | Tensor | None = None
+    ) -> "Objective":
+        """Return the objective with another slope or weight of its exploration term; None leaves it as it is.
+
+        Args:
+            slope: alpha, in [0, 1]: a number, or a tensor [rows] that gives each row its own.
+            weight: lambda, at least 0: likewise.
+
+        Example:
+            >>> from calibrl_ref import RECIPES
+            >>> RECIPES["calibrl"](slope=0.5).with_exploration(slope=0.3).terms[1].slope
+            0.3
+        """
+
+        def changed(term: Term) -> Term:
+            if not isinstance(term, Exploration):
+                return term
+            new_slope = term.slope if slope is None else slope
+            return replace(term, slope=new_slope, weight=term.weight if weight is None else weight)
+
+        return replace(self, terms=tuple(changed(term) for term in self.terms))
+
     def _needs(self, what: str) -> bool:
         return any(what in term.needs for term in self.terms)
 

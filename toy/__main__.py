@@ -1,4 +1,4 @@
-"""`python -m toy compare`: train methods side by side, and write a report."""
+"""`python -m toy compare | watch`: train methods side by side and write a report, or watch one train."""
 
 import argparse
 import os
@@ -11,15 +11,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from toy import watch
 from toy.methods import parse_method
-from toy.policy import POLICIES
+from toy.options import add_settings, read_settings
 from toy.report import SOLVED_ABOVE, terminal_table, write_report
+from toy.settings import Training
 from toy.study import DEFAULT_RECIPES, REGIMES, Arm, comparison, prepare_folder, run_arms, summarise
-from toy.trainer import OPTIMIZERS, Training
 from toy.world import World
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,34 +27,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not console.is_terminal:  # a log file has no width of its own; this one keeps the tables whole
         console.width = 130
     try:
-        return _compare(options, console)
+        return watch.run(options, console) if options.command == "watch" else _compare(options, console)
     except (ValueError, FileExistsError) as error:
         console.print(f"error: {error}", style="bold red", markup=False)
         return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    default = Training()
     parser = argparse.ArgumentParser(prog="python -m toy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    compare = commands.add_parser(
-        "compare",
-        help="train methods side by side and write a report",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    compare.add_argument("--out", type=Path, default=Path("runs/compare"), help="output folder")
-    recipes = "name, or name:option=value,option=value"
+    compare = commands.add_parser("compare", help="train methods side by side and write a report")
+    compare.add_argument("--out", type=Path, default=Path("runs/compare"), help="output folder (default: runs/compare)")
+    recipes = "name, or name:option=value,option=value (default: twelve methods)"
     compare.add_argument("--recipe", nargs="+", metavar="RECIPE", default=list(DEFAULT_RECIPES), help=recipes)
-    compare.add_argument("--seeds", type=int, default=32, help="independent worlds and runs")
-    compare.add_argument("--steps", type=int, default=default.steps, help="batches per run")
-    compare.add_argument("--prompts", type=int, default=default.prompts, help="prompts per batch")
-    compare.add_argument("--rollouts", type=int, default=default.rollouts, help="responses per prompt")
-    compare.add_argument("--updates", type=int, default=default.updates, help="gradient steps per batch")
-    compare.add_argument("--learning-rate", type=float, default=default.learning_rate, help="step size")
-    compare.add_argument("--optimizer", default=default.optimizer, help=f"one of {list(OPTIMIZERS)}")
-    compare.add_argument("--policy", default=default.policy, help=f"one of {list(POLICIES)}")
-    compare.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    compare.add_argument("--seeds", type=int, default=32, help="independent worlds and runs (default: 32)")
+    compare.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     compare.add_argument("--force", action="store_true", help="replace a former study in the output folder")
+    add_settings(compare, Training)
+    add_settings(compare, World)
+    watch.add_arguments(commands.add_parser("watch", help="see the tree of paths in the terminal while a seed trains"))
     return parser
 
 
@@ -69,7 +58,7 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
     main_entries = [entry for entry in results["arms"] if entry["setting"] == "main"]
     if not main_entries:
         console.print("Interrupted before the first run was finished; the same command starts again.")
-        return INTERRUPTED
+        return watch.INTERRUPTED
     command = shlex.join(["python", "-m", "toy", *sys.argv[1:]])
     report = write_report(results, options.out, command=command)
     console.print(terminal_table("The default world", main_entries))
@@ -81,7 +70,7 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
     if not complete:
         console.print("Interrupted: the report holds the finished runs; the same command continues.")
     console.print(f"Report: {report}", soft_wrap=True)
-    return 0 if complete else INTERRUPTED
+    return 0 if complete else watch.INTERRUPTED
 
 
 def _arms(options: argparse.Namespace) -> list[Arm]:
@@ -91,16 +80,7 @@ def _arms(options: argparse.Namespace) -> list[Arm]:
     recipes = list(dict.fromkeys(options.recipe))
     for recipe in recipes:
         parse_method(recipe)
-    training = Training(
-        steps=options.steps,
-        prompts=options.prompts,
-        rollouts=options.rollouts,
-        updates=options.updates,
-        learning_rate=options.learning_rate,
-        optimizer=options.optimizer,
-        policy=options.policy,
-    )
-    return comparison(recipes, World(), training, options.seeds)
+    return comparison(recipes, read_settings(options, World), read_settings(options, Training), options.seeds)
 
 
 def _run(arms: Sequence[Arm], options: argparse.Namespace, console: Console) -> bool:

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from toy.methods import parse_method
+from toy.settings import Training
 from toy.statistics import mean_interval
-from toy.trainer import Curves, Training, train
+from toy.trainer import Curves, train
 from toy.world import World
 
 DEFAULT_RECIPES = (
@@ -46,7 +47,7 @@ class Regime:
         title: for tables.
         why: what the change is for, a sentence.
         world: fields of :class:`toy.world.World` that differ.
-        training: fields of :class:`toy.trainer.Training` that differ.
+        training: fields of :class:`toy.settings.Training` that differ.
     """
 
     title: str
@@ -124,7 +125,7 @@ def prepare_folder(out: Path, arms: Sequence[Arm], *, force: bool) -> None:
     Raises:
         FileExistsError: the folder holds a finished or another study, or something else altogether.
     """
-    settings, marker = [asdict(arm) for arm in arms], out / "settings.json"
+    settings, marker = json.loads(json.dumps([asdict(arm) for arm in arms])), out / "settings.json"
     if out.is_dir() and any(out.iterdir()):
         if not marker.exists():
             raise FileExistsError(f"out={str(out)!r}: not empty, and no study of this program. Fix: another --out.")

@@ -29,6 +29,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+SHAPE_FIELDS = ("depth", "branching", "families", "demonstrations")
+"""Settings of a world that decide the shapes of its tables: all members of one population share them."""
+
 MAX_PATHS = 16_384
 """The largest tree that is enumerated: 32 seeds of it need about 100 MB."""
 
@@ -204,11 +207,11 @@ class Paths:
     demonstration_correct: NDArray[np.bool_]
 
 
-def build_paths(world: World, seeds: Sequence[int]) -> Paths:
+def build_paths(world: World | Sequence[World], seeds: Sequence[int]) -> Paths:
     """Lay out the paths of a world, independently for each seed.
 
     Args:
-        world: the settings.
+        world: the settings; or one for each seed, which must agree in :data:`SHAPE_FIELDS`.
         seeds: one non-negative seed for each independent layout.
 
     Returns:
@@ -219,7 +222,8 @@ def build_paths(world: World, seeds: Sequence[int]) -> Paths:
         >>> [int((paths.kind[0] == kind).sum()) for kind in Kind]
         [8, 4, 12, 232]
     """
-    layouts = [_build_one(world, np.random.default_rng([seed, 0])) for seed in seeds]
+    worlds = [world] * len(seeds) if isinstance(world, World) else world
+    layouts = [_build_one(one, np.random.default_rng([seed, 0])) for one, seed in zip(worlds, seeds, strict=True)]
     return Paths(*(np.stack(column) for column in zip(*layouts, strict=True)))
 
 

@@ -3,9 +3,10 @@
 import pytest
 
 from toy.methods import parse_method
+from toy.settings import Training
 from toy.statistics import mean_interval
 from toy.study import REGIMES, comparison
-from toy.trainer import Training, train
+from toy.trainer import train
 from toy.world import World
 
 SEEDS = range(32)

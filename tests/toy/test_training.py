@@ -1,12 +1,16 @@
 """Vectorised training against a plain loop, its exactness, and what must not influence it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from calibrl_ref import Rollouts
+from toy.mechanism import MECHANISM_METRICS
 from toy.methods import parse_method
-from toy.trainer import MECHANISM_METRICS, Training, train
+from toy.settings import Training
+from toy.trainer import train, train_grid
 from toy.world import Tree, World, build_paths
 
 SHORT = Training(steps=6, prompts=4, rollouts=4, points=7)
@@ -164,3 +168,40 @@ def test_impossible_settings_are_refused(settings, message):
 def test_prompts_must_divide_among_families():
     with pytest.raises(ValueError, match="prompts=16: expected a multiple of families=3"):
         train(parse_method("grpo"), World(families=3), Training(), [0])
+
+
+CELLS = [
+    {"slope": 0.0, "exploration_weight": 0.3, "executable": 0.5},
+    {"slope": 1.0, "exploration_weight": 0.1, "executable": 0.5},
+    {"slope": 0.5, "exploration_weight": 0.1, "executable": 1.0},
+]
+
+
+@pytest.mark.parametrize("gap", ["trajectory", "token_aligned"])
+@pytest.mark.parametrize("policy", ["tabular", "neural"])
+def test_a_grid_equals_its_cells_trained_alone(gap, policy):
+    training = Training(steps=6, prompts=4, rollouts=4, points=7, policy=policy, learning_rate=1.0, updates=2)
+    grid = train_grid(parse_method(f"calibrl:gap={gap}"), WORLD, training, [0, 4], CELLS)
+    for cell, together in zip(CELLS, grid, strict=True):
+        recipe = "calibrl:gap={},slope={slope},exploration_weight={exploration_weight}".format(gap, **cell)
+        alone = train(parse_method(recipe), replace(WORLD, executable=cell["executable"]), training, [0, 4])
+        assert set(alone) == set(together)
+        for name, curve in alone.items():
+            assert together[name] == pytest.approx(curve, abs=1e-12), name
+    assert len({round(float(curves["accuracy"][-1, 0]), 6) for curves in grid}) == len(CELLS)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "cells", "message"),
+    [
+        ("calibrl", [], "cells have the axes"),
+        ("calibrl", [{"slope": 0.1}, {"executable": 0.1}], "expected the same ones in all"),
+        ("calibrl", [{"alpha": 0.1}], "'slope'.*'executable'"),
+        ("calibrl", [{"depth": 2}, {"depth": 3}], r"depth=\[2, 3\]: expected one value for all members"),
+        ("calibrl", [{"slope": 1.5}], "slope=1.5"),
+        ("cppo", [{"executable": 0.1}], "it drops rows"),
+    ],
+)
+def test_impossible_grids_are_refused(recipe, cells, message):
+    with pytest.raises(ValueError, match=message):
+        train_grid(parse_method(recipe), WORLD, SHORT, [0], cells)

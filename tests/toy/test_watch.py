@@ -1,0 +1,129 @@
+"""The live view: what a frame says, that it fits, and how it ends."""
+
+import argparse
+import io
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from toy.methods import parse_method
+from toy.settings import Training
+from toy.trainer import train
+from toy.watch import MARKS, Snapshot, add_arguments, frame, path_tree, run
+from toy.world import Kind, Tree, World, build_paths
+
+
+def options(*arguments):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args(["--delay", "0", *arguments])
+
+
+def watch(*arguments, **console):
+    text = io.StringIO()
+    status = run(options(*arguments), Console(file=text, **{"width": 100, "height": 30} | console))
+    return status, text.getvalue()
+
+
+def rendered(picture):
+    console = Console(file=io.StringIO(), width=100)
+    console.print(picture)
+    return console.file.getvalue()
+
+
+def test_plain_frames_show_the_exact_entropy_and_accuracy_of_the_training():
+    arguments = ["--method", "grpo", "--seed", "3", "--steps", "4", "--points", "3", "--sound-prior", "0.01"]
+    status, text = watch(*arguments)
+    curves = train(parse_method("grpo"), World(sound_prior=0.01), Training(steps=4, points=3), [3])
+    assert status == 0
+    assert re.findall(r"step (\d) of 4", text) == ["0", "2", "4"]
+    assert "\x1b" not in text
+    assert re.findall(r"(\S+) nats", text) == [f"{value:.3f}" for value in curves["entropy"][:, 0]]
+    assert re.findall(r"accuracy .* (\S+)\n", text) == [f"{value:.3f}" for value in curves["accuracy"][:, 0]]
+    assert "sound 0.010" in text.split("step 2")[0]
+
+
+def snapshot(world, seed=0, sharpness=1.0):
+    paths, noise = build_paths(world, [seed]), np.random.default_rng(seed).random(world.paths)
+    prob = np.exp(sharpness * noise) / np.exp(sharpness * noise).sum()
+    shown = np.isin(np.arange(world.paths), paths.demonstration[0])
+    return Snapshot(0, 0.5, 0.25, prob, paths.kind[0], paths.success[0, 0], shown)
+
+
+def test_the_tree_gives_each_option_its_probability_and_each_path_its_kind():
+    now = Snapshot(
+        step=0,
+        entropy=0.0,
+        accuracy=0.0,
+        path_prob=np.array([0.5, 0.25, 0.125, 0.125]),
+        kind=np.array([Kind.SOUND, Kind.SHORTCUT, Kind.FLAWED, Kind.UNSOUND]),
+        success=np.array([0.95, 0.6, 0.2, 0.02]),
+        shown=np.array([True, False, True, False]),
+    )
+    lines = [line.rstrip() for line in rendered(path_tree(now, Tree(2, 2), lines=6)).splitlines()]
+    assert lines == [
+        "prompt of the first family",
+        "├── 0  0.750  " + "S" * 16 + "C" * 8,
+        "│   ├── 0  0.500  S right 0.95, the expert's  " + "S" * 16,
+        "│   └── 1  0.250  C right 0.60  " + "C" * 8,
+        "├── 1  0.250  FFFFuuuu",
+        "│   ├── 0  0.125  F right 0.20, the expert's  FFFF",
+        "│   └── 1  0.125  u right 0.02  uuuu",
+        "└── … 0 other paths  0.000",
+    ]
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(lines=st.integers(1, 60), seed=st.integers(0, 5), sharpness=st.floats(0.0, 20.0))
+def test_a_frame_fits_and_shows_the_most_probable_path(lines, seed, sharpness):
+    world = World()
+    now = snapshot(world, seed, sharpness)
+    text = rendered(frame([now], world, title="here", lines=lines))
+    assert len(text.splitlines()) <= max(lines, 12)  # the quantities and one whole path are always shown
+    assert f"{now.path_prob.max():.3f}  {MARKS[Kind(now.kind[now.path_prob.argmax()])][0]}" in text
+
+
+def test_the_history_line_rises_with_the_accuracy_and_falls_with_the_entropy():
+    world = World()
+    low = snapshot(world)
+    high = Snapshot(1, 0.0, 1.0, low.path_prob, low.kind, low.success, low.shown)
+    text = rendered(frame([low, high], world, title="here", lines=20))
+    assert re.search(r"entropy +█▁ ", text)
+    assert re.search(r"accuracy +▃█ ", text)
+
+
+def test_a_terminal_gets_colours_and_one_frame_in_place_of_the_other():
+    status, text = watch("--steps", "2", "--points", "3", "--depth", "3", force_terminal=True, height=24)
+    assert status == 0
+    assert re.findall(r"step (\d) of 2", text) == ["0", "1", "2", "2"]  # the last one stays
+    assert "\x1b[1;32mS sound" in text  # a letter and a colour
+    assert "\x1b[1A" in text  # the cursor goes up before the next frame
+
+
+def test_ctrl_c_ends_it_with_the_shells_status(monkeypatch):
+    def interrupt(_seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("toy.watch.time.sleep", interrupt)
+    status, text = watch("--steps", "2", "--points", "3")
+    assert status == 130
+    assert text.count("step ") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", "-1"], "--seed -1"),
+        (["--delay", "-0.5"], "--delay -0.5"),
+        (["--delay", "nan"], "--delay nan"),
+        (["--method", "grop"], "'calibrl'"),
+        (["--sound", "0"], "sound=0"),
+    ],
+)
+def test_bad_input_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        run(options(*arguments))

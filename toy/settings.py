@@ -1,0 +1,60 @@
+"""The settings of a training run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toy.policy import POLICIES
+
+OPTIMIZERS: dict[str, Callable[[list[Tensor], float], torch.optim.Optimizer]] = {
+    "sgd": lambda parameters, rate: torch.optim.SGD(parameters, lr=rate),
+    "adam": lambda parameters, rate: torch.optim.Adam(parameters, lr=rate),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Settings of a run.
+
+    Attributes:
+        steps: batches sampled.
+        prompts: prompts in a batch; a multiple of the world's families.
+        rollouts: responses to a prompt.
+        updates: gradient steps on each batch; from the second on the batch is off-policy and clipping matters.
+        learning_rate: step size of the optimiser.
+        optimizer: "sgd" (plain gradient descent) or "adam".
+        policy: "tabular" or "neural".
+        points: how many times along the run the exact quantities are recorded, the start and the end included.
+
+    Raises:
+        ValueError: a setting is out of range, or a name unknown.
+    """
+
+    steps: int = 600
+    prompts: int = 16
+    rollouts: int = 8
+    updates: int = 1
+    learning_rate: float = 4.0
+    optimizer: str = "sgd"
+    policy: str = "tabular"
+    points: int = 41
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            low = 2 if entry.name in ("rollouts", "points") else 1
+            if entry.type is int and (not isinstance(value, int) or value < low):
+                raise ValueError(f"{entry.name}={value!r}: expected a whole number of at least {low}. Fix: raise it.")
+        if not 0.0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate={self.learning_rate!r}: expected a positive number. Fix: try 4.0.")
+        for name, valid in (("optimizer", OPTIMIZERS), ("policy", POLICIES)):
+            if getattr(self, name) not in valid:
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {list(valid)}. Fix: choose one.")
+
+    @property
+    def recorded_steps(self) -> list[int]:
+        """The steps at which curves have a point: evenly spread, from 0 (before training) to ``steps``."""
+        return [int(step) for step in np.unique(np.linspace(0, self.steps, self.points).round())]
