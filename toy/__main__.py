@@ -1,4 +1,4 @@
-"""`python -m toy compare | watch`: train methods side by side and write a report, or watch one train."""
+"""`python -m toy compare | ablate | phase | mechanism | watch`: train on the toy and write a report, or watch."""
 
 import argparse
 import os
@@ -16,7 +16,8 @@ from toy.methods import parse_method
 from toy.options import add_settings, read_settings
 from toy.report import SOLVED_ABOVE, terminal_table, write_report
 from toy.settings import Training
-from toy.study import DEFAULT_RECIPES, REGIMES, Arm, comparison, prepare_folder, run_arms, summarise
+from toy.studies import DEFAULT_RECIPES, SETTINGS, STUDIES, comparison
+from toy.study import Arm, prepare_folder, run_arms, summarise
 from toy.world import World
 
 
@@ -27,45 +28,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not console.is_terminal:  # a log file has no width of its own; this one keeps the tables whole
         console.width = 130
     try:
-        return watch.run(options, console) if options.command == "watch" else _compare(options, console)
+        return watch.run(options, console) if options.command == "watch" else _study(options, console)
     except (ValueError, FileExistsError) as error:
         console.print(f"error: {error}", style="bold red", markup=False)
         return 2
 
 
+COMMANDS = {
+    "compare": "train methods side by side and write a report",
+    "ablate": "change one piece of CalibRL at a time, beside its control",
+    "phase": "maps over expert executability and lambda, and over group size and prior",
+    "mechanism": "who is pushed where, and what that does to the entropy",
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m toy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    compare = commands.add_parser("compare", help="train methods side by side and write a report")
-    compare.add_argument("--out", type=Path, default=Path("runs/compare"), help="output folder (default: runs/compare)")
-    recipes = "name, or name:option=value,option=value (default: twelve methods)"
-    compare.add_argument("--recipe", nargs="+", metavar="RECIPE", default=list(DEFAULT_RECIPES), help=recipes)
-    compare.add_argument("--seeds", type=int, default=32, help="independent worlds and runs (default: 32)")
-    compare.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
-    compare.add_argument("--force", action="store_true", help="replace a former study in the output folder")
-    add_settings(compare, Training)
-    add_settings(compare, World)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        out = Path("runs") / name
+        command.add_argument("--out", type=Path, default=out, help=f"output folder (default: {out})")
+        command.add_argument("--seeds", type=int, default=32, help="independent worlds and runs (default: 32)")
+        command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+        command.add_argument("--force", action="store_true", help="replace a former study in the output folder")
+        if name == "compare":
+            recipes = "name, or name:option=value,option=value (default: twelve methods)"
+            command.add_argument("--recipe", nargs="+", metavar="RECIPE", default=list(DEFAULT_RECIPES), help=recipes)
+        add_settings(command, Training)
+        add_settings(command, World)
     watch.add_arguments(commands.add_parser("watch", help="see the tree of paths in the terminal while a seed trains"))
     return parser
 
 
-def _compare(options: argparse.Namespace, console: Console) -> int:
+def _study(options: argparse.Namespace, console: Console) -> int:
     arms = _arms(options)
     prepare_folder(options.out, arms, force=options.force)
     started = time.perf_counter()
     complete = _run(arms, options, console)
-    results = summarise(arms, options.out, complete=complete, seconds=time.perf_counter() - started)
-    main_entries = [entry for entry in results["arms"] if entry["setting"] == "main"]
-    if not main_entries:
+    seconds = time.perf_counter() - started
+    results = summarise(options.command, arms, options.out, complete=complete, seconds=seconds)
+    if not any(entry["setting"] in ("main", arms[0].setting) for entry in results["arms"]):
         console.print("Interrupted before the first run was finished; the same command starts again.")
         return watch.INTERRUPTED
-    command = shlex.join(["python", "-m", "toy", *sys.argv[1:]])
-    report = write_report(results, options.out, command=command)
-    console.print(terminal_table("The default world", main_entries))
-    for name, regime in REGIMES.items():
+    report = write_report(results, options.out, command=shlex.join(["python", "-m", "toy", *sys.argv[1:]]))
+    for name, setting in SETTINGS.items():
         if members := [entry for entry in results["arms"] if entry["setting"] == name]:
-            console.print(terminal_table(regime.title, members))
-    for line in _key_numbers(main_entries):
+            console.print(terminal_table(setting.title, members))
+    for line in _key_numbers(results["arms"]):
         console.print(line, highlight=False, soft_wrap=True)
     if not complete:
         console.print("Interrupted: the report holds the finished runs; the same command continues.")
@@ -77,10 +87,13 @@ def _arms(options: argparse.Namespace) -> list[Arm]:
     for name in ("seeds", "workers"):
         if getattr(options, name) < 1:
             raise ValueError(f"--{name} {getattr(options, name)}: expected at least 1. Fix: raise it.")
+    settings = read_settings(options, World), read_settings(options, Training), options.seeds
+    if options.command != "compare":
+        return STUDIES[options.command](*settings)
     recipes = list(dict.fromkeys(options.recipe))
     for recipe in recipes:
         parse_method(recipe)
-    return comparison(recipes, read_settings(options, World), read_settings(options, Training), options.seeds)
+    return comparison(recipes, *settings)
 
 
 def _run(arms: Sequence[Arm], options: argparse.Namespace, console: Console) -> bool:
@@ -95,7 +108,7 @@ def _key_numbers(entries: Sequence[dict[str, object]]) -> list[str]:
     """One line for GRPO and one for CalibRL: what entropy and accuracy did."""
     lines = []
     for entry in entries:
-        if entry["method"] in ("grpo", "calibrl"):
+        if entry["setting"] == "main" and entry["method"] in ("grpo", "calibrl"):
             curves: dict[str, dict[str, list[float]]] = entry["curves"]  # type: ignore[assignment]  # read from JSON
             entropy, accuracy = curves["entropy"]["mean"], curves["accuracy"]["mean"]
             middle = entropy[len(entropy) // 2]

@@ -6,9 +6,9 @@ import os
 import queue
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,66 +19,8 @@ import torch
 from toy.methods import parse_method
 from toy.settings import Training
 from toy.statistics import mean_interval
-from toy.trainer import Curves, train
+from toy.trainer import Curves, train, train_grid
 from toy.world import World
-
-DEFAULT_RECIPES = (
-    "grpo",
-    "entropy_bonus",
-    "dapo",
-    "cppo",
-    "dr_grpo",
-    "clip_cov",
-    "sft_grpo",
-    "luffy",
-    "rl_plus",
-    "calibrl",
-    "calibrl:slope=1",
-    "calibrl_released",
-)
-REGIME_RECIPES = ("grpo", "sft_grpo", "calibrl")
-
-
-@dataclass(frozen=True)
-class Regime:
-    """A change of the default setting under which the methods are compared once more.
-
-    Attributes:
-        title: for tables.
-        why: what the change is for, a sentence.
-        world: fields of :class:`toy.world.World` that differ.
-        training: fields of :class:`toy.settings.Training` that differ.
-    """
-
-    title: str
-    why: str
-    world: dict[str, Any]
-    training: dict[str, Any]
-
-
-REGIMES: dict[str, Regime] = {
-    "deterministic": Regime(
-        "Deterministic outcomes",
-        "Each path always or never succeeds: sound paths do, shortcuts and the rest do not.",
-        {"sound_success": 1.0, "shortcut_success": 0.0, "flawed_success": 0.0, "unsound_success": 0.0},
-        {},
-    ),
-    "executable": Regime(
-        "Expert fully executable",
-        "All demonstrations are sound paths that the policy can follow.",
-        {"executable": 1.0},
-        {},
-    ),
-    "unexecutable": Regime(
-        "Expert not executable",
-        "With every path that the expert shows the policy succeeds only as often as a flawed one.",
-        {"executable": 0.0},
-        {},
-    ),
-    "adam": Regime(
-        "Adam", "Adam (rate 0.05) in place of plain gradient descent.", {}, {"optimizer": "adam", "learning_rate": 0.05}
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -91,6 +33,8 @@ class Arm:
         world: the world.
         training: the run's settings.
         seeds: number of seeds, 0 to ``seeds - 1``.
+        cells: for a grid of hyper-parameters: the cells as :func:`toy.trainer.train_grid` takes them.
+        place: where the arm stands on axes that its cells do not have.
     """
 
     setting: str
@@ -98,20 +42,15 @@ class Arm:
     world: World
     training: Training
     seeds: int
+    cells: tuple[Mapping[str, float], ...] = ()
+    place: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def file_name(self) -> str:
         """Name of the file that holds the finished arm's curves."""
-        return f"{self.setting}__{self.method.replace(':', '__').replace(',', '_')}.npz"
-
-
-def comparison(recipes: Sequence[str], world: World, training: Training, seeds: int) -> list[Arm]:
-    """The arms of ``compare``: all recipes in the given setting, and the main ones in each regime."""
-    arms = [Arm("main", recipe, world, training, seeds) for recipe in recipes]
-    for name, regime in REGIMES.items():
-        changed = replace(world, **regime.world), replace(training, **regime.training)
-        arms += [Arm(name, recipe, *changed, seeds) for recipe in REGIME_RECIPES]
-    return arms
+        where = (f"{axis}={value}" for axis, value in self.place.items())
+        parts = (text.translate(str.maketrans(": ,", "___")) for text in (self.setting, self.method, *where))
+        return "__".join(parts) + ".npz"
 
 
 def prepare_folder(out: Path, arms: Sequence[Arm], *, force: bool) -> None:
@@ -196,7 +135,9 @@ def _run_arm(arm: Arm, out: str) -> None:
             raise InterruptedError("stopped by the user")
         _worker["points"].put(1)
 
-    curves = train(parse_method(arm.method), arm.world, arm.training, range(arm.seeds), on_point=report)
+    settings = (parse_method(arm.method), arm.world, arm.training, range(arm.seeds))
+    cells = train_grid(*settings, arm.cells, on_point=report) if arm.cells else [train(*settings, on_point=report)]
+    curves = {name: np.stack([cell[name] for cell in cells]) for name in cells[0]}
     target = Path(out) / "arms" / arm.file_name
     partial = target.with_suffix(".partial")
     with partial.open("wb") as file:
@@ -204,37 +145,51 @@ def _run_arm(arm: Arm, out: str) -> None:
     os.replace(partial, target)
 
 
-def load_curves(arm: Arm, out: Path) -> Curves | None:
-    """The curves of a finished arm, ``[points, seeds]`` each, or None if it is not finished."""
+def load_curves(arm: Arm, out: Path) -> list[Curves] | None:
+    """The curves of a finished arm, ``[points, seeds]`` each, for each of its cells (one without a grid), or None."""
     path = out / "arms" / arm.file_name
     if not path.exists():
         return None
     with np.load(path) as stored:
-        return {name: stored[name] for name in stored.files}
+        curves = {name: stored[name] for name in stored.files}
+    return [{name: values[cell] for name, values in curves.items()} for cell in range(max(1, len(arm.cells)))]
 
 
-def summarise(arms: Sequence[Arm], out: Path, *, complete: bool, seconds: float) -> dict[str, Any]:
+def summarise(study: str, arms: Sequence[Arm], out: Path, *, complete: bool, seconds: float) -> dict[str, Any]:
     """Collect the finished arms into what results.json holds, and write it.
 
     Args:
+        study: its name, for the report.
         arms: the study.
         out: its folder.
         complete: whether all arms are finished.
         seconds: how long the training took.
+
+    Returns:
+        Settings, versions, and one entry for each cell of each finished arm: its place in the grid (``at``), the
+        curves' means with their intervals, and the final values of each seed.
     """
-    entries = []
-    for arm in arms:
-        if (curves := load_curves(arm, out)) is not None:
-            intervals = {name: _interval(values) for name, values in curves.items()}
-            final = {name: curves[name][-1].tolist() for name in ("entropy", "accuracy")}
-            entries.append(asdict(arm) | {"steps": arm.training.recorded_steps, "curves": intervals, "final": final})
+    entries = [
+        _entry(arm, cell, curves)
+        for arm in arms
+        for cell, curves in zip(arm.cells or ({},), load_curves(arm, out) or (), strict=False)
+    ]
     versions = {name: version(name) for name in ("torch", "numpy", "gymnasium")}
     made = time.strftime("%Y-%m-%d %H:%M:%S")
-    results = {"complete": complete, "made": made, "seconds": seconds, "versions": versions, "arms": entries}
+    results = {"study": study, "complete": complete, "made": made, "seconds": seconds, "versions": versions}
+    results["arms"] = entries
     partial = out / "results.json.partial"
     partial.write_text(json.dumps(results))
     os.replace(partial, out / "results.json")
     return results
+
+
+def _entry(arm: Arm, cell: Mapping[str, float], curves: Curves) -> dict[str, Any]:
+    settings = {name: value for name, value in asdict(arm).items() if name not in ("cells", "place")}
+    intervals = {name: _interval(values) for name, values in curves.items()}
+    final = {name: curves[name][-1].tolist() for name in ("entropy", "accuracy")}
+    measured = {"steps": arm.training.recorded_steps, "curves": intervals, "final": final}
+    return settings | {"at": {**arm.place, **cell}} | measured
 
 
 def _interval(values: "np.ndarray[Any, np.dtype[np.float64]]") -> dict[str, list[float]]:

@@ -104,3 +104,37 @@ def test_an_interrupted_study_keeps_what_is_finished_and_resumes(tmp_path):
     assert json.loads((out / "results.json").read_text())["complete"]
     assert len(list(out.glob("arms/*.npz"))) == 14
     assert all((out / "arms" / name).stat().st_mtime_ns == made for name, made in first.items())
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "figures"),
+    [
+        ("ablate", {"slope", "weight", "gate", "gap", "baseline", "weighting", "slope x weight"}, ["slope_x_weight"]),
+        ("phase", {"executable", "executable x weight", "rollouts x prior"}, ["rollouts_x_prior", "executable"]),
+        ("mechanism", {"main"}, ["main"]),
+    ],
+)
+def test_other_studies_write_results_figures_and_a_page(tmp_path, command, settings, figures):
+    out = tmp_path / "run"
+    assert main([command, "--out", str(out), "--seeds", "2", "--steps", "2", "--points", "2", "--prompts", "4"]) == 0
+    results = json.loads((out / "results.json").read_text())
+    assert results["complete"]
+    assert {entry["setting"] for entry in results["arms"]} == settings
+    places = [(entry["setting"], entry["method"], *entry["at"].items()) for entry in results["arms"]]
+    assert len(set(places)) == len(places)
+    page = (out / "report.html").read_text()
+    assert page.count("<svg") == len(settings)
+    assert "What this does not prove" in page
+    for name in figures:
+        assert (out / f"{name}.png").stat().st_size > 10_000
+        assert (out / f"{name}.svg").exists()
+
+
+def test_a_grid_has_every_cell_once_and_differs_along_its_axes(tmp_path):
+    out = tmp_path / "run"
+    assert main(["phase", "--out", str(out), "--seeds", "2", "--steps", "30", "--points", "2"]) == 0
+    entries = json.loads((out / "results.json").read_text())["arms"]
+    cells = {tuple(entry["at"].values()): entry for entry in entries if entry["setting"] == "executable x weight"}
+    assert len(cells) == 20
+    assert cells[1.0, 0.1]["final"]["accuracy"] != cells[0.0, 0.1]["final"]["accuracy"]
+    assert cells[1.0, 0.1]["final"]["accuracy"] != cells[1.0, 0.3]["final"]["accuracy"]

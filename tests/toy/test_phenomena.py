@@ -5,7 +5,7 @@ import pytest
 from toy.methods import parse_method
 from toy.settings import Training
 from toy.statistics import mean_interval
-from toy.study import REGIMES, comparison
+from toy.studies import REGIMES, comparison
 from toy.trainer import train
 from toy.world import World
 
