@@ -68,7 +68,7 @@ def _study(options: argparse.Namespace, console: Console) -> int:
     complete = _run(arms, options, console)
     seconds = time.perf_counter() - started
     results = summarise(options.command, arms, options.out, complete=complete, seconds=seconds)
-    if not any(entry["setting"] in ("main", arms[0].setting) for entry in results["arms"]):
+    if not any(entry["setting"] == arms[0].setting for entry in results["arms"]):
         console.print("Interrupted before the first run was finished; the same command starts again.")
         return watch.INTERRUPTED
     report = write_report(results, options.out, command=shlex.join(["python", "-m", "toy", *sys.argv[1:]]))

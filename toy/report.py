@@ -32,19 +32,19 @@ COLUMNS = ("method", "entropy, half-way", "entropy, end", "accuracy, end", "soun
 GUIDES = {
     "ablate": (
         "Which piece of CalibRL does what?",
-        "Each part changes one piece and leaves the rest at the paper's values. A difference means something only if it "
-        "is larger than the intervals, and than that of the control named in the question.",
+        "Each part changes one piece and leaves the rest at the paper's values. A difference means something only "
+        "if it is larger than the intervals, and than that of the control named in the question.",
     ),
     "phase": (
         "When does calibration pay, and when imitation?",
-        "Each cell of a map is a whole training run of all seeds, averaged; the table below it has the intervals. Compare "
-        "the same column between methods: where imitation before GRPO is as high, calibration brings nothing.",
+        "Each cell of a map is a whole training run of all seeds, averaged; the table below it has the intervals. "
+        "Compare the same column between methods: where imitation before GRPO is as high, calibration brings nothing.",
     ),
     "mechanism": (
         "Who is pushed where, and what does that do to the entropy?",
         "Above: minus the gradient of the loss with respect to the log-probability of the responses of a kind, summed "
-        "over a batch; above zero they are made likelier. Below: the change of the exact entropy by each update, and its "
-        "first-order prediction; where the two part, an update is too large for the first-order theory.",
+        "over a batch; above zero they are made likelier. Below: the change of the exact entropy by each update, and "
+        "its first-order prediction; where the two part, an update is too large for the first-order theory.",
     ),
 }
 """Study -> the question of its page, and what to look at."""

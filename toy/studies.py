@@ -100,7 +100,7 @@ ABLATIONS: dict[str, tuple[Setting, tuple[str, ...]]] = {
     "baseline": (
         Setting(
             "The reference point",
-            "The expert of the same prompt, with and without its gradient; another prompt's expert (control); no expert.",
+            "The prompt's expert, with and without its gradient; another prompt's expert (control); no expert at all.",
         ),
         ("calibrl", "calibrl:detach_expert=true", "calibrl_shuffled_expert", "calibrl_reference_baseline"),
     ),

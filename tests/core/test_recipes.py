@@ -1,0 +1,179 @@
+"""Every hyper-parameter of every recipe arrives where it belongs, and its default is its source's."""
+
+import inspect
+from itertools import product
+
+import pytest
+
+from calibrl_ref import RECIPES, OverlongPenalty, PruneByAdvantage, informative_groups
+
+
+def term(objective, name):
+    return next((term for term in objective.terms if term.name == name), None)
+
+
+def surrogate(objective):
+    whole = term(objective, "surrogate")
+    return getattr(whole, "on_policy", whole)
+
+
+def exploration(objective):
+    return term(objective, "exploration")
+
+
+def weight_of(objective, name):
+    found = term(objective, name)
+    return 0.0 if found is None else found.weight
+
+
+def is_detached(objective):
+    return exploration(objective).detach_baseline or exploration(objective).baseline == "old_expert"
+
+
+READ = {
+    "adaptation_rate": lambda o: o.slope_controller.rate,
+    "aggregation": lambda o: o.aggregation.mode,
+    "baseline": lambda o: exploration(o).baseline,
+    "clip_high": lambda o: surrogate(o).clip_high,
+    "clip_low": lambda o: surrogate(o).clip_low,
+    "count_expert": lambda o: o.advantage.count_expert,
+    "detach_expert": is_detached,
+    "dual_clip": lambda o: surrogate(o).dual_clip,
+    "dynamic_sampling": lambda o: o.selection is informative_groups,
+    "entropy_weight": lambda o: term(o, "entropy_bonus").weight,
+    "exploration_weight": lambda o: exploration(o).weight,
+    "fraction": lambda o: surrogate(o).fraction,
+    "gap": lambda o: exploration(o).gap,
+    "gate": lambda o: exploration(o).gate,
+    "keep_fraction": lambda o: o.selection.keep_fraction,
+    "kl_weight": lambda o: surrogate(o).weight if hasattr(surrogate(o), "weight") else weight_of(o, "kl"),
+    "lower": lambda o: surrogate(o).lower,
+    "max_length": lambda o: o.aggregation.max_length,
+    "ratio_level": lambda o: surrogate(o).ratio_level,
+    "scale_by_std": lambda o: o.advantage.scale_by_std,
+    "shape": lambda o: term(o, "surrogate").shape,
+    "slope": lambda o: exploration(o).slope,
+    "std_epsilon": lambda o: o.advantage.std_epsilon,
+    "target_entropy": lambda o: o.slope_controller.target_entropy,
+    "upper": lambda o: surrogate(o).upper,
+    "weighted": lambda o: exploration(o).weighted,
+}
+
+OTHER = {
+    "adaptation_rate": 0.013,
+    "aggregation": "constant_length_sum",
+    "baseline": "shuffled_expert",
+    "clip_high": 0.37,
+    "clip_low": 0.11,
+    "dual_clip": 4.5,
+    "entropy_weight": 0.07,
+    "exploration_weight": 0.23,
+    "fraction": 0.03,
+    "gap": "trajectory_mean",
+    "gate": "softplus",
+    "keep_fraction": 0.7,
+    "kl_weight": 0.019,
+    "lower": 1.5,
+    "max_length": 77,
+    "ratio_level": "sequence",
+    "shape": "rl_plus",
+    "slope": 0.27,
+    "std_epsilon": 3e-5,
+    "target_entropy": 0.31,
+    "upper": 3.5,
+}
+
+CASES = [(name, option) for name, recipe in RECIPES.items() for option in inspect.signature(recipe).parameters]
+
+
+def defaults(name):
+    return {option: parameter.default for option, parameter in inspect.signature(RECIPES[name]).parameters.items()}
+
+
+@pytest.mark.parametrize(("name", "option"), [case for case in CASES if case[1] != "overlong_buffer"])
+def test_an_option_changes_its_own_hyper_parameter_and_no_other(name, option):
+    expected = {key: value for key, value in defaults(name).items() if key != "overlong_buffer"}
+    value = not expected[option] if isinstance(expected[option], bool) else OTHER[option]
+    if value == expected[option]:  # the recipe's default is this test's other value
+        value = {"gap": "trajectory", "gate": "linear", "baseline": "expert", "shape": "luffy"}[option]
+    objective = RECIPES[name](**{option: value})
+    if name == "calibrl_released" and option != "detach_expert":
+        assert exploration(objective).baseline == "old_expert"
+    assert {key: READ[key](objective) for key in expected} == expected | {option: value}
+
+
+STD, CENTRED = {"scale_by_std": True, "std_epsilon": 1e-6}, {"scale_by_std": False, "std_epsilon": 1e-6}
+PPO = {"clip_low": 0.2, "clip_high": 0.2, "dual_clip": None}
+UNCLIPPED = {"clip_low": None, "clip_high": None, "dual_clip": None}
+RELEASED_CLIP = {"clip_low": 0.2, "clip_high": 0.2, "dual_clip": 3.0}
+PER_RESPONSE = {"aggregation": "sequence_mean_token_mean", "max_length": None}
+TOKEN_MEAN = {"aggregation": "token_mean", "max_length": None}
+EQUATION_10 = {"aggregation": "sequence_mean_token_sum", "max_length": None}
+CONSTANT = {"aggregation": "constant_length", "max_length": None}
+PIECES = {"slope": 0.5, "exploration_weight": 0.1, "gap": "trajectory", "detach_expert": False}
+CALIBRL = PIECES | {"gate": "leaky_relu", "baseline": "expert", "weighted": True} | PPO | EQUATION_10 | STD
+OFF_POLICY_RELEASED = RELEASED_CLIP | {"count_expert": False} | TOKEN_MEAN | CENTRED
+
+SOURCES = {
+    "grpo": PPO | {"ratio_level": "token", "kl_weight": 0.0} | PER_RESPONSE | STD,
+    "dr_grpo": PPO | {"ratio_level": "token", "kl_weight": 0.0} | CONSTANT | CENTRED,
+    "dapo": PPO | {"clip_high": 0.28, "overlong_buffer": None, "dynamic_sampling": True} | TOKEN_MEAN | STD,
+    "cppo": {"keep_fraction": 0.5} | PPO | PER_RESPONSE | STD,
+    "entropy_bonus": {"entropy_weight": 0.01} | PPO | PER_RESPONSE | STD,
+    "clip_cov": {"fraction": 0.0002, "lower": 1.0, "upper": 5.0, "clip_low": 0.2, "clip_high": 0.2} | TOKEN_MEAN | STD,
+    "kl_cov": {"fraction": 0.0002, "kl_weight": 1.0} | TOKEN_MEAN | STD,
+    "sft": TOKEN_MEAN,
+    "luffy": UNCLIPPED | {"shape": "luffy", "count_expert": True} | CONSTANT | CENTRED,
+    "rl_plus": PPO | {"shape": "rl_plus", "count_expert": True} | PER_RESPONSE | STD,
+    "luffy_released": {"shape": "luffy"} | OFF_POLICY_RELEASED,
+    "rl_plus_released": {"shape": "rl_plus"} | OFF_POLICY_RELEASED,
+    "calibrl": CALIBRL,
+    "calibrl_released": PIECES | {"gap": "token_aligned", "detach_expert": True} | RELEASED_CLIP | TOKEN_MEAN | CENTRED,
+    "calibrl_relu": CALIBRL | {"gate": "relu"},
+    "calibrl_linear": CALIBRL | {"gate": "linear"},
+    "calibrl_softplus": CALIBRL | {"gate": "softplus"},
+    "calibrl_sigmoid": CALIBRL | {"gate": "sigmoid"},
+    "calibrl_unweighted": CALIBRL | {"weighted": False},
+    "calibrl_length_normalised": CALIBRL | {"gap": "trajectory_mean"},
+    "calibrl_reference_baseline": CALIBRL | {"baseline": "reference"},
+    "calibrl_random_gate": CALIBRL | {"gate": "random"},
+    "calibrl_shuffled_expert": CALIBRL | {"baseline": "shuffled_expert"},
+    "calibrl_dr_grpo": CALIBRL | {"scale_by_std": False},
+    "calibrl_dapo": PIECES | {"gap": "trajectory_mean"} | PPO | {"clip_high": 0.28} | TOKEN_MEAN | STD,
+    "calibrl_cppo": {"keep_fraction": 0.5} | PIECES | PPO | EQUATION_10 | STD,
+    "calibrl_adaptive": {"target_entropy": 0.5, "adaptation_rate": 0.05} | PIECES | PPO | EQUATION_10 | STD,
+}
+
+
+def test_every_recipe_has_the_defaults_of_its_source():
+    assert {name: defaults(name) for name in RECIPES} == SOURCES
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_an_objective_carries_its_recipe_s_defaults(name):
+    expected = {key: value for key, value in SOURCES[name].items() if key != "overlong_buffer"}
+    objective = RECIPES[name]()
+    assert {key: READ[key](objective) for key in expected} == expected
+    kinds = {"cppo": PruneByAdvantage, "calibrl_cppo": PruneByAdvantage}
+    if name in kinds:
+        assert isinstance(objective.selection, kinds[name])
+    elif name in ("dapo", "calibrl_dapo"):
+        assert objective.selection is informative_groups
+    else:
+        assert objective.selection is None
+    assert (objective.slope_controller is not None) == (name == "calibrl_adaptive")
+    assert objective.overlong_penalty is None
+
+
+def test_the_overlong_penalty_takes_its_length_and_buffer():
+    objective = RECIPES["dapo"](overlong_buffer=16, max_length=64)
+    assert objective.overlong_penalty == OverlongPenalty(max_length=64, buffer=16)
+    with pytest.raises(ValueError, match=r"max_length=None: expected a length in tokens.*Fix: pass max_length too"):
+        RECIPES["dapo"](overlong_buffer=16)
+
+
+def test_every_recipe_documents_itself():
+    for name, recipe in RECIPES.items():
+        assert len(recipe.__doc__.split()) > 3, name
+    documents = [recipe.__doc__ for recipe in RECIPES.values()]
+    assert all(first != second for (i, first), (j, second) in product(enumerate(documents), repeat=2) if i != j)
