@@ -8,7 +8,7 @@ RUN := .venv/bin/python
 	$(RUN) -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	touch $@
 
-.PHONY: help demo test train lint clean
+.PHONY: help demo test train lint bench clean
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -25,6 +25,9 @@ lint: .venv/installed  ## ruff and mypy --strict
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+bench: .venv/installed  ## measure the toy's speed (2 minutes)
+	$(RUN) -m benchmarks.toy
 
 clean:  ## remove the environment and all runs
 	rm -rf .venv runs

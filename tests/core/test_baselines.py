@@ -1,0 +1,170 @@
+"""Gap levels and baselines by hand, and rows with hyper-parameters of their own."""
+
+import math
+
+import pytest
+import torch
+from conftest import close, make_rollouts, seeds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibrl_ref import (
+    BASELINES,
+    GAPS,
+    GATES,
+    RECIPES,
+    Rollouts,
+    SlopeController,
+    expected_calibration_error,
+    exploration_loss,
+    random_gate,
+)
+
+
+def two_lengths():
+    """Two prompts; their experts and responses have different lengths."""
+    log_prob = torch.tensor([[-1.0, -3.0, 0.0], [-2.0, -2.0, -5.0], [-4.0, 0.0, 0.0], [-6.0, -1.0, -2.0]])
+    return Rollouts(
+        token_log_prob=log_prob.double(),
+        old_token_log_prob=log_prob.double(),
+        mask=torch.tensor([[1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1]]).bool(),
+        group=torch.tensor([0, 0, 1, 1]),
+        is_expert=torch.tensor([False, True, False, True]),
+        correct=torch.tensor([True, True, False, True]),
+        advantage=torch.tensor([1.0, 1.0, -1.0, 1.0]).double(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "policy", "reference"),
+    [
+        ("trajectory", [-4.0, -9.0, -4.0, -9.0], [-9.0, -9.0, -9.0, -9.0]),
+        ("trajectory_mean", [-2.0, -3.0, -4.0, -3.0], [-3.0, -3.0, -3.0, -3.0]),
+    ],
+)
+def test_gap_levels_by_hand(level, policy, reference):
+    rollouts = two_lengths()
+    own, expert = GAPS[level].log_probs(rollouts, BASELINES["expert"](rollouts))
+    close(own, policy)
+    close(expert, reference)
+
+
+def test_token_aligned_level_compares_index_by_index():
+    rollouts = two_lengths()
+    own, expert = GAPS["token_aligned"].log_probs(rollouts, BASELINES["expert"](rollouts))
+    close(own[2], [-4.0, 0.0, 0.0])
+    close(expert[2], [-6.0, -1.0, -2.0])
+
+
+def in_replicas(replicas, groups):
+    """``groups`` prompts in each replica, a response and an expert each; the expert's log-probability is its row."""
+    rows = replicas * groups * 2
+    log_prob = -torch.arange(1.0, rows + 1).double().unsqueeze(1)
+    is_expert = torch.arange(rows) % 2 == 1
+    return Rollouts(
+        token_log_prob=log_prob,
+        old_token_log_prob=log_prob,
+        mask=torch.ones_like(log_prob, dtype=torch.bool),
+        group=torch.arange(rows) // 2,
+        is_expert=is_expert,
+        correct=torch.ones_like(is_expert),
+        advantage=torch.ones(rows).double(),
+        replica=torch.arange(rows) // (2 * groups),
+    )
+
+
+def test_a_shuffled_expert_is_the_next_prompt_s_of_the_same_replica():
+    baseline = BASELINES["shuffled_expert"](in_replicas(2, 3))
+    next_expert = [-4.0, -4.0, -6.0, -6.0, -2.0, -2.0, -10.0, -10.0, -12.0, -12.0, -8.0, -8.0]
+    close(baseline.token_log_prob.squeeze(1), next_expert)
+    assert baseline.present.all()
+
+
+def test_two_prompts_exchange_their_experts():
+    close(BASELINES["shuffled_expert"](in_replicas(1, 2)).token_log_prob.squeeze(1), [-4.0, -4.0, -2.0, -2.0])
+
+
+def test_a_single_expert_cannot_be_shuffled():
+    baseline = BASELINES["shuffled_expert"](in_replicas(2, 1))
+    assert not baseline.present.any()
+    close(baseline.token_log_prob, torch.zeros(4, 1))
+
+
+def test_a_reference_baseline_without_a_reference_says_what_to_do():
+    with pytest.raises(
+        ValueError, match=r"^reference_token_log_prob=None: expected a tensor \[rows, time\]. Fix: score"
+    ):
+        BASELINES["reference"](two_lengths())
+
+
+@given(seeds, st.sampled_from(["trajectory", "trajectory_mean", "token_aligned"]))
+def test_a_weight_and_a_slope_for_each_row_equal_rows_with_numbers(seed, gap):
+    rollouts = make_rollouts(seed, groups=2, size=2)
+    generator = torch.Generator().manual_seed(seed)
+    slope, weight = torch.rand(2, len(rollouts.group), generator=generator, dtype=torch.float64)
+    base = RECIPES["calibrl"](gap=gap)
+    together = base.with_exploration(slope=slope, weight=weight).terms[1](rollouts)
+    for row in range(len(slope)):
+        alone = base.with_exploration(slope=float(slope[row]), weight=float(weight[row])).terms[1](rollouts)
+        close(together[row], alone[row])
+
+
+def test_with_exploration_leaves_what_is_not_given_and_other_terms():
+    base = RECIPES["calibrl"](slope=0.3, exploration_weight=0.7)
+    changed = base.with_exploration(slope=0.9)
+    assert (changed.terms[1].slope, changed.terms[1].weight, changed.terms[0]) == (0.9, 0.7, base.terms[0])
+    assert base.with_exploration(weight=0.2).terms[1].slope == 0.3
+    assert RECIPES["grpo"]().with_exploration(slope=0.9) == RECIPES["grpo"]()
+
+
+def test_the_controller_keeps_every_row_s_slope_in_range():
+    controller = SlopeController(target_entropy=1.0, rate=1.0)
+    moved = controller(torch.tensor([0.5, 0.5, 0.5]), torch.tensor([0.0, 1.25, 5.0]))
+    close(moved, [0.0, 0.75, 1.0])
+    with pytest.raises(ValueError, match=r"^adaptation_rate=-1.0: expected"):
+        SlopeController(target_entropy=1.0, rate=-1.0)
+
+
+def test_calibration_error_by_hand():
+    confidence = torch.tensor([0.05, 0.15, 0.55, 0.58, 1.0])
+    correct = torch.tensor([True, False, True, False, True])
+    # bins of 0.1: |1 - .05| + |0 - .15| + |1 - (.55 + .58)| + |1 - 1|, over 5 rows
+    close(expected_calibration_error(confidence, correct), (0.95 + 0.15 + 0.13) / 5, rtol=1e-6, atol=1e-6)
+    # one bin: |3 - 2.33| / 5
+    close(expected_calibration_error(confidence, correct, bins=1), 0.67 / 5, rtol=1e-6, atol=1e-6)
+    close(expected_calibration_error(torch.tensor([0.0, 1.0]), torch.tensor([True, False])), 1.0)
+
+
+def test_calibration_error_has_ten_bins_unless_told():
+    confidence, correct = torch.tensor([0.31, 0.39]), torch.tensor([True, False])
+    close(expected_calibration_error(confidence, correct), 0.15, rtol=1e-6, atol=1e-6)  # one bin: |1 - .7| / 2
+    close(expected_calibration_error(confidence, correct, bins=20), 0.54, rtol=1e-6, atol=1e-6)  # two: (.69 + .39) / 2
+
+
+def test_default_slopes_of_the_gates():
+    x = torch.tensor([-2.0])
+    close(GATES["leaky_relu"](x), [-1.0])
+    close(random_gate(x).abs() * 2 % 2, [0.0])  # -1 or -2: the slope is 0.5 or 1
+
+
+def test_random_gate_is_a_fair_coin_that_ignores_the_sign():
+    x = torch.arange(-10_000, 10_001, dtype=torch.float64) / 1000  # the coin's resolution is 1e-3
+    x = x[x != 0]
+    passed = random_gate(x, slope=0.25) == x
+    for half in (passed[x > 0], passed[x < 0]):
+        assert abs(half.double().mean() - 0.5) < 4 * math.sqrt(0.25 / len(half))
+    runs = (passed[1:] != passed[:-1]).double().mean()  # neighbours are independent too
+    assert abs(runs - 0.5) < 4 * math.sqrt(0.25 / len(passed))
+
+
+@pytest.mark.parametrize("short", ["policy_log_prob", "expert_log_prob", "correct", "advantage"])
+def test_exploration_loss_refuses_a_short_argument(short):
+    given_values = {
+        "policy_log_prob": torch.zeros(3),
+        "expert_log_prob": torch.zeros(3),
+        "correct": torch.ones(3, dtype=torch.bool),
+        "advantage": torch.zeros(3),
+    }
+    given_values[short] = given_values[short][:1]
+    with pytest.raises((ValueError, TypeError)):
+        exploration_loss(**given_values)
