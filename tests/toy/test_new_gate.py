@@ -30,4 +30,3 @@ def test_a_new_gate_trains_the_toy(tanh_gate):
     for curve in curves.values():
         assert (new["entropy"][0] == curve["entropy"][0]).all()
         assert (abs(new["entropy"][-1] - curve["entropy"][-1]) > 1e-4).all()
-    assert (new["push_expert"][0] > 0).all()
