@@ -1,12 +1,14 @@
 """The claims of the default report, with 32 seeds and the intervals it prints."""
 
+import itertools
+
 import pytest
 
 from toy.methods import parse_method
 from toy.settings import Training
 from toy.statistics import mean_interval
 from toy.studies import REGIMES, comparison
-from toy.trainer import train
+from toy.trainer import train, train_grid
 from toy.world import World
 
 SEEDS = range(32)
@@ -54,3 +56,14 @@ def test_regimes_where_it_ties_or_loses():
     _, low, high = mean_interval(final_accuracy("unexecutable", "calibrl") - final_accuracy("unexecutable", "grpo"))
     assert low <= 0.0 <= high
     assert final_accuracy("executable", "sft_grpo").mean() >= final_accuracy("executable", "calibrl").mean()
+
+
+def test_while_all_still_search_a_larger_slope_has_less_entropy():
+    """Before a sound path is found entropy falls with alpha; at the end it does not (docs/toy_findings.md)."""
+    slopes = (0.0, 0.3, 0.5, 0.8, 1.0)
+    curves = train_grid(
+        parse_method("calibrl"), World(), Training(steps=105, points=2), SEEDS, [{"slope": s} for s in slopes]
+    )
+    entropy = [curve["entropy"][-1] for curve in curves]
+    for smaller, larger in itertools.pairwise(entropy):
+        assert mean_interval(smaller - larger)[1] > 0
