@@ -8,7 +8,7 @@ RUN := .venv/bin/python
 	$(RUN) -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	touch $@
 
-.PHONY: help demo test train lint bench clean
+.PHONY: help demo test train lint bench mutants clean
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -28,6 +28,10 @@ lint: .venv/installed  ## ruff and mypy --strict
 
 bench: .venv/installed  ## measure the toy's speed (2 minutes)
 	$(RUN) -m benchmarks.toy
+
+mutants: .venv/installed  ## mutation testing of calibrl_ref by its own tests (more than an hour; resumes)
+	OMP_NUM_THREADS=1 $(RUN) -m mutmut run --max-children 2
+	$(RUN) -m mutmut results
 
 clean:  ## remove the environment and all runs
 	rm -rf .venv runs
