@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from calibrl_ref._checks import check_count, check_same_shape, look_up
+from calibrl_ref._checks import check_bool, check_count, check_same_shape, look_up
 from calibrl_ref._segments import dense_ids, segment_sum
 
 
@@ -65,6 +65,7 @@ def aggregate(
 
     Raises:
         ValueError: unknown ``mode``, shapes differ, ``max_length`` below 1.
+        TypeError: ``mask`` is not boolean.
 
     Reference:
         agg_loss in the released CalibRL's src/core_algos.py, without the 1e-8 in its divisor.
@@ -74,12 +75,13 @@ def aggregate(
         >>> float(aggregate(loss, mask, mode="sequence_mean_token_sum"))
         3.5
     """
+    check_bool("mask", mask)
     check_same_shape(loss=loss, mask=mask)
     if divisor is None:
         divisor = aggregation_divisor(mask, mode=mode, max_length=max_length)
-    row_loss = loss.where(mask, 0.0).sum(-1)
+    row_loss = loss.where(mask, 0.0).sum(1)
     if look_up(AGGREGATIONS, "mode", mode).per_token:
-        row_loss = row_loss / mask.sum(-1).clamp(min=1)
+        row_loss = row_loss / mask.sum(1).clamp(min=1)
     return (row_loss / divisor.to(row_loss.dtype)).sum()
 
 
@@ -103,18 +105,20 @@ def aggregation_divisor(
 
     Raises:
         ValueError: unknown ``mode``, ``max_length`` below 1.
+        TypeError: ``mask`` is not boolean.
 
     Example:
         >>> float(aggregation_divisor(torch.tensor([[True, True], [True, False]]), mode="token_mean"))
         3.0
     """
+    check_bool("mask", mask)
     check_count("max_length", max_length)
     segment, count = (
         (torch.zeros(len(mask), dtype=torch.long, device=mask.device), 1) if replica is None else dense_ids(replica)
     )
-    tokens = segment_sum(mask.sum(-1).to(torch.float64), segment, count)
-    rows = segment_sum(mask.any(-1).to(torch.float64), segment, count)
-    length = mask.shape[-1] if max_length is None else max_length
+    tokens = segment_sum(mask.sum(1).to(torch.float64), segment, count)
+    rows = segment_sum(mask.any(1).to(torch.float64), segment, count)
+    length = mask.shape[1] if max_length is None else max_length
     divisor = look_up(AGGREGATIONS, "mode", mode).divisor(tokens, rows, length).clamp(min=1.0)
     return divisor[0] if replica is None else divisor[segment]
 

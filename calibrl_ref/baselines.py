@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from calibrl_ref._checks import bad_value
+from calibrl_ref._checks import bad_value, check_bool, check_integer, check_same_shape
 from calibrl_ref._segments import dense_ids
 from calibrl_ref.log_probs import trajectory_log_prob
 from calibrl_ref.rollouts import Rollouts
@@ -39,10 +39,17 @@ class Baseline:
 def expert_row(group: Int[Tensor, " rows"], is_expert: Bool[Tensor, " rows"]) -> Int[Tensor, " rows"]:
     """Index of the expert's row in each row's group, or -1 where the group has none.
 
+    Raises:
+        ValueError: the shapes differ.
+        TypeError: a wrong dtype.
+
     Example:
         >>> expert_row(torch.tensor([5, 9, 5]), torch.tensor([False, False, True]))
         tensor([ 2, -1,  2])
     """
+    check_integer("group", group)
+    check_bool("is_expert", is_expert)
+    check_same_shape(group=group, is_expert=is_expert)
     dense, groups = dense_ids(group)
     return _expert_of_group(dense, groups, is_expert)[dense]
 
@@ -105,7 +112,7 @@ def trajectory_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
 def trajectory_mean_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
     """Ablation: length-normalised log-probabilities of the whole responses, ``[rows]``, in nats per token."""
     policy, reference = trajectory_log_probs(rollouts, baseline)
-    return policy / rollouts.mask.sum(-1), reference / baseline.mask.sum(-1).clamp(min=1)
+    return policy / rollouts.mask.sum(1), reference / baseline.mask.sum(1).clamp(min=1)
 
 
 def token_aligned_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
@@ -141,10 +148,10 @@ GAPS: dict[str, GapLevel] = {
 
 def _expert_of_group(dense: Tensor, groups: int, is_expert: Tensor) -> Tensor:
     experts = torch.nonzero(is_expert).flatten()
-    return torch.full((groups,), -1, dtype=torch.long, device=dense.device).index_put((dense[experts],), experts)
+    return torch.full((groups,), -1, device=dense.device).index_put((dense[experts],), experts)
 
 
 def _take(token_log_prob: Tensor, rollouts: Rollouts, row: Tensor) -> Baseline:
     present = row >= 0
-    mask = rollouts.mask[row] & present.unsqueeze(-1)
+    mask = rollouts.mask[row] & present.unsqueeze(1)
     return Baseline(token_log_prob=token_log_prob[row].where(mask, 0.0), mask=mask, present=present)

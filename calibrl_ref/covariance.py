@@ -124,7 +124,7 @@ class KLCovSurrogate(OnPolicyTerm):
 
 def _on_policy_tokens(rollouts: Rollouts) -> tuple[Bool[Tensor, "rows time"], Tensor, int]:
     """Return which tokens count, and the replica of every token (flattened) with the number of replicas."""
-    counted = rollouts.mask & ~rollouts.is_expert.unsqueeze(-1)
+    counted = rollouts.mask & ~rollouts.is_expert.unsqueeze(1)
     replica = torch.zeros_like(rollouts.group) if rollouts.replica is None else rollouts.replica
     dense, replicas = dense_ids(replica)
     return counted, per_token(dense, rollouts).flatten(), replicas

@@ -6,9 +6,18 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from calibrl_ref._checks import bad_value, check_bool, check_count, check_float, check_range, check_same_shape
+from calibrl_ref._checks import (
+    bad_value,
+    check_bool,
+    check_count,
+    check_float,
+    check_integer,
+    check_range,
+    check_same_shape,
+)
 from calibrl_ref._segments import dense_ids, segment_sum
 from calibrl_ref.calibration import correctness_sign
+from calibrl_ref.surrogates import check_clip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +54,14 @@ def quadrant_table(
 
     Raises:
         ValueError: shapes differ, or ``slope`` is outside [0, 1].
+        TypeError: a wrong dtype.
 
     Example:
         >>> table = quadrant_table(torch.tensor([-1.0, 2.0, 4.0]), torch.tensor([True, False, False]), slope=0.5)
         >>> [(cell.count, cell.mean_gap, cell.slope) for cell in table]
         [(1, -1.0, 1.0), (0, 0.0, 0.5), (2, 3.0, 1.0), (0, 0.0, 0.5)]
     """
+    check_float("gap", gap)
     check_bool("correct", correct)
     check_same_shape(gap=gap, correct=correct)
     check_range("slope", slope, 0.0, 1.0)
@@ -93,6 +104,7 @@ def exploration_coefficients(
 
     Raises:
         ValueError: shapes differ, or ``slope`` is outside [0, 1].
+        TypeError: a wrong dtype.
 
     Example:
         >>> own, expert = exploration_coefficients(
@@ -101,6 +113,9 @@ def exploration_coefficients(
         >>> own.tolist(), expert.tolist()
         ([0.5, -1.0], [0.5, 0.5])
     """
+    check_float("gap", gap)
+    check_float("advantage", advantage)
+    check_integer("group", group)
     check_same_shape(gap=gap, correct=correct, advantage=advantage, group=group)
     check_range("slope", slope, 0.0, 1.0)
     sign = correctness_sign(correct)
@@ -123,7 +138,8 @@ def predicted_entropy_change(
         The predicted change in nats; the error is of second order in the step.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or a hyper-parameter is out of its range.
+        TypeError: a wrong dtype.
 
     Reference:
         Lemma 1 of The Entropy Mechanism of RL for Reasoning Language Models (arXiv:2505.22617).
@@ -134,6 +150,7 @@ def predicted_entropy_change(
         True
     """
     check_float("logits", logits)
+    check_float("logit_change", logit_change)
     check_same_shape(logits=logits, logit_change=logit_change)
     log_prob = torch.log_softmax(logits.detach(), dim=-1)
     prob, change = log_prob.exp(), logit_change.detach()
@@ -156,6 +173,7 @@ def expected_calibration_error(
 
     Raises:
         ValueError: shapes differ, no rows, a confidence outside [0, 1], ``bins`` below 1.
+        TypeError: a wrong dtype.
 
     Reference:
         Guo et al., On Calibration of Modern Neural Networks (arXiv:1706.04599), Eq. 3.
@@ -164,6 +182,7 @@ def expected_calibration_error(
         >>> float(expected_calibration_error(torch.tensor([0.75, 0.75]), torch.tensor([True, False])))
         0.25
     """
+    check_float("confidence", confidence)
     check_bool("correct", correct)
     check_same_shape(confidence=confidence, correct=correct)
     check_count("bins", bins)
@@ -196,14 +215,17 @@ def clip_fraction(
         The share in [0, 1]; 0 for an empty mask.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or a hyper-parameter is out of its range.
+        TypeError: a wrong dtype.
 
     Example:
         >>> ones = torch.ones(1, 2)
         >>> float(clip_fraction(torch.tensor([[1.5, 1.0]]), ones, ones.bool()))
         0.5
     """
+    check_bool("mask", mask)
     check_same_shape(ratio=ratio, advantage=advantage, mask=mask)
+    check_clip(clip_low, clip_high, None)
     clipped = -advantage * ratio.clamp(1.0 - clip_low, 1.0 + clip_high) > -advantage * ratio
     return _share(clipped, mask)
 
@@ -227,14 +249,17 @@ def dual_clip_fraction(
         The share in [0, 1]; 0 for an empty mask.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or a hyper-parameter is out of its range.
+        TypeError: a wrong dtype.
 
     Example:
         >>> ones = torch.ones(1, 2)
         >>> float(dual_clip_fraction(torch.tensor([[4.0, 1.0]]), -ones, ones.bool()))
         0.5
     """
+    check_bool("mask", mask)
     check_same_shape(ratio=ratio, advantage=advantage, mask=mask)
+    check_clip(None, None, dual_clip)
     return _share((advantage < 0) & (ratio > dual_clip), mask)
 
 
@@ -246,12 +271,14 @@ def approx_kl(
     """Mean of ``log pi_old - log pi`` over the mask: the k1 estimate of KL(old || current), in nats per token.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or a hyper-parameter is out of its range.
+        TypeError: a wrong dtype.
 
     Example:
         >>> float(approx_kl(torch.full((1, 2), -1.5), torch.full((1, 2), -1.0), torch.ones(1, 2).bool()))
         0.5
     """
+    check_bool("mask", mask)
     check_same_shape(token_log_prob=token_log_prob, old_token_log_prob=old_token_log_prob, mask=mask)
     return _share((old_token_log_prob - token_log_prob).detach(), mask)
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from calibrl_ref._checks import check_float, check_range
 from calibrl_ref.calibration import Gate, leaky_relu_gate
 
 _HASH_RESOLUTION = 1e-3  # nats: values closer than this toss the same coin, so the gate is piecewise linear
@@ -44,6 +45,8 @@ def softplus_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.0) ->
         >>> softplus_gate(torch.tensor([0.0]), slope=0.5)
         tensor([0.3466])
     """
+    check_float("x", x)
+    check_range("slope", slope, 0.0, 1.0)
     return slope * x + (1.0 - slope) * torch.nn.functional.softplus(x)
 
 
@@ -68,6 +71,8 @@ def random_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.5) -> F
         >>> sorted(set(gate[:400].round(decimals=3).tolist()))
         [0.5, 1.0]
     """
+    check_float("x", x)
+    check_range("slope", slope, 0.0, 1.0)
     heads = value_hash(x) % 2 == 0
     return torch.where(heads, x, slope * x)
 

@@ -5,7 +5,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from calibrl_ref._checks import bad_value, check_count, check_integer, check_range, check_same_shape
+from calibrl_ref._checks import (
+    bad_value,
+    check_bool,
+    check_count,
+    check_float,
+    check_integer,
+    check_range,
+    check_same_shape,
+)
 
 
 def token_log_probs(
@@ -106,6 +114,7 @@ def chunked_token_log_probs(
 
     Raises:
         ValueError: ``chunk_size`` is below 1, or as ``token_log_probs``.
+        TypeError: a wrong dtype.
 
     Example:
         >>> hidden, head, tokens = torch.randn(2, 3, 5), torch.randn(7, 5), torch.randint(7, (2, 3))
@@ -113,6 +122,8 @@ def chunked_token_log_probs(
         >>> bool(torch.allclose(chunked, token_log_probs(hidden @ head.T, tokens), atol=1e-5))
         True
     """
+    check_float("hidden", hidden)
+    check_float("weight", weight)
     check_count("chunk_size", chunk_size)
     check_same_shape(hidden=hidden[..., 0], tokens=tokens)
 
@@ -139,6 +150,7 @@ def trajectory_log_prob(
 
     Raises:
         ValueError: the shapes differ.
+        TypeError: ``mask`` is not boolean.
 
     Reference:
         log pi(tau | q) in Eq. 9 of CalibRL (arXiv:2602.20197).
@@ -147,8 +159,9 @@ def trajectory_log_prob(
         >>> trajectory_log_prob(torch.tensor([[-1.0, -2.0, 9.0]]), torch.tensor([[True, True, False]]))
         tensor([-3.])
     """
+    check_bool("mask", mask)
     check_same_shape(token_log_prob=token_log_prob, mask=mask)
-    return token_log_prob.where(mask, 0.0).sum(-1)
+    return token_log_prob.where(mask, 0.0).sum(1)
 
 
 def _log_softmax(logits: Tensor, temperature: float) -> Tensor:

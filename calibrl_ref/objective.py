@@ -97,7 +97,7 @@ class Objective:
         for term, divisor in zip(self.terms, divisors or self.divisors(rollouts), strict=True):
             aggregation, mask = self._reduction(term, rollouts)
             loss = term(rollouts)
-            share = aggregation(loss.unsqueeze(-1) if term.unit == "trajectory" else loss, mask, divisor)
+            share = aggregation(loss.unsqueeze(1) if term.unit == "trajectory" else loss, mask, divisor)
             shares[term.name] = shares[term.name] + share if term.name in shares else share
         return Losses(total=torch.stack(list(shares.values())).sum(), terms=shares)
 
@@ -164,7 +164,7 @@ class Objective:
         return any(what in term.needs for term in self.terms)
 
     def _reduction(self, term: Term, rollouts: Rollouts) -> tuple[Aggregation, Tensor]:
-        counted = term.rows(rollouts).unsqueeze(-1)
+        counted = term.rows(rollouts).unsqueeze(1)
         return (_ROW_MEAN, counted) if term.unit == "trajectory" else (self.aggregation, rollouts.mask & counted)
 
 

@@ -107,8 +107,8 @@ class Rollouts:
                 continue
             check_tensor(field.name, values)
             self._check_field(field.name, values)
-        if not bool(self.mask.any(-1).all()):
-            row = int(torch.nonzero(~self.mask.any(-1))[0])
+        if not bool(self.mask.any(1).all()):
+            row = int(torch.nonzero(~self.mask.any(1))[0])
             raise bad_value(f"mask[{row}]", "all False", "a True in every row", "drop responses without a token")
 
     def _check_field(self, name: str, values: Tensor) -> None:

@@ -7,7 +7,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from calibrl_ref._checks import bad_value, check_count, check_range, check_same_shape
+from calibrl_ref._checks import (
+    bad_value,
+    check_bool,
+    check_count,
+    check_float,
+    check_integer,
+    check_range,
+    check_same_shape,
+)
 from calibrl_ref._segments import dense_ids, segment_min, segment_sum, smallest_in_segment
 
 
@@ -53,6 +61,9 @@ def informative_groups(
         >>> informative_groups(reward, torch.zeros(4), torch.tensor([0, 0, 1, 1]), on_policy)
         tensor([ True,  True, False, False])
     """
+    check_float("reward", reward)
+    check_integer("group", group)
+    check_bool("is_expert", is_expert)
     check_same_shape(reward=reward, group=group, is_expert=is_expert)
     dense, groups = dense_ids(group)
     lowest = segment_min(reward.where(~is_expert, torch.inf), dense, groups)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from calibrl_ref._checks import check_float, check_range, check_same_shape, look_up
+from calibrl_ref._checks import check_bool, check_float, check_range, check_same_shape, look_up
 
 _MAX_LOG_RATIO = 20.0  # nats: exp stays finite in float32; far outside any clip range
 
@@ -60,6 +60,7 @@ def sequence_importance_ratio(
 
     Raises:
         ValueError: the shapes differ.
+        TypeError: ``mask`` is not boolean.
 
     Reference:
         GSPO (arXiv:2507.18071), Eq. 7.
@@ -69,10 +70,11 @@ def sequence_importance_ratio(
         >>> sequence_importance_ratio(log_prob, torch.full((1, 2), -2.0), mask)
         tensor([[1., 1.]])
     """
+    check_bool("mask", mask)
     check_same_shape(token_log_prob=token_log_prob, old_token_log_prob=old_token_log_prob, mask=mask)
     old = old_token_log_prob.detach()  # stop-gradient: the sampling policy is fixed
-    log_ratio = (token_log_prob - old).where(mask, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)
-    return log_ratio.clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO).exp().unsqueeze(-1).expand_as(token_log_prob)
+    log_ratio = (token_log_prob - old).where(mask, 0.0).sum(1) / mask.sum(1).clamp(min=1)
+    return log_ratio.clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO).exp().unsqueeze(1).expand_as(token_log_prob)
 
 
 RATIOS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -180,6 +182,9 @@ def luffy_shaping(
     Returns:
         The weight in (0, 1), the same shape.
 
+    Raises:
+        ValueError: the shapes differ, ``gamma`` is negative.
+
     Reference:
         Policy shaping of LUFFY (arXiv:2504.14945); "luffy" in the released CalibRL's compute_mix_policy_loss.
 
@@ -187,6 +192,7 @@ def luffy_shaping(
         >>> luffy_shaping(torch.tensor([0.1]).log(), torch.tensor([0.0]))
         tensor([0.5000])
     """
+    _check_shaping(token_log_prob, old_token_log_prob, gamma)
     probability = token_log_prob.exp()
     return probability / (probability + gamma)
 
@@ -207,6 +213,9 @@ def rl_plus_shaping(
     Returns:
         The weight, at least 0, the same shape.
 
+    Raises:
+        ValueError: the shapes differ, ``gamma`` is negative.
+
     Reference:
         RL-PLUS (arXiv:2508.00222); "rlplus" in the released CalibRL's compute_mix_policy_loss.
 
@@ -214,9 +223,15 @@ def rl_plus_shaping(
         >>> rl_plus_shaping(torch.tensor([0.0]), torch.tensor([0.0]))
         tensor([0.])
     """
+    _check_shaping(token_log_prob, old_token_log_prob, gamma)
     probability, old = token_log_prob.exp(), old_token_log_prob.detach().exp()
     bonus = (1.0 - probability.detach()).clamp(min=0.0) ** gamma  # stop-gradient: the bonus scales, it is no target
     return 2.0 * probability / (old + 0.5 * (old + 1.0)) * bonus
+
+
+def _check_shaping(token_log_prob: Tensor, old_token_log_prob: Tensor, gamma: float) -> None:
+    check_same_shape(token_log_prob=token_log_prob, old_token_log_prob=old_token_log_prob)
+    check_range("gamma", gamma, 0.0)
 
 
 SHAPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"luffy": luffy_shaping, "rl_plus": rl_plus_shaping}

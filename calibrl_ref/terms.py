@@ -127,7 +127,7 @@ class HybridSurrogate:
         off_policy = off_policy_surrogate(
             rollouts.token_log_prob, rollouts.old_token_log_prob, advantage, shape=self.shape
         )
-        return torch.where(rollouts.is_expert.unsqueeze(-1), off_policy, self.on_policy(rollouts))
+        return torch.where(rollouts.is_expert.unsqueeze(1), off_policy, self.on_policy(rollouts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +187,7 @@ class Exploration(OnPolicyTerm):
 
 def _row_column(value: float | Tensor) -> float | Tensor:
     """Turn a value per row into a column beside ``[rows, time]``; a number stays one."""
-    return value.unsqueeze(-1) if isinstance(value, Tensor) and value.dim() == 1 else value
+    return value.unsqueeze(1) if isinstance(value, Tensor) and value.dim() == 1 else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,7 +272,7 @@ class Imitation:
 
 def per_token(values: Shaped[Tensor, " rows"], rollouts: Rollouts) -> Shaped[Tensor, "rows time"]:
     """Repeat one value per row along time."""
-    return values.unsqueeze(-1).expand_as(rollouts.mask)
+    return values.unsqueeze(1).expand_as(rollouts.mask)
 
 
 def require(values: Tensor | None, name: str) -> Tensor:

@@ -1,9 +1,17 @@
-"""Bad input, one table: every error names the argument, the value, what was expected and the fix."""
+"""Bad input: every error names the argument, the value, what was expected and the fix.
+
+The whole text of every message is in data/messages.json, so that no change of one goes unseen:
+``python tests/core/test_bad_input.py`` writes that file anew; read its difference before you commit it.
+"""
+
+import json
+from pathlib import Path
 
 import pytest
 import torch
 from conftest import fields_of, make_rollouts
 from jaxtyping import config
+from public_functions import CALLS
 
 import calibrl_ref as c
 
@@ -29,6 +37,11 @@ def spoiled(name, index, value):
     values = fields_of(make_rollouts(0, requires_grad=False))[name].clone()
     values[index] = value
     return rollouts_with(**{name: values})
+
+
+def keep(selection=None, **changes):
+    given = {"reward": ONES, "advantage": ONES, "group": IDS, "is_expert": BOOLS} | changes
+    return (selection or c.RECIPES["grpo"]().keep)(**given)
 
 
 ROWS = len(make_rollouts(0).group)
@@ -114,11 +127,85 @@ CASES = {
         lambda: c.Objective(terms=(), aggregation=c.RECIPES["grpo"]().aggregation, advantage=c.GroupAdvantage()),
         "terms=",
     ),
+    "objective: divisors with replicas": (
+        lambda: c.RECIPES["grpo"]()(
+            make_rollouts(0, replica=torch.zeros(ROWS, dtype=torch.long)), divisors=(torch.ones(()),)
+        ),
+        "divisors='given'",
+    ),
+    "objective: keep, short reward": (lambda: keep(reward=ONES[:2]), "reward"),
+    "objective: keep, short advantage": (lambda: keep(advantage=ONES[:2]), "advantage"),
+    "objective: keep, short group": (lambda: keep(group=IDS[:2]), "group"),
+    "objective: keep, short is_expert": (lambda: keep(is_expert=BOOLS[:2]), "is_expert"),
+    "objective: length, short": (lambda: c.RECIPES["grpo"]().shape_reward(ONES, IDS[:2]), "length"),
+    "objective: reward, short": (lambda: c.RECIPES["grpo"]().shape_reward(ONES[:2], IDS), "reward"),
+    "prune: short advantage": (lambda: keep(c.PruneByAdvantage(), advantage=ONES[:2]), "advantage"),
+    "prune: short group": (lambda: keep(c.PruneByAdvantage(), group=IDS[:2]), "group"),
+    "prune: short is_expert": (lambda: keep(c.PruneByAdvantage(), is_expert=BOOLS[:2]), "is_expert"),
+    "prune: too much": (lambda: c.PruneByAdvantage(keep_fraction=1.01), "keep_fraction=1.01"),
+    "penalty: max_length": (lambda: c.OverlongPenalty(max_length=0, buffer=1), "max_length=0"),
+    "penalty: buffer": (lambda: c.OverlongPenalty(max_length=4, buffer=0), "overlong_buffer=0"),
+    "controller: rate": (lambda: c.SlopeController(target_entropy=1.0, rate=-0.1), "adaptation_rate=-0.1"),
+    "estimator: epsilon": (lambda: c.GroupAdvantage(std_epsilon=-1.0), "std_epsilon=-1.0"),
+    "term: clip_low": (lambda: c.ClippedSurrogate(clip_low=1.1), "clip_low=1.1"),
+    "term: clip_high": (lambda: c.ClippedSurrogate(clip_high=-0.1), "clip_high=-0.1"),
+    "term: dual_clip": (lambda: c.ClippedSurrogate(dual_clip=0.9), "dual_clip=0.9"),
+    "term: shape": (lambda: c.HybridSurrogate(on_policy=c.ClippedSurrogate(), shape="x"), "shape='x'"),
+    "term: weight of a row": (lambda: c.Exploration(weight=torch.tensor([0.1, -0.2])), "exploration_weight=-0.2"),
+    "term: slope of a row": (lambda: c.Exploration(slope=torch.tensor([0.1, 1.5])), "slope=1.5"),
+    "clip-cov: fraction": (lambda: c.ClipCovSurrogate(fraction=1.5), "fraction=1.5"),
+    "clip-cov: lower": (lambda: c.ClipCovSurrogate(lower=NAN), "lower=nan"),
+    "clip-cov: upper": (lambda: c.ClipCovSurrogate(lower=2.0, upper=1.9), "upper=1.9"),
+    "clip-cov: clip_low": (lambda: c.ClipCovSurrogate(clip_low=1.1), "clip_low=1.1"),
+    "clip-cov: clip_high": (lambda: c.ClipCovSurrogate(clip_high=-0.1), "clip_high=-0.1"),
+    "kl-cov: fraction": (lambda: c.KLCovSurrogate(fraction=-0.1), "fraction=-0.1"),
+    "kl-cov: weight": (lambda: c.KLCovSurrogate(weight=-0.1), "kl_weight=-0.1"),
+    "kl penalty: no reference": (
+        lambda: c.RECIPES["grpo"](kl_weight=0.1)(make_rollouts(0, reference_token_log_prob=None)),
+        "reference_token_log_prob=None",
+    ),
+    "schedule: shares": (lambda: c.Schedule(((c.RECIPES["grpo"](), 0.5),)), "shares"),
+    "schedule: name": (lambda: c.Schedule.named("ppo"), "recipe='ppo'"),
     "diagnostics: confidence": (lambda: c.expected_calibration_error(2 * ONES, BOOLS), "confidence=2.0"),
     "diagnostics: no rows": (lambda: c.expected_calibration_error(ONES[:0], BOOLS[:0]), "confidence.shape"),
     "diagnostics: bins": (lambda: c.expected_calibration_error(ONES, BOOLS, bins=0), "bins=0"),
     "diagnostics: slope": (lambda: c.quadrant_table(ONES, BOOLS, slope=3.0), "slope=3.0"),
 }
+
+
+def faults():
+    """Every argument of every public function: one row short, of a wrong type, out of its range."""
+    for call in CALLS:
+        for name, value in call.tensors().items():
+            wrong_type = value.long() if value.is_floating_point() else value.double()
+            yield f"{call.name}: short {name}", lambda c=call, n=name, v=value: c(**{n: v[:-1]})
+            yield f"{call.name}: type of {name}", lambda c=call, n=name, v=wrong_type: c(**{n: v})
+        for name, default in call.defaults.items():
+            if isinstance(default, float | int | str) and not isinstance(default, bool):
+                for value in (-7.0, 0.0, 0.4, 5.0, NAN, "x"):
+                    yield f"{call.name}: {name}={value}", lambda c=call, n=name, v=value: c(**{n: v})
+
+
+def messages():
+    """The message of every case, and of every fault that a function refuses."""
+    found = {}
+    for name, call in [*((name, case[0]) for name, case in CASES.items()), *faults()]:
+        try:
+            call()
+        except Exception as error:
+            found[name] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def test_every_refusal_says_what_to_do():
+    assert [name for name, message in messages().items() if "Fix: " not in message] == []
+
+
+MESSAGES = Path(__file__).parent / "data" / "messages.json"
+
+
+def test_messages_are_those_on_file():
+    assert messages() == json.loads(MESSAGES.read_text())
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -136,3 +223,7 @@ def test_shape_types_are_enforced_in_this_suite():
     config.update("jaxtyping_disable", False)
     with pytest.raises(TypeError, match="Type-check error"):
         c.RECIPES["grpo"]().advantage(MATRIX, IDS, BOOLS)
+
+
+if __name__ == "__main__":
+    MESSAGES.write_text(json.dumps(messages(), indent=1, sort_keys=True) + "\n")
