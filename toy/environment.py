@@ -13,6 +13,7 @@ from gymnasium.spaces import Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
+from toy.palette import KIND_COLOURS
 from toy.world import Kind, Tree, World, build_paths
 
 Info = dict[str, Any]
@@ -86,7 +87,7 @@ class ReasoningPathsEnv(gymnasium.Env[np.int64, np.int64]):
         return np.int64(self._family * (self.tree.nodes + self.tree.paths) + self._position)
 
     def _kind(self, path: int) -> str:
-        return Kind(self.paths.kind[0, path]).name.lower()
+        return Kind(self.paths.kind[0, self._family, path]).name.lower()
 
     def _prefix(self) -> list[int]:
         """Positions from the root to the present one."""
@@ -103,14 +104,18 @@ class ReasoningPathsEnv(gymnasium.Env[np.int64, np.int64]):
         return f"prompt of family {self._family}: " + " > ".join(taken + open_steps) + kind
 
     def _picture(self, cell: int = 24) -> NDArray[np.uint8]:
-        """One row of cells for each level: the prefix taken in black, leaves in the colour of their kind."""
-        width = min(self.tree.paths * 4, 1024) // self.tree.paths * self.tree.paths or self.tree.paths
-        image = np.full(((self.world.depth + 1) * cell, width, 3), 255, dtype=np.uint8)
-        palette = np.array([(0, 158, 115), (230, 159, 0), (213, 94, 0), (221, 221, 221)], dtype=np.uint8)
-        image[-cell:] = np.repeat(palette[self.paths.kind[0]], width // self.tree.paths, axis=0)
+        """The tree, a row of cells for each level: the prefix taken in black, the leaves in the colours of their kind."""
+        column = max(1, min(4, 1024 // self.tree.paths))  # pixels of a leaf
+        image = np.full(((self.world.depth + 1) * cell, self.tree.paths * column, 3), 255, dtype=np.uint8)
+        palette = np.array([bytes.fromhex(KIND_COLOURS[kind][1:]) for kind in Kind], dtype="S3")
+        colours = palette.view(np.uint8).reshape(-1, 3)
+        image[-cell:] = np.repeat(colours[self.paths.kind[0, self._family]], column, axis=0)
+        for level in range(self.world.depth):
+            edges = np.arange(self.world.branching**level) * self.world.branching ** (self.world.depth - level) * column
+            image[level * cell : (level + 1) * cell, edges] = 170  # a thin line between neighbouring nodes
         for level, position in enumerate(self._prefix()):
             first = (self.world.branching**level - 1) // (self.world.branching - 1)
-            span = width // self.world.branching**level
+            span = self.world.branching ** (self.world.depth - level) * column
             left = (position - first) * span
             image[level * cell : (level + 1) * cell - 4, left : left + span] = 0
         return image

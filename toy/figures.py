@@ -10,28 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-STYLES: dict[str, tuple[str, str]] = {
-    "grpo": ("#000000", "-"),
-    "calibrl": ("#D55E00", "-"),
-    "calibrl:slope=1": ("#D55E00", ":"),
-    "calibrl_released": ("#CC79A7", "-"),
-    "entropy_bonus": ("#56B4E9", "-"),
-    "sft_grpo": ("#009E73", "-"),
-    "luffy": ("#0072B2", "-"),
-    "rl_plus": ("#0072B2", "--"),
-    "dapo": ("#E69F00", "-"),
-    "dr_grpo": ("#E69F00", "--"),
-    "cppo": ("#E69F00", ":"),
-    "clip_cov": ("#56B4E9", "--"),
-}
-_SPARE = ("#CC79A7", "#009E73", "#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#000000")
+from toy.palette import style_of
 
 Entry = Mapping[str, Any]
-
-
-def style_of(method: str) -> tuple[str, str]:
-    """Colour and dash of a method; one without a fixed style gets one that depends on its name only."""
-    return STYLES.get(method, (_SPARE[sum(method.encode()) % len(_SPARE)], "-."))
 
 
 def draw_curves(axes: Axes, entries: Sequence[Entry], metric: str, title: str) -> None:

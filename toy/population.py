@@ -45,14 +45,14 @@ class Population:
         paths = build_paths(worlds, self.seeds)
         self.reward_noise = torch.tensor([world.reward_noise for world in worlds], dtype=torch.float64)[:, None, None]
         self.exact = Enumeration.of(tree)
-        self.kind = torch.from_numpy(paths.kind).unsqueeze(1)
+        self.kind = torch.from_numpy(paths.kind)
         self.success = torch.from_numpy(paths.success)
         self.prior_nodes = self.exact.node_log_prob(torch.from_numpy(paths.prior))
         self.prior = self.exact.path_log_prob(self.prior_nodes).unsqueeze(1)
-        turn = np.arange(self.training.prompts) % self.shape.demonstrations
-        by_family = (len(self.seeds), self.shape.families, -1, 1)
-        self.demonstration = torch.from_numpy(paths.demonstration[:, turn]).reshape(by_family)
-        self.demonstration_correct = torch.from_numpy(paths.demonstration_correct[:, turn]).reshape(by_family)
+        prompt = np.arange(self.training.prompts).reshape(-1, self.shape.families).T  # prompt i is of family i % families
+        turn = prompt[..., None] % self.shape.demonstrations
+        self.demonstration = torch.from_numpy(paths.demonstration[:, turn])
+        self.demonstration_correct = torch.from_numpy(paths.demonstration_correct[:, turn])
         maker = POLICIES[self.training.policy]
         self.policy = maker(self.prior_nodes, self.shape.families, tree, self.seeds)
         self._streams = [np.random.default_rng([seed, 1]) for seed in self.seeds]
@@ -138,9 +138,10 @@ def sample_batch(population: Population, objective: Objective, node_log_prob: Te
 
 
 def _value(objective: Objective, path: Tensor, correct: Tensor, rollouts: int) -> Batch:
-    size = path.shape[-1]
-    group = torch.arange(path[..., 0].numel()).repeat_interleave(size)
-    replica = torch.arange(len(path)).repeat_interleave(path[0].numel())
+    seeds, families, prompts, size = path.shape
+    numbers = torch.arange(seeds * families * prompts).reshape(seeds, prompts, families).swapaxes(1, 2)
+    group = numbers.flatten().repeat_interleave(size)  # ids in the order of the prompts, whose families take turns
+    replica = torch.arange(seeds).repeat_interleave(path[0].numel())
     is_expert = torch.arange(path.numel()) % size >= rollouts
     verdict = correct.flatten()
     reward = objective.shape_reward(verdict.double(), torch.full_like(group, 1))

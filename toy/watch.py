@@ -53,7 +53,7 @@ class Snapshot:
         path_prob: probability of each path for the first family of prompts, ``[paths]``.
         kind: kind of each path, ``[paths]``.
         success: chance that each path is verified for the first family, ``[paths]``.
-        shown: whether the expert demonstrates the path, ``[paths]``.
+        shown: whether the expert shows the path to the first family, ``[paths]``.
     """
 
     step: int
@@ -72,7 +72,7 @@ class Snapshot:
             exact = population.measure(node_log_prob)
             path_prob = population.exact.path_log_prob(node_log_prob).exp()[0, 0].numpy()
         kind, success = population.kind[0, 0].numpy(), population.success[0, 0].numpy()
-        shown = np.isin(np.arange(len(kind)), population.demonstration[0].numpy())
+        shown = np.isin(np.arange(len(kind)), population.demonstration[0, 0].numpy())
         return cls(step, float(exact["entropy"][0]), float(exact["accuracy"][0]), path_prob, kind, success, shown)
 
     def mass(self) -> NDArray[np.float64]:

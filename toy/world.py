@@ -67,6 +67,8 @@ class World:
         families: kinds of prompt; each has its own success table, and all share one policy.
         heterogeneity: how much the families differ, in [0, 1]: at 0 a shortcut succeeds alike in all of them, at 1 it
             always works in some families and never in others, ``shortcut_success`` of them on average.
+        own_sound: fraction of the sound paths that are sound in one family only, and flawed in the others; prompt i is
+            of family i % ``families``, and what the expert shows to it is sound there.
 
     Raises:
         ValueError: the world is impossible; the message gives the limit and the nearest valid setting.
@@ -88,6 +90,7 @@ class World:
     reward_noise: float = 0.0
     families: int = 1
     heterogeneity: float = 0.0
+    own_sound: float = 0.0
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -114,6 +117,20 @@ class World:
             depth = int(np.ceil(np.log(needed) / np.log(self.branching)))
             limit = f"at least {needed} paths (sound, shortcuts, flawed and wrong demonstrations, and one unsound)"
             raise _invalid("branching ** depth", self.paths, limit, f"depth={depth}, or fewer paths of a kind")
+        self._check_families()
+        self._check_prior()
+
+    def _check_families(self) -> None:
+        own = self.own_sound_paths
+        if own == self.sound < self.families:
+            limit = f"at least {self.families}, or one of the {self.families} families has no sound path"
+            raise _invalid("sound", self.sound, limit, f"sound={self.families}")
+        if own and self.demonstrations % self.families:
+            nearest = f"demonstrations={self.demonstrations + -self.demonstrations % self.families}"
+            limit = f"a multiple of families={self.families} where own_sound is above 0"
+            raise _invalid("demonstrations", self.demonstrations, limit, nearest)
+
+    def _check_prior(self) -> None:
         if not 0.0 < self.sound_prior < 1.0:
             raise _invalid("sound_prior", self.sound_prior, "inside (0, 1)", "sound_prior=0.005")
         if (self.shortcut_prior > 0.0) != (self.shortcuts > 0):
@@ -130,6 +147,11 @@ class World:
     def paths(self) -> int:
         """Number of paths."""
         return int(self.branching**self.depth)
+
+    @property
+    def own_sound_paths(self) -> int:
+        """Number of paths that are sound in one family only."""
+        return round(self.own_sound * self.sound)
 
     @property
     def wrong_demonstrations(self) -> int:
@@ -193,7 +215,7 @@ class Paths:
     """The paths of several independent worlds, one for each seed.
 
     Attributes:
-        kind: kind of each path, ``[seeds, paths]``.
+        kind: kind of each path, ``[seeds, families, paths]``.
         success: chance that the policy's attempt at a path is right, ``[seeds, families, paths]``.
         prior: the untrained policy's distribution, ``[seeds, paths]``.
         demonstration: the expert's paths, ``[seeds, demonstrations]``.
@@ -219,7 +241,7 @@ def build_paths(world: World | Sequence[World], seeds: Sequence[int]) -> Paths:
 
     Example:
         >>> paths = build_paths(World(), seeds=[0, 1])
-        >>> [int((paths.kind[0] == kind).sum()) for kind in Kind]
+        >>> [int((paths.kind[0, 0] == kind).sum()) for kind in Kind]
         [8, 4, 12, 232]
     """
     worlds = [world] * len(seeds) if isinstance(world, World) else world
@@ -230,29 +252,48 @@ def build_paths(world: World | Sequence[World], seeds: Sequence[int]) -> Paths:
 def _build_one(world: World, rng: np.random.Generator) -> tuple[NDArray[np.generic], ...]:
     counts = [world.sound, world.shortcuts, world.flawed_paths]
     sound, shortcuts, flawed, unsound = np.split(rng.permutation(world.paths), np.cumsum(counts))
-    kind = np.full(world.paths, int(Kind.UNSOUND))
+    layout = np.full(world.paths, int(Kind.UNSOUND))
     for members, value in ((sound, Kind.SOUND), (shortcuts, Kind.SHORTCUT), (flawed, Kind.FLAWED)):
-        kind[members] = value
+        layout[members] = value
+    kind = np.tile(layout, (world.families, 1))
+    kind[:, sound] = np.where(_sound_in(world), Kind.SOUND, Kind.FLAWED)
     wrong = world.wrong_demonstrations
-    demonstration = np.concatenate([np.resize(sound, world.executable_demonstrations), flawed, unsound[:wrong]])
+    demonstration = np.concatenate([sound[_executable(world)], flawed, unsound[:wrong]])
     correct = np.arange(world.demonstrations) < world.demonstrations - wrong
-    return kind, _success(world, kind, rng), _prior(world, kind, rng), demonstration, correct
+    return kind, _success(world, kind, rng), _prior(world, layout, rng), demonstration, correct
+
+
+def _sound_in(world: World) -> NDArray[np.bool_]:
+    """Whether a family can use a sound path, ``[families, sound]``: the last ones belong to one family each in turn."""
+    own = np.arange(world.sound) - (world.sound - world.own_sound_paths)
+    return (own < 0) | (own % world.families == np.arange(world.families)[:, None])
+
+
+def _executable(world: World) -> NDArray[np.int64]:
+    """For each executable demonstration, the sound path that it shows: the least shown that its family can use."""
+    sound_in, shown = _sound_in(world), np.zeros(world.sound, dtype=np.int64)
+    chosen = np.zeros(world.executable_demonstrations, dtype=np.int64)
+    for index in range(len(chosen)):
+        usable = np.flatnonzero(sound_in[index % world.families])
+        chosen[index] = usable[shown[usable].argmin()]
+        shown[chosen[index]] += 1
+    return chosen
 
 
 def _success(world: World, kind: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
     by_kind = [world.sound_success, world.shortcut_success, world.flawed_success, world.unsound_success]
-    success = np.tile(np.array(by_kind)[kind], (world.families, 1))
+    success = np.array(by_kind)[kind]
     works = rng.random(success.shape) < success
     mixed = (1.0 - world.heterogeneity) * success + world.heterogeneity * works
     return np.where(kind == Kind.SHORTCUT, mixed, success)
 
 
-def _prior(world: World, kind: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _prior(world: World, layout: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
     masses = (world.sound_prior, world.shortcut_prior, 1.0 - world.sound_prior - world.shortcut_prior)
     # one part in a million, or rounding would decide which of two equally likely paths is the likelier
-    weight = 1.0 + 1e-6 * rng.random(kind.shape)
-    prior = np.zeros(kind.shape)
-    members = (kind == Kind.SOUND, kind == Kind.SHORTCUT, kind >= Kind.FLAWED)
+    weight = 1.0 + 1e-6 * rng.random(layout.shape)
+    prior = np.zeros(layout.shape)
+    members = (layout == Kind.SOUND, layout == Kind.SHORTCUT, layout >= Kind.FLAWED)
     for mass, member in zip(masses, members, strict=True):
         prior[member] = mass * weight[member] / weight[member].sum()
     return prior

@@ -23,7 +23,7 @@ def walk(env, path):
 
 def test_an_episode_walks_the_path_and_ends_with_its_verdict():
     env = gymnasium.make(NAME, layout_seed=3)
-    path = int(np.flatnonzero(env.unwrapped.paths.kind[0] == Kind.SOUND)[0])
+    path = int(np.flatnonzero(env.unwrapped.paths.kind[0, 0] == Kind.SOUND)[0])
     observation, reward, terminated, info = walk(env, path)
     assert terminated
     assert observation == env.unwrapped.tree.nodes + path
@@ -34,7 +34,7 @@ def test_an_episode_walks_the_path_and_ends_with_its_verdict():
 def test_reward_frequency_is_the_paths_success_flipped_by_noise():
     env = gymnasium.make(NAME, reward_noise=0.25)
     env.reset(seed=0)
-    path = int(np.flatnonzero(env.unwrapped.paths.kind[0] == Kind.SHORTCUT)[0])
+    path = int(np.flatnonzero(env.unwrapped.paths.kind[0, 0] == Kind.SHORTCUT)[0])
     rewards = [walk(env, path)[1] for _ in range(3000)]
     assert np.mean(rewards) == pytest.approx(0.6 * 0.75 + 0.4 * 0.25, abs=0.03)
 

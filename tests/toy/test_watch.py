@@ -51,7 +51,7 @@ def snapshot(world, seed=0, sharpness=1.0):
     paths, noise = build_paths(world, [seed]), np.random.default_rng(seed).random(world.paths)
     prob = np.exp(sharpness * noise) / np.exp(sharpness * noise).sum()
     shown = np.isin(np.arange(world.paths), paths.demonstration[0])
-    return Snapshot(0, 0.5, 0.25, prob, paths.kind[0], paths.success[0, 0], shown)
+    return Snapshot(0, 0.5, 0.25, prob, paths.kind[0, 0], paths.success[0, 0], shown)
 
 
 def test_the_tree_gives_each_option_its_probability_and_each_path_its_kind():
