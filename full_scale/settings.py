@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
-from calibrl_ref import RECIPES, Objective
+from calibrl_ref import RECIPES, SCHEDULES, Objective, Schedule
 from full_scale.model import TINY_MODEL
 
 PRESETS = Path(__file__).parent / "presets"
@@ -69,13 +69,18 @@ class Settings:
         """Where the model is read from."""
         return str(TINY_MODEL) if self.model == "tiny" else self.model
 
-    def objective(self) -> Objective:
+    def schedule(self) -> Schedule:
+        """The method's stages; a recipe is one stage. Each stage takes the hyper-parameters that it knows."""
+        stages = SCHEDULES.get(self.method, ((self.method, 1.0),))
+        return Schedule(tuple((self._objective(recipe), share) for recipe, share in stages))
+
+    def _objective(self, recipe: str) -> Objective:
         """The recipe with its hyper-parameters; a constant length is the longest response unless it was given."""
-        recipe = RECIPES[self.method]
-        values = dict(self.recipe)
-        if "max_length" in inspect.signature(recipe).parameters and values.get("max_length") is None:
+        known = inspect.signature(RECIPES[recipe]).parameters
+        values = {name: value for name, value in self.recipe.items() if name in known}
+        if "max_length" in known and values.get("max_length") is None:
             values["max_length"] = self.max_response_length
-        return recipe(**values)
+        return RECIPES[recipe](**values)
 
 
 def read_settings(arguments: Sequence[str]) -> tuple[Settings, dict[str, str], argparse.Namespace]:

@@ -173,12 +173,15 @@ def build_trainer(
         Both.
     """
     reporter = Reporter(out / "metrics.jsonl", settings.steps)
-    objective = settings.objective()
+    schedule = settings.schedule()
     trainer = HybridPolicyTrainer(
-        objective=objective,
+        schedule=schedule,
+        method=settings.method,
         model=model,
         reward_funcs=[accuracy, formatted],
-        args=trainer_arguments(settings, out, needs_reference=objective.needs_reference),
+        args=trainer_arguments(
+            settings, out, needs_reference=any(objective.needs_reference for objective, _ in schedule.stages)
+        ),
         train_dataset=rows,
         processing_class=processor,
         callbacks=[reporter],

@@ -24,7 +24,7 @@ from transformers.modeling_utils import PreTrainedModel
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import pad, split_pixel_values_by_grid, unsplit_pixel_values_by_grid
 
-from calibrl_ref import Objective, Rollouts
+from calibrl_ref import Objective, Rollouts, Schedule
 
 OVERRIDDEN = {
     "_calculate_rewards": "(self, inputs, prompts, completions, completion_ids_list)",
@@ -74,17 +74,24 @@ class HybridPolicyTrainer(GRPOTrainer):
     what is correct: 1 is correct.
 
     Args:
-        objective: From ``calibrl_ref.RECIPES``.
+        schedule: The objectives of the run, one after another: ``calibrl_ref.Schedule.named(method)``.
+        method: Its name, for checkpoints.
         kwargs: Everything else is ``trl.GRPOTrainer``'s.
 
     Raises:
         ValueError: If an option of ``args`` contradicts the objective, or would split a group.
     """
 
-    def __init__(self, *, objective: Objective, **kwargs: object) -> None:
-        check_arguments(kwargs["args"], objective)
-        self.objective = objective
+    def __init__(self, *, schedule: Schedule, method: str | None = None, **kwargs: object) -> None:
+        for objective, _ in schedule.stages:
+            check_arguments(kwargs["args"], objective)
+        self.schedule, self.method = schedule, method
         super().__init__(**kwargs)
+
+    @property
+    def objective(self) -> Objective:
+        """What the current update minimises."""
+        return self.schedule.objective_at(self.state.global_step / max(self.state.max_steps, 1))
 
     def _calculate_rewards(
         self, inputs: list[Rows], prompts: list[Any], completions: list[Any], completion_ids_list: list[list[int]]

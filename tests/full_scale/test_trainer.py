@@ -8,7 +8,7 @@ import trl.trainer.grpo_trainer as stock
 from tiny import tiny_model, tiny_processor
 from trl import GRPOConfig, GRPOTrainer
 
-from calibrl_ref import RECIPES
+from calibrl_ref import RECIPES, Schedule
 from full_scale.rendered import rendered_problems
 from full_scale.rows import training_rows
 from full_scale.trainer import OVERRIDDEN, HybridPolicyTrainer, check_arguments, check_image_tokens
@@ -68,7 +68,7 @@ def trained(kind, folder, processor, **changes):
 
 
 def with_objective(objective):
-    return lambda **options: HybridPolicyTrainer(objective=objective, **options)
+    return lambda **options: HybridPolicyTrainer(schedule=Schedule(((objective, 1.0),)), **options)
 
 
 def test_overridden_methods_have_the_signatures_that_this_code_was_written_for():
@@ -155,7 +155,7 @@ def test_each_group_has_its_own_expert_row_with_the_same_prompt_and_picture(tmp_
     processor = tiny_processor()
     data = rows(processor)
     trainer = HybridPolicyTrainer(
-        objective=RECIPES["calibrl"](),
+        schedule=Schedule.named("calibrl"),
         model=tiny_model(processor),
         reward_funcs=token_reward,
         args=arguments(tmp_path),
