@@ -27,6 +27,7 @@ from calibrl_ref.diagnostics import (
     predicted_entropy_change,
     quadrant_table,
 )
+from calibrl_ref.extension import extends
 from calibrl_ref.gates import GATES, linear_gate, random_gate, relu_gate, sigmoid_gate, softplus_gate
 from calibrl_ref.log_probs import (
     chunked_token_log_probs,
@@ -95,6 +96,7 @@ __all__ = [
     "expert_row",
     "exploration_coefficients",
     "exploration_loss",
+    "extends",
     "group_advantage",
     "importance_ratio",
     "informative_groups",

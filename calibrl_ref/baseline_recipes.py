@@ -9,6 +9,7 @@ from calibrl_ref._checks import bad_value
 from calibrl_ref.advantages import GroupAdvantage
 from calibrl_ref.aggregation import Aggregation
 from calibrl_ref.covariance import ClipCovSurrogate, KLCovSurrogate
+from calibrl_ref.extension import extends
 from calibrl_ref.objective import Objective
 from calibrl_ref.selection import OverlongPenalty, PruneByAdvantage, informative_groups
 from calibrl_ref.terms import ClippedSurrogate, EntropyBonus, HybridSurrogate, Imitation, KLPenalty
@@ -42,18 +43,18 @@ def grpo(
     )
 
 
-def dapo(
-    *,
-    clip_low: float | None = 0.2,
-    clip_high: float | None = 0.28,
-    dual_clip: float | None = None,
-    aggregation: str = "token_mean",
-    max_length: int | None = None,
-    overlong_buffer: int | None = None,
-    dynamic_sampling: bool = True,
-    scale_by_std: bool = True,
-    std_epsilon: float = 1e-6,
-) -> Objective:
+@extends(grpo, aggregation="constant_length", scale_by_std=False)
+def dr_grpo(objective: Objective) -> Objective:
+    """Dr.GRPO: GRPO without the standard deviation and without a response's own length.
+
+    Reference:
+        arXiv:2503.20783, Eq. 4.
+    """
+    return objective
+
+
+@extends(grpo, clip_high=0.28, aggregation="token_mean")
+def dapo(objective: Objective, *, overlong_buffer: int | None = None, dynamic_sampling: bool = True) -> Objective:
     """DAPO: GRPO with a higher upper clip, a token mean, groups of one outcome dropped, and an overlong penalty.
 
     ``overlong_buffer`` (tokens, needs ``max_length``) switches the penalty on. Sampling anew for dropped
@@ -62,75 +63,33 @@ def dapo(
     Reference:
         arXiv:2503.14476, Eq. 8, 11 and 13.
     """
-    if overlong_buffer is not None and max_length is None:
+    selection = informative_groups if dynamic_sampling else None
+    if overlong_buffer is None:
+        return replace(objective, selection=selection)
+    if (max_length := objective.aggregation.max_length) is None:
         raise bad_value("max_length", None, "a length in tokens, as overlong_buffer is given", "pass max_length too")
-    penalty = OverlongPenalty(max_length=max_length, buffer=overlong_buffer) if overlong_buffer and max_length else None
-    base = grpo(
-        clip_low=clip_low,
-        clip_high=clip_high,
-        dual_clip=dual_clip,
-        aggregation=aggregation,
-        max_length=max_length,
-        scale_by_std=scale_by_std,
-        std_epsilon=std_epsilon,
-    )
-    return replace(base, selection=informative_groups if dynamic_sampling else None, overlong_penalty=penalty)
+    penalty = OverlongPenalty(max_length=max_length, buffer=overlong_buffer)
+    return replace(objective, selection=selection, overlong_penalty=penalty)
 
 
-def cppo(
-    *,
-    keep_fraction: float = 0.5,
-    clip_low: float | None = 0.2,
-    clip_high: float | None = 0.2,
-    dual_clip: float | None = None,
-    aggregation: str = "sequence_mean_token_mean",
-    max_length: int | None = None,
-    scale_by_std: bool = True,
-    std_epsilon: float = 1e-6,
-) -> Objective:
+@extends(grpo)
+def cppo(objective: Objective, *, keep_fraction: float = 0.5) -> Objective:
     """CPPO: GRPO on the ``keep_fraction`` of each group with the largest |A|, chosen before the update.
 
     Reference:
         arXiv:2503.22342, Eq. 9 and section 3.3 (pruning rate 1 - keep_fraction).
     """
-    base = grpo(
-        clip_low=clip_low,
-        clip_high=clip_high,
-        dual_clip=dual_clip,
-        aggregation=aggregation,
-        max_length=max_length,
-        scale_by_std=scale_by_std,
-        std_epsilon=std_epsilon,
-    )
-    return replace(base, selection=PruneByAdvantage(keep_fraction=keep_fraction))
+    return replace(objective, selection=PruneByAdvantage(keep_fraction=keep_fraction))
 
 
-def entropy_bonus(
-    *,
-    entropy_weight: float = 0.01,
-    clip_low: float | None = 0.2,
-    clip_high: float | None = 0.2,
-    dual_clip: float | None = None,
-    aggregation: str = "sequence_mean_token_mean",
-    max_length: int | None = None,
-    scale_by_std: bool = True,
-    std_epsilon: float = 1e-6,
-) -> Objective:
+@extends(grpo)
+def entropy_bonus(objective: Objective, *, entropy_weight: float = 0.01) -> Objective:
     """GRPO with an undirected entropy bonus per token.
 
     Reference:
         the "GRPO + entropy bonus 0.01" baseline of CalibRL (arXiv:2602.20197).
     """
-    base = grpo(
-        clip_low=clip_low,
-        clip_high=clip_high,
-        dual_clip=dual_clip,
-        aggregation=aggregation,
-        max_length=max_length,
-        scale_by_std=scale_by_std,
-        std_epsilon=std_epsilon,
-    )
-    return replace(base, terms=(*base.terms, EntropyBonus(weight=entropy_weight)))
+    return replace(objective, terms=(*objective.terms, EntropyBonus(weight=entropy_weight)))
 
 
 def clip_cov(
@@ -214,3 +173,36 @@ def luffy(
         aggregation=Aggregation(mode=aggregation, max_length=max_length),
         advantage=GroupAdvantage(scale_by_std=scale_by_std, std_epsilon=std_epsilon, count_expert=count_expert),
     )
+
+
+@extends(luffy, shape="rl_plus", clip_low=0.2, clip_high=0.2, aggregation="sequence_mean_token_mean", scale_by_std=True)
+def rl_plus(objective: Objective) -> Objective:
+    """RL-PLUS: multiple importance sampling and an exploration bonus on the expert's row.
+
+    The formulas of the expert row are those of the released CalibRL's baseline; the on-policy part is GRPO's, and that
+    the expert counts in the group mean was not verified against its authors' code.
+
+    Reference:
+        arXiv:2508.00222.
+    """
+    return objective
+
+
+@extends(luffy, clip_low=0.2, clip_high=0.2, dual_clip=3.0, count_expert=False, aggregation="token_mean")
+def luffy_released(objective: Objective) -> Objective:
+    """LUFFY as the released CalibRL runs it: clipped, dual clip 3, expert not in the group mean, token mean.
+
+    Reference:
+        "luffy" in src/core_algos.py, compute_mix_policy_loss.
+    """
+    return objective
+
+
+@extends(luffy_released, shape="rl_plus")
+def rl_plus_released(objective: Objective) -> Objective:
+    """RL-PLUS as the released CalibRL runs it: as ``luffy_released``, with RL-PLUS's shape.
+
+    Reference:
+        "rlplus" in src/core_algos.py, compute_mix_policy_loss.
+    """
+    return objective

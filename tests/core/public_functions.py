@@ -149,4 +149,5 @@ CALLS = (
     Call("trajectory_log_prob", {"token_log_prob": MATRIX, "mask": MASK}),
 )
 
-FUNCTIONS = sorted(name for name in c.__all__ if inspect.isfunction(getattr(c, name)))
+# extends makes recipes, which are tested in test_recipes.py
+FUNCTIONS = sorted(name for name in c.__all__ if inspect.isfunction(getattr(c, name)) and name != "extends")

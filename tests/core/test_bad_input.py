@@ -112,6 +112,10 @@ CASES = {
     "recipe: covariance band": (lambda: c.RECIPES["clip_cov"](lower=2.0, upper=1.0), "upper=1.0"),
     "recipe: fraction": (lambda: c.RECIPES["kl_cov"](fraction=2.0), "fraction=2.0"),
     "recipe: buffer without length": (lambda: c.RECIPES["dapo"](overlong_buffer=4), "max_length=None"),
+    "recipe: buffer of nothing": (
+        lambda: c.RECIPES["dapo"](overlong_buffer=0, max_length=2),
+        "overlong_buffer=0",
+    ),
     "recipe: buffer too long": (lambda: c.RECIPES["dapo"](overlong_buffer=4, max_length=2), "overlong_buffer=4"),
     "recipe: target entropy": (lambda: c.RECIPES["calibrl_adaptive"](target_entropy=-1.0), "target_entropy=-1.0"),
     "objective: no entropy": (

@@ -1,11 +1,21 @@
 """Every hyper-parameter of every recipe arrives where it belongs, and its default is its source's."""
 
 import inspect
+from dataclasses import replace
 from itertools import product
+from typing import get_type_hints
 
 import pytest
 
-from calibrl_ref import RECIPES, OverlongPenalty, PruneByAdvantage, informative_groups
+from calibrl_ref import (
+    RECIPES,
+    Exploration,
+    Objective,
+    OverlongPenalty,
+    PruneByAdvantage,
+    extends,
+    informative_groups,
+)
 
 
 def term(objective, name):
@@ -106,6 +116,7 @@ STD, CENTRED = {"scale_by_std": True, "std_epsilon": 1e-6}, {"scale_by_std": Fal
 PPO = {"clip_low": 0.2, "clip_high": 0.2, "dual_clip": None}
 UNCLIPPED = {"clip_low": None, "clip_high": None, "dual_clip": None}
 RELEASED_CLIP = {"clip_low": 0.2, "clip_high": 0.2, "dual_clip": 3.0}
+GRPO = {"ratio_level": "token", "kl_weight": 0.0} | PPO
 PER_RESPONSE = {"aggregation": "sequence_mean_token_mean", "max_length": None}
 TOKEN_MEAN = {"aggregation": "token_mean", "max_length": None}
 EQUATION_10 = {"aggregation": "sequence_mean_token_sum", "max_length": None}
@@ -115,11 +126,11 @@ CALIBRL = PIECES | {"gate": "leaky_relu", "baseline": "expert", "weighted": True
 OFF_POLICY_RELEASED = RELEASED_CLIP | {"count_expert": False} | TOKEN_MEAN | CENTRED
 
 SOURCES = {
-    "grpo": PPO | {"ratio_level": "token", "kl_weight": 0.0} | PER_RESPONSE | STD,
-    "dr_grpo": PPO | {"ratio_level": "token", "kl_weight": 0.0} | CONSTANT | CENTRED,
-    "dapo": PPO | {"clip_high": 0.28, "overlong_buffer": None, "dynamic_sampling": True} | TOKEN_MEAN | STD,
-    "cppo": {"keep_fraction": 0.5} | PPO | PER_RESPONSE | STD,
-    "entropy_bonus": {"entropy_weight": 0.01} | PPO | PER_RESPONSE | STD,
+    "grpo": GRPO | PER_RESPONSE | STD,
+    "dr_grpo": GRPO | CONSTANT | CENTRED,
+    "dapo": GRPO | {"clip_high": 0.28, "overlong_buffer": None, "dynamic_sampling": True} | TOKEN_MEAN | STD,
+    "cppo": {"keep_fraction": 0.5} | GRPO | PER_RESPONSE | STD,
+    "entropy_bonus": {"entropy_weight": 0.01} | GRPO | PER_RESPONSE | STD,
     "clip_cov": {"fraction": 0.0002, "lower": 1.0, "upper": 5.0, "clip_low": 0.2, "clip_high": 0.2} | TOKEN_MEAN | STD,
     "kl_cov": {"fraction": 0.0002, "kl_weight": 1.0} | TOKEN_MEAN | STD,
     "sft": TOKEN_MEAN,
@@ -139,9 +150,9 @@ SOURCES = {
     "calibrl_random_gate": CALIBRL | {"gate": "random"},
     "calibrl_shuffled_expert": CALIBRL | {"baseline": "shuffled_expert"},
     "calibrl_dr_grpo": CALIBRL | {"scale_by_std": False},
-    "calibrl_dapo": PIECES | {"gap": "trajectory_mean"} | PPO | {"clip_high": 0.28} | TOKEN_MEAN | STD,
-    "calibrl_cppo": {"keep_fraction": 0.5} | PIECES | PPO | EQUATION_10 | STD,
-    "calibrl_adaptive": {"target_entropy": 0.5, "adaptation_rate": 0.05} | PIECES | PPO | EQUATION_10 | STD,
+    "calibrl_dapo": CALIBRL | {"gap": "trajectory_mean", "clip_high": 0.28} | TOKEN_MEAN,
+    "calibrl_cppo": {"keep_fraction": 0.5} | CALIBRL,
+    "calibrl_adaptive": {"target_entropy": 0.5, "adaptation_rate": 0.05} | CALIBRL,
 }
 
 
@@ -170,6 +181,42 @@ def test_the_overlong_penalty_takes_its_length_and_buffer():
     assert objective.overlong_penalty == OverlongPenalty(max_length=64, buffer=16)
     with pytest.raises(ValueError, match=r"max_length=None: expected a length in tokens.*Fix: pass max_length too"):
         RECIPES["dapo"](overlong_buffer=16)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_known_by_its_name_and_its_annotations_are_its_signature_s(name):
+    recipe = RECIPES[name]
+    parameters = inspect.signature(recipe).parameters.values()
+    assert recipe.__name__ == name
+    assert get_type_hints(recipe) == {p.name: p.annotation for p in parameters} | {"return": Objective}
+
+
+def test_what_extends_a_recipe_takes_the_options_of_both():
+    @extends(RECIPES["cppo"], clip_high=0.3)
+    def twice(objective, *, slope: float = 0.4):
+        """Add an exploration term."""
+        return replace(objective, terms=(*objective.terms, Exploration(slope=slope)))
+
+    assert str(inspect.signature(twice)).startswith("(*, slope: float = 0.4, keep_fraction: float = 0.5, clip_low:")
+    assert twice.__doc__ == "Add an exploration term."
+    for options, expected in (
+        ({}, (0.4, 0.5, 0.2, 0.3)),
+        ({"slope": 0.1, "keep_fraction": 0.25, "clip_low": 0.5, "clip_high": 0.6}, (0.1, 0.25, 0.5, 0.6)),
+    ):
+        objective = twice(**options)
+        clip = surrogate(objective)
+        found = (exploration(objective).slope, objective.selection.keep_fraction, clip.clip_low, clip.clip_high)
+        assert found == expected
+
+
+def test_what_extends_a_recipe_cannot_change_an_unknown_default():
+    with pytest.raises(TypeError, match=r"^defaults=\['slop', 'x'\]: expected some of \['clip_low'.*Fix: name hyper-"):
+        extends(RECIPES["grpo"], x=1, slop=0.5, clip_low=0.1)
+
+
+def test_an_unknown_option_of_a_recipe_is_refused():
+    with pytest.raises(TypeError, match="slop"):
+        RECIPES["calibrl_cppo"](slop=0.5)
 
 
 def test_every_recipe_documents_itself():
