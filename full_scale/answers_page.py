@@ -136,7 +136,7 @@ def _card(
     return _Card(
         problem,
         pictures=tuple(inline_picture(picture, picture_size) for picture in problem.rgb_images()),
-        choices=tuple(zip(LETTERS, problem.choices, strict=False)),
+        choices=() if "Choices:" in problem.question else tuple(zip(LETTERS, problem.choices, strict=False)),
         responses=tuple(zip(labels, answers, verdicts, strict=True)),
     )
 

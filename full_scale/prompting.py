@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from transformers import BatchFeature
+from transformers import BatchEncoding, BatchFeature
 from transformers.processing_utils import ProcessorMixin
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from full_scale.problem import Problem
 from full_scale.rewards import PROMPT_SUFFIX
@@ -28,22 +29,27 @@ def conversation(problem: Problem, *, instruct: bool) -> list[Message]:
     return [{"role": "user", "content": [*pictures, {"type": "text", "text": question}]}]
 
 
-def model_inputs(processor: ProcessorMixin, problems: Sequence[Problem], *, instruct: bool) -> BatchFeature:
+def model_inputs(
+    processor: ProcessorMixin | PreTrainedTokenizerBase, problems: Sequence[Problem], *, instruct: bool
+) -> BatchFeature | BatchEncoding:
     """Left-padded prompts of a batch, with their pictures' patches.
 
     Args:
-        processor: Of the model.
+        processor: Of the model; a text model's tokenizer where no problem has a picture.
         problems: The batch.
         instruct: As in :func:`conversation`.
 
     Returns:
-        A ``BatchFeature`` of tensors for the model's forward and ``generate``.
+        Tensors for the model's forward and ``generate``.
     """
-    texts = [
-        processor.apply_chat_template(conversation(problem, instruct=instruct), add_generation_prompt=True)
-        for problem in problems
-    ]
+    texts = [_prompt(processor, problem, instruct=instruct) for problem in problems]
     pictures = [problem.rgb_images() for problem in problems]
-    return processor(
-        text=texts, images=pictures if any(pictures) else None, padding=True, padding_side="left", return_tensors="pt"
-    )
+    seen = {"images": pictures} if any(pictures) else {}  # a tokenizer knows no pictures
+    return processor(text=texts, **seen, padding=True, padding_side="left", return_tensors="pt")
+
+
+def _prompt(processor: ProcessorMixin | PreTrainedTokenizerBase, problem: Problem, *, instruct: bool) -> str:
+    turn = conversation(problem, instruct=instruct)[0]
+    if not problem.images:
+        turn["content"] = turn["content"][-1]["text"]  # templates of text models take plain text only
+    return processor.apply_chat_template([turn], tokenize=False, add_generation_prompt=True)

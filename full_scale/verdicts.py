@@ -21,7 +21,7 @@ OFFICIAL_RULES: dict[str, str] = {
     "GPT judgement",
     "mathvision": "equal to the letter or the option's text, as text or as values rounded to 2 decimals (math-verify "
     "replaces latex2sympy)",
-    "mathvista": "the choice nearest by edit distance, or the rounded number; rules replace the script's GPT extraction",
+    "mathvista": "the choice nearest by edit distance, or the rounded number; rules replace GPT's extraction",
     "mmk12": _SYMBOLIC,
     "virl39k": f"{_SYMBOLIC} (math-verify, as its card recommends)",
     "gsm8k": "the number after ####, or the last one stated, is equal",

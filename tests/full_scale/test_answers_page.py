@@ -24,10 +24,14 @@ PROBLEMS = [
 
 
 def answer(text):
-    return Answer(f"<think>t</think><answer>{text}</answer>", 9, 0.25)
+    return Answer(f"<think>t</think><answer>{text}</answer>", length=9, entropy=0.25, log_prob=-1.0, finished=True)
 
 
-ANSWERS = [[answer("65"), answer("B")], [answer("50"), answer("1")], [answer("7"), Answer("</script><b>7", 3, 1.5)]]
+ANSWERS = [
+    [answer("65"), answer("B")],
+    [answer("50"), answer("1")],
+    [answer("7"), Answer("</script><b>7", 3, 1.5, -2.0, finished=False)],
+]
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def test_it_shows_question_choices_truth_responses_and_both_verdicts(page):
     assert " data-differs" not in second
     assert "<img" not in third
     assert 'data-outcome="some"' in third
-    assert "3 tokens, 1.50 nats/token, format not kept" in third
+    assert "3 tokens, 1.50 nats/token, cut at the longest length, format not kept" in third
     assert "after:" in third
     assert "Summary &lt;1&gt;" in page.read_text()
     assert "a &amp; b" in page.read_text()
