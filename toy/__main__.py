@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from toy import watch
-from toy.methods import parse_method
 from toy.options import add_settings, read_settings
-from toy.report import SOLVED_ABOVE, terminal_table, write_report
+from toy.report import key_numbers, terminal_table, write_report
+from toy.sections import build_sections
 from toy.settings import Training
-from toy.studies import DEFAULT_RECIPES, SETTINGS, STUDIES, comparison
+from toy.studies import STUDIES, plan
 from toy.study import Arm, prepare_folder, run_arms, summarise
 from toy.world import World
 
@@ -34,27 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-COMMANDS = {
-    "compare": "train methods side by side and write a report",
-    "ablate": "change one piece of CalibRL at a time, beside its control",
-    "phase": "maps over expert executability and lambda, and over group size and prior",
-    "mechanism": "who is pushed where, and what that does to the entropy",
-}
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m toy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
+    for name, study in STUDIES.items():
+        command = commands.add_parser(name, help=study.text, description=study.text)
         out = Path("runs") / name
         command.add_argument("--out", type=Path, default=out, help=f"output folder (default: {out})")
         command.add_argument("--seeds", type=int, default=32, help="independent worlds and runs (default: 32)")
         command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
         command.add_argument("--force", action="store_true", help="replace a former study in the output folder")
-        if name == "compare":
-            recipes = "name, or name:option=value,option=value (default: twelve methods)"
-            command.add_argument("--recipe", nargs="+", metavar="RECIPE", default=list(DEFAULT_RECIPES), help=recipes)
+        recipes = f"name, or name:option=value,option=value (default: {' '.join(study.recipes)})"
+        command.add_argument(
+            "--recipe", nargs="+" if study.several else 1, metavar="RECIPE", default=list(study.recipes), help=recipes
+        )
         add_settings(command, Training)
         add_settings(command, World)
     watch.add_arguments(commands.add_parser("watch", help="see the tree of paths in the terminal while a seed trains"))
@@ -72,10 +65,10 @@ def _study(options: argparse.Namespace, console: Console) -> int:
         console.print("Interrupted before the first run was finished; the same command starts again.")
         return watch.INTERRUPTED
     report = write_report(results, options.out, command=shlex.join(["python", "-m", "toy", *sys.argv[1:]]))
-    for name, setting in SETTINGS.items():
-        if members := [entry for entry in results["arms"] if entry["setting"] == name]:
-            console.print(terminal_table(setting.title, members))
-    for line in _key_numbers(results["arms"]):
+    sections = build_sections(results)
+    for section in sections:
+        console.print(terminal_table(section))
+    for line in key_numbers(sections):
         console.print(line, highlight=False, soft_wrap=True)
     if not complete:
         console.print("Interrupted: the report holds the finished runs; the same command continues.")
@@ -88,12 +81,7 @@ def _arms(options: argparse.Namespace) -> list[Arm]:
         if getattr(options, name) < 1:
             raise ValueError(f"--{name} {getattr(options, name)}: expected at least 1. Fix: raise it.")
     settings = read_settings(options, World), read_settings(options, Training), options.seeds
-    if options.command != "compare":
-        return STUDIES[options.command](*settings)
-    recipes = list(dict.fromkeys(options.recipe))
-    for recipe in recipes:
-        parse_method(recipe)
-    return comparison(recipes, *settings)
+    return plan(options.command, options.recipe, *settings)
 
 
 def _run(arms: Sequence[Arm], options: argparse.Namespace, console: Console) -> bool:
@@ -102,21 +90,6 @@ def _run(arms: Sequence[Arm], options: argparse.Namespace, console: Console) -> 
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=sum(len(arm.training.recorded_steps) for arm in missing))
         return run_arms(missing, options.out, workers=options.workers, on_point=lambda: progress.advance(task))
-
-
-def _key_numbers(entries: Sequence[dict[str, object]]) -> list[str]:
-    """One line for GRPO and one for CalibRL: what entropy and accuracy did."""
-    lines = []
-    for entry in entries:
-        if entry["setting"] == "main" and entry["method"] in ("grpo", "calibrl"):
-            curves: dict[str, dict[str, list[float]]] = entry["curves"]  # type: ignore[assignment]  # read from JSON
-            entropy, accuracy = curves["entropy"]["mean"], curves["accuracy"]["mean"]
-            middle = entropy[len(entropy) // 2]
-            lines.append(
-                f"{entry['method']}: entropy {entropy[0]:.2f} at the start, {middle:.2f} half-way, "
-                f"{entropy[-1]:.2f} at the end; accuracy {accuracy[-1]:.2f} (solved above {SOLVED_ABOVE})"
-            )
-    return lines
 
 
 if __name__ == "__main__":

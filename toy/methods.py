@@ -4,7 +4,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-from calibrl_ref import RECIPES, SCHEDULES, Schedule
+from calibrl_ref import RECIPES, SCHEDULES, Exploration, Schedule
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Method:
 
     name: str
     schedule: Schedule
+
+    @property
+    def explores(self) -> bool:
+        """Whether it has an exploration term, with a slope and a weight."""
+        return any(isinstance(term, Exploration) for objective, _ in self.schedule.stages for term in objective.terms)
 
 
 def parse_method(text: str) -> Method:

@@ -1,5 +1,9 @@
-"""From a study's results to figures, one self-contained HTML page, and a table for the terminal."""
+"""From a study's results to figures, a table for the terminal, and one self-contained interactive page.
 
+The page's template, style and script are in `toy/web`; all data are in the page itself, so it needs no network.
+"""
+
+import base64
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from io import StringIO
@@ -7,170 +11,171 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from toy.figures import (
-    ablation_figure,
-    comparison_figure,
-    label_of,
-    map_figure,
-    mechanism_figure,
-    regime_figure,
-    save_figure,
-    style_of,
-)
-from toy.studies import REGIMES, SETTINGS
-from toy.world import Tree
+from toy.figures import RAMP, SYMLOG_FROM, save_figure, section_figure
+from toy.palette import KIND_COLOURS
+from toy.sections import Column, Curve, Line, Section, axis_label, build_sections
+from toy.study import SOLVED_ABOVE
+from toy.world import Kind, Tree
 
-SOLVED_ABOVE = 0.85
-"""A final accuracy above this is out of reach of shortcuts."""
+HEADLINERS = ("grpo", "calibrl", "sft_grpo")
+"""Methods whose outcome stands at the top of a page."""
 
-COLUMNS = ("method", "entropy, half-way", "entropy, end", "accuracy, end", "sound paths, end", "solved")
-
-GUIDES = {
-    "ablate": (
-        "Which piece of CalibRL does what?",
-        "Each part changes one piece and leaves the rest at the paper's values. A difference means something only "
-        "if it is larger than the intervals, and than that of the control named in the question.",
-    ),
-    "phase": (
-        "When does calibration pay, and when imitation?",
-        "Each cell of a map is a whole training run of all seeds, averaged; the table below it has the intervals. "
-        "Compare the same column between methods: where imitation before GRPO is as high, calibration brings nothing.",
-    ),
-    "mechanism": (
-        "Who is pushed where, and what does that do to the entropy?",
-        "Above: minus the gradient of the loss with respect to the log-probability of the responses of a kind, summed "
-        "over a batch; above zero they are made likelier. Below: the change of the exact entropy by each update, and "
-        "its first-order prediction; where the two part, an update is too large for the first-order theory.",
-    ),
+KIND_NAMES = {
+    Kind.SOUND: "sound",
+    Kind.SHORTCUT: "shortcut",
+    Kind.FLAWED: "flawed (the expert's, not executable)",
+    Kind.UNSOUND: "unsound",
 }
-"""Study -> the question of its page, and what to look at."""
 
-Entry = Mapping[str, Any]
-
-
-def table_rows(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
-    """The table of some arms: method, then the columns of :data:`COLUMNS` as text."""
-    rows = []
-    for entry in entries:
-        middle = len(entry["steps"]) // 2
-        cells = (("entropy", middle), ("entropy", -1), ("accuracy", -1), ("sound_mass", -1))
-        texts = [_cell(entry["curves"][metric], point) for metric, point in cells]
-        final = entry["final"]["accuracy"]
-        rows.append((label_of(entry), *texts, f"{sum(value > SOLVED_ABOVE for value in final)} / {len(final)}"))
-    return rows
-
-
-def _cell(curve: Mapping[str, Sequence[float]], point: int) -> str:
-    return f"{curve['mean'][point]:.3f} [{curve['low'][point]:.3f}, {curve['high'][point]:.3f}]"
-
-
-def terminal_table(title: str, entries: Sequence[Entry]) -> Table:
-    """The same table for rich."""
-    table = Table(title=title, title_justify="left")
-    for index, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
-    for row in table_rows(entries):
-        table.add_row(*row)
-    return table
+DASHES = {"-": "", "--": "7 4", "-.": "8 3 2 3", ":": "2 3"}
+"""Dash in matplotlib's words -> in SVG's."""
 
 
 def write_report(results: Mapping[str, Any], out: Path, *, command: str) -> Path:
-    """Write the figures (PNG and SVG) and report.html.
+    """Write a figure for each section (PNG and SVG) and report.html.
 
     Args:
-        results: what :func:`toy.study.summarise` returned, with at least one finished arm (of the main setting, for
-            ``compare``).
+        results: what :func:`toy.study.summarise` returned, with at least one finished arm.
         out: the study's folder.
         command: the command line that made it.
 
     Returns:
         Path of the page.
     """
-    page = _comparison_page if results["study"] == "compare" else _study_page
+    sections, steps = build_sections(results), results["arms"][0]["steps"]
+    pictures = {}
+    for section in sections:
+        figure = section_figure(section, steps)
+        save_figure(figure, out / section.file_name)
+        pictures[section.name] = _data_address(figure)
     path = out / "report.html"
-    path.write_text(page(results, out, command))
+    path.write_text(_render(results, sections, pictures, command))
     return path
 
 
-def _study_page(results: Mapping[str, Any], out: Path, command: str) -> str:
-    sections = []
-    for name, setting in SETTINGS.items():
-        if members := [entry for entry in results["arms"] if entry["setting"] == name]:
-            figure = _figure_of(members, results["study"])
-            save_figure(figure, out / name.replace(" ", "_"))
-            section = {"title": setting.title, "why": setting.why, "figure": _inline_svg(figure)}
-            sections.append(section | {"rows": table_rows(members)})
-    title, guide = GUIDES[results["study"]]
-    return _template("study.html.jinja").render(
-        title=title, guide=guide, sections=sections, table=_html_table, command=command, **_provenance(results)
+def terminal_table(section: Section) -> Table:
+    """The end of training as a table for rich; entropy half-way too, because it is gone at the end in most methods."""
+    columns: list[tuple[str, Column, int]] = [
+        (f"{column.title.removeprefix('Exact ')}, end", column, -1) for column in section.columns
+    ]
+    first = section.columns[0]
+    if first.key == "entropy":
+        middle = len(section.lines[0].curves["entropy"]["mean"]) // 2
+        columns.insert(0, ("entropy, half-way", first, middle))
+    table = Table(title=section.title, title_justify="left")
+    table.add_column("", no_wrap=True)
+    for title, _, _ in columns:
+        table.add_column(title, justify="right", no_wrap=True)
+    for line in section.lines:
+        table.add_row(line.row, *(cell(line.curves[column.key], point) for _, column, point in columns))
+    return table
+
+
+def key_numbers(sections: Sequence[Section]) -> list[str]:
+    """One line for each of the headliners: what its entropy and accuracy did."""
+    lines = []
+    for line in _headliners(sections):
+        entropy, accuracy = line.curves["entropy"]["mean"], line.curves["accuracy"]["mean"]
+        lines.append(
+            f"{line.label}: entropy {entropy[0]:.2f} at the start, {entropy[len(entropy) // 2]:.2f} half-way, "
+            f"{entropy[-1]:.2f} at the end; accuracy {accuracy[-1]:.2f} (solved above {SOLVED_ABOVE})"
+        )
+    return lines
+
+
+def cell(curve: Curve, point: int) -> str:
+    """A number with its interval, three decimals."""
+    return f"{curve['mean'][point]:.3f} [{curve['low'][point]:.3f}, {curve['high'][point]:.3f}]"
+
+
+def _headliners(sections: Sequence[Section]) -> list[Line]:
+    lines = {line.label: line for section in sections if section.name == "main" for line in section.lines}
+    return [lines[name] for name in HEADLINERS if name in lines]
+
+
+def _render(
+    results: Mapping[str, Any], sections: Sequence[Section], pictures: Mapping[str, str], command: str
+) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("toy", "web"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-
-
-def _figure_of(entries: Sequence[Entry], study: str) -> Figure:
-    if len(entries[0]["at"]) == 2:
-        return map_figure(entries)
-    return mechanism_figure(entries) if study == "mechanism" else ablation_figure(entries)
-
-
-def _provenance(results: Mapping[str, Any]) -> dict[str, Any]:
-    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
-    names = {"complete", "seconds", "made"}
-    return {name: results[name] for name in names} | {"versions": versions, "seeds": results["arms"][0]["seeds"]}
-
-
-def _comparison_page(results: Mapping[str, Any], out: Path, command: str) -> str:
-    main = [entry for entry in results["arms"] if entry["setting"] == "main"]
-    titles = {name: regime.title for name, regime in REGIMES.items()}
-    figures = {"comparison": comparison_figure(main), "regimes": regime_figure(results["arms"], titles)}
-    for name, figure in figures.items():
-        save_figure(figure, out / name)
-    world = main[0]["world"]
-    tree = Tree(world["depth"], world["branching"])
-    return _template("report.html.jinja").render(
-        world=world,
-        percent=lambda share: f"{100 * share:g} %",
-        table=_html_table,
-        main_rows=table_rows(main),
-        main_figure=_inline_svg(figures["comparison"]),
-        regime_figure=_inline_svg(figures["regimes"]),
-        regimes=_regime_sections(results["arms"]),
-        solved_above=SOLVED_ABOVE,
-        start_entropy=f"{main[0]['curves']['entropy']['mean'][0]:.2f}",
+    first = results["arms"][0]
+    tree = Tree(first["world"]["depth"], first["world"]["branching"])
+    return environment.get_template(f"{results['study']}.html.jinja").render(
+        results=results,
+        sections=sections,
+        pictures=pictures,
+        headliners=_headliners(sections),
+        world=first["world"],
+        seeds=first["seeds"],
         logits=tree.nodes * tree.branching,
+        solved_above=SOLVED_ABOVE,
+        versions=", ".join(f"{name} {number}" for name, number in results["versions"].items()),
         command=command,
-        **_provenance(results),
+        cell=cell,
+        dashes=DASHES,
+        percent=lambda share: f"{100 * share:g} %",
+        data=page_data(sections, first["steps"]),
+        style=_source("page.css"),
+        script=_source("chart.js") + _source("page.js"),
     )
 
 
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string((files("toy") / name).read_text())
+def _source(name: str) -> str:
+    return (files("toy") / "web" / name).read_text()
 
 
-def _regime_sections(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    sections = []
-    for name, regime in REGIMES.items():
-        if members := [entry for entry in entries if entry["setting"] == name]:
-            sections.append({"title": regime.title, "why": regime.why, "rows": table_rows(members)})
-    return sections
+def page_data(sections: Sequence[Section], steps: Sequence[int]) -> dict[str, Any]:
+    """What the page's script reads: everything that can be hovered, chosen or scrubbed.
+
+    Args:
+        sections: the study's sections.
+        steps: the recorded steps.
+    """
+    return {
+        "steps": list(steps),
+        "symlogFrom": SYMLOG_FROM,
+        "ramp": [to_hex(colour) for colour in colormaps[RAMP](range(0, 256, 17))],
+        "sections": [_section_data(section) for section in sections],
+    }
 
 
-def _html_table(rows: Sequence[Sequence[str]]) -> Markup:
-    head = "".join(f"<th>{column}</th>" for column in COLUMNS)
-    body = "".join(
-        f'<tr><td><span class="swatch" style="background:{style_of(row[0])[0]}"></span>{escape(row[0])}</td>'
-        + "".join(f"<td>{cell}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
-    )
-    return Markup(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+def _section_data(section: Section) -> dict[str, Any]:
+    masses = [
+        {"key": f"{kind.name.lower()}_mass", "label": KIND_NAMES[kind], "colour": KIND_COLOURS[kind]} for kind in Kind
+    ]
+    columns = [
+        {"key": column.key, "title": column.title, "unit": column.unit, "top": column.top}
+        | {"symlog": column.symlog, "panel": column.panel}
+        for column in section.columns
+    ]
+    keys = dict.fromkeys([column.key for column in section.columns])
+    if section.kinds:
+        keys |= dict.fromkeys([mass["key"] for mass in masses])
+    return {
+        "name": section.name,
+        "columns": columns,
+        "axes": [{"name": name, "label": axis_label(name), "values": values} for name, values in section.axes.items()],
+        "kinds": masses if section.kinds else [],
+        "lines": [_line_data(line, list(keys)) for line in section.lines],
+    }
 
 
-def _inline_svg(figure: Figure) -> str:
+def _line_data(line: Line, keys: Sequence[str]) -> dict[str, Any]:
+    curves = {
+        key: [[float(f"{value:.4g}") for value in line.curves[key][part]] for part in ("mean", "low", "high")]
+        for key in keys
+    }
+    style = {"label": line.label, "row": line.row, "colour": line.colour, "dash": DASHES[line.dash]}
+    return style | {"at": dict(line.at), "seeds": line.seeds, "curves": curves}
+
+
+def _data_address(figure: Figure) -> str:
     text = StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue().partition("<svg")[1] + text.getvalue().partition("<svg")[2]
+    return "data:image/svg+xml;base64," + base64.b64encode(text.getvalue().encode()).decode()

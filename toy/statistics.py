@@ -1,5 +1,7 @@
 """Means over seeds with 95 % intervals."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +24,12 @@ def mean_interval(
         >>> mean_interval(np.array([0.6, 0.6, 0.9, 0.9]))[0].item()
         0.75
     """
-    seeds = values.shape[-1]
-    draws = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1.0 / seeds), size=resamples) / seeds
-    low, high = np.quantile(values @ draws.T, [0.025, 0.975], axis=-1)
+    low, high = np.quantile(values @ _shares(values.shape[-1], resamples), [0.025, 0.975], axis=-1)
     return values.mean(-1), low, high
+
+
+@cache
+def _shares(seeds: int, resamples: int) -> NDArray[np.float64]:
+    """Share of each seed in each bootstrap sample, ``[seeds, resamples]``."""
+    counts = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1.0 / seeds), size=resamples)
+    return np.ascontiguousarray(counts.T / seeds)

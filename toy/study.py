@@ -22,6 +22,9 @@ from toy.statistics import mean_interval
 from toy.trainer import Curves, train, train_grid
 from toy.world import World
 
+SOLVED_ABOVE = 0.85
+"""A seed whose accuracy is above this has solved its world: shortcuts do not reach it."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -167,7 +170,8 @@ def summarise(study: str, arms: Sequence[Arm], out: Path, *, complete: bool, sec
 
     Returns:
         Settings, versions, and one entry for each cell of each finished arm: its place in the grid (``at``), the
-        curves' means with their intervals, and the final values of each seed.
+        curves' means with their intervals (beside those of the training the mass on unsound paths, and the share of
+        seeds that have solved their world), and the final values of each seed.
     """
     entries = [
         _entry(arm, cell, curves)
@@ -186,7 +190,9 @@ def summarise(study: str, arms: Sequence[Arm], out: Path, *, complete: bool, sec
 
 def _entry(arm: Arm, cell: Mapping[str, float], curves: Curves) -> dict[str, Any]:
     settings = {name: value for name, value in asdict(arm).items() if name not in ("cells", "place")}
-    intervals = {name: _interval(values) for name, values in curves.items()}
+    unsound = 1.0 - curves["sound_mass"] - curves["shortcut_mass"] - curves["flawed_mass"]
+    derived = {"unsound_mass": unsound, "solved": (curves["accuracy"] > SOLVED_ABOVE).astype(np.float64)}
+    intervals = {name: _interval(values) for name, values in (curves | derived).items()}
     final = {name: curves[name][-1].tolist() for name in ("entropy", "accuracy")}
     measured = {"steps": arm.training.recorded_steps, "curves": intervals, "final": final}
     return settings | {"at": {**arm.place, **cell}} | measured

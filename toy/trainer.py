@@ -81,7 +81,7 @@ def train_grid(
         The curves of each cell, as :func:`train` would give them.
 
     Raises:
-        ValueError: an axis is unknown or differs between cells, or the method drops rows.
+        ValueError: as :func:`check_cells`.
 
     Example:
         >>> from toy.methods import parse_method
@@ -90,7 +90,7 @@ def train_grid(
         >>> [curve["entropy"].shape for curve in curves]
         [(2, 1), (2, 1)]
     """
-    _check_cells(method, cells)
+    check_cells(method, cells)
     members = [cell for cell in cells for _ in seeds]
     worlds = [_world_of(cell, world) for cell in members]
     values = {
@@ -110,11 +110,21 @@ def _world_of(cell: Mapping[str, float], world: World) -> World:
     return replace(world, **changed)
 
 
-def _check_cells(method: Method, cells: Sequence[Mapping[str, float]]) -> None:
+def check_cells(method: Method, cells: Sequence[Mapping[str, float]]) -> None:
+    """Refuse a grid that the method cannot be trained on.
+
+    Raises:
+        ValueError: an axis is unknown or differs between cells, the method has no exploration term that an axis could
+            change, or it drops rows.
+    """
     axes = [list(cell) for cell in cells]
     valid = [*EXPLORATION_AXES, *(entry.name for entry in fields(World))]
     if not cells or any(names != axes[0] or set(names) - set(valid) for names in axes):
         raise ValueError(f"cells have the axes {axes}: expected the same ones in all, of {valid}. Fix: name them so.")
+    if set(axes[0]) & set(EXPLORATION_AXES) and not method.explores:
+        raise ValueError(
+            f"method={method.name!r}: it has no exploration term for the axes {axes[0]}. Fix: choose one of CalibRL's."
+        )
     if any(objective.selection is not None for objective, _ in method.schedule.stages):
         raise ValueError(
             f"method={method.name!r}: it drops rows, so cells cannot share a program. Fix: train it alone."

@@ -86,7 +86,7 @@ def _mass(kind: NDArray[np.int64], path_prob: NDArray[np.float64]) -> NDArray[np
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``watch``: the method, the seed, the pace, and all settings of training and world."""
-    parser.add_argument("--method", default="calibrl", help="name, or name:option=value,... (default: calibrl)")
+    parser.add_argument("--recipe", default="calibrl", help="name, or name:option=value,... (default: calibrl)")
     parser.add_argument("--seed", type=int, default=0, help="layout and random numbers (default: 0)")
     parser.add_argument("--delay", type=float, default=0.1, help="seconds between frames (default: 0.1)")
     add_settings(parser, Training, points=101)
@@ -119,7 +119,7 @@ def run(options: argparse.Namespace, console: Console | None = None) -> int:
 
 def _watch(options: argparse.Namespace, console: Console) -> None:
     method, world, training = (
-        parse_method(options.method),
+        parse_method(options.recipe),
         read_settings(options, World),
         read_settings(options, Training),
     )

@@ -36,7 +36,7 @@ def rendered(picture):
 
 
 def test_plain_frames_show_the_exact_entropy_and_accuracy_of_the_training():
-    arguments = ["--method", "grpo", "--seed", "3", "--steps", "4", "--points", "3", "--sound-prior", "0.01"]
+    arguments = ["--recipe", "grpo", "--seed", "3", "--steps", "4", "--points", "3", "--sound-prior", "0.01"]
     status, text = watch(*arguments)
     curves = train(parse_method("grpo"), World(sound_prior=0.01), Training(steps=4, points=3), [3])
     assert status == 0
@@ -120,7 +120,7 @@ def test_ctrl_c_ends_it_with_the_shells_status(monkeypatch):
         (["--seed", "-1"], "--seed -1"),
         (["--delay", "-0.5"], "--delay -0.5"),
         (["--delay", "nan"], "--delay nan"),
-        (["--method", "grop"], "'calibrl'"),
+        (["--recipe", "grop"], "'calibrl'"),
         (["--sound", "0"], "sound=0"),
     ],
 )
