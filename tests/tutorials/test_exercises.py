@@ -1,0 +1,98 @@
+"""Exercises: a check fails on the unsolved cell, passes on the folded solution, and never raises."""
+
+import re
+import sys
+from types import ModuleType
+
+import pytest
+from course import check, exercise
+from course.build import convert, sources
+from course.exercises import verdict
+
+
+def exercises_of(source):
+    """Return (number, first code cell, exercise cell, check cell, solution) of each exercise of a notebook."""
+    cells = convert(source).cells
+    first = next(cell.source for cell in cells if cell.cell_type == "code")
+    found = []
+    for place, cell in enumerate(cells):
+        if "exercise" in cell.metadata.get("tags", []):
+            checking, folded = cells[place + 1], cells[place + 2]
+            assert "check" in checking.metadata.get("tags", [])
+            (solution,) = re.findall(r"```python\n(.*?)```", folded.source, re.DOTALL)
+            assert folded.source.index("<details><summary>Solution</summary>") < folded.source.index("</details>")
+            (number,) = re.findall(r'check\("([\d.]+)"', checking.source)
+            found.append((number, first, cell.source, checking.source, solution))
+    return found
+
+
+ALL = [(source.stem, *exercise) for source in sources() for exercise in exercises_of(source)]
+EXERCISES = pytest.mark.parametrize(("stem", "number", "first", "unsolved", "checking", "solution"), ALL)
+
+
+def printed(capsys, *cells):
+    """Run cells in a fresh namespace; return what the last one prints."""
+    namespace = {"__name__": "__main__"}
+    for cell in cells:
+        capsys.readouterr()
+        exec(compile(cell, "cell", "exec"), namespace)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
+def test_each_notebook_has_two_or_three_exercises_numbered_in_order(source):
+    numbers = [number for number, *_ in exercises_of(source)]
+    assert numbers == [f"{int(source.stem[:2])}.{place}" for place in range(1, len(numbers) + 1)]
+    assert 2 <= len(numbers) <= 3
+
+
+@EXERCISES
+def test_unsolved_exercise_is_told_not_yet(stem, number, first, unsolved, checking, solution, capsys):
+    assert printed(capsys, first, unsolved, checking).startswith("not yet: ")
+
+
+@EXERCISES
+def test_solution_is_told_right(stem, number, first, unsolved, checking, solution, capsys):
+    assert printed(capsys, first, solution, checking).startswith("right: ")
+
+
+@pytest.fixture
+def sum_exercise(monkeypatch):
+    monkeypatch.setitem(sys.modules, "course.checks.t99", ModuleType("course.checks.t99"))
+    monkeypatch.setattr("course.exercises._CHECKS", {})
+
+    @exercise("99.1")
+    def is_seven(answer):
+        assert answer + 1 == 8, "count again"
+        return "three and four"
+
+    return is_seven
+
+
+def test_check_prints_why_an_answer_is_right(sum_exercise, capsys):
+    check("99.1", 7)
+    assert capsys.readouterr().out == "right: three and four\n"
+
+
+def test_check_prints_the_hint(sum_exercise, capsys):
+    check("99.1", 6)
+    assert capsys.readouterr().out == "not yet: count again\n"
+
+
+def test_an_answer_that_raises_is_not_yet_right(sum_exercise):
+    found = verdict("99.1", ...)
+    assert not found.right
+    assert "your answer raised TypeError" in found.message
+
+
+def test_two_checks_of_one_number_are_refused(sum_exercise):
+    with pytest.raises(ValueError, match=r"99\.1.*taken by is_seven"):
+        exercise("99.1")(lambda answer: "another")
+
+
+def test_the_budget_variable_is_checked(monkeypatch):
+    from course import budget
+
+    monkeypatch.setenv("CALIBRL_TUTORIAL_BUDGET", "tiny")
+    with pytest.raises(ValueError, match=r"tiny.*full"):
+        budget(full=1, reduced=0)

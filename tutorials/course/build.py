@@ -1,0 +1,135 @@
+"""Build the notebooks: ``python -m course.build [NN ...]`` in tutorials/ converts, executes at full budget and stores.
+
+A notebook's source is its text form, ``NN_name.py`` (jupytext's percent format); ``NN_name.ipynb`` is made from it,
+with the outputs of a full run, and is never edited by hand.
+"""
+
+import argparse
+import os
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from course.budgets import VARIABLE
+
+TUTORIALS = Path(__file__).resolve().parents[1]
+SIZE_LIMIT = 1_500_000  # bytes of a stored notebook
+
+_METADATA = {
+    "jupytext": {"formats": "ipynb,py:percent", "notebook_metadata_filter": "-all"},
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+}
+_WARNINGS = """\
+import warnings
+warnings.filterwarnings("error", category=UserWarning)
+warnings.filterwarnings("error", category=FutureWarning)
+for category in (DeprecationWarning, PendingDeprecationWarning):
+    warnings.filterwarnings("error", category=category, module=r"__main__|course|calibrl_ref|toy|full_scale")
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took: seconds on the clock, and seconds of processor time."""
+
+    wall: float
+    processor: float
+
+
+def sources(numbers: Sequence[str] = ()) -> list[Path]:
+    """Return the notebooks' text forms in order; with ``numbers``, as ``["03"]``, those only.
+
+    Raises:
+        ValueError: no notebook has one of the numbers.
+    """
+    found = {path.name[:2]: path for path in sorted(TUTORIALS.glob("[0-9][0-9]_*.py"))}
+    for number in numbers:
+        if number not in found:
+            raise ValueError(f"number={number!r}: expected one of {list(found)}. Fix: name a notebook by two digits.")
+    return [path for number, path in found.items() if not numbers or number in numbers]
+
+
+def convert(source: Path) -> NotebookNode:
+    """Read a text form as a notebook without outputs; its cells are named by their place, to keep diffs small."""
+    notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
+    notebook.metadata = nbformat.from_dict(_METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for place, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{place}"
+    return notebook
+
+
+def execute(notebook: NotebookNode, *, budget: str, timeout: int = 900) -> Cost:
+    """Run all cells in place, in the folder of the tutorials, with warnings as errors.
+
+    Args:
+        notebook: gets the outputs.
+        budget: "full" or "reduced".
+        timeout: seconds for one cell.
+
+    Returns:
+        What the run took, the start of the kernel included.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell raised.
+    """
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(_WARNINGS))
+    where = {"metadata": {"path": str(TUTORIALS)}}
+    started, used = time.perf_counter(), _children_seconds()
+    client = NotebookClient(notebook, timeout=timeout, record_timing=False, resources=where)
+    client.execute(env={**os.environ, VARIABLE: budget})
+    del notebook.cells[0]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            _renumber(cell)
+    return Cost(time.perf_counter() - started, _children_seconds() - used)
+
+
+def _renumber(cell: NotebookNode) -> None:
+    """Count the executions without the cell that sets the warnings."""
+    cell.execution_count -= 1
+    for output in cell.outputs:
+        if "execution_count" in output:
+            output.execution_count -= 1
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def build(source: Path) -> Cost:
+    """Convert and execute one notebook at full budget, and store it beside its source.
+
+    Raises:
+        ValueError: with its outputs the notebook is too large to store.
+    """
+    notebook = convert(source)
+    cost = execute(notebook, budget="full")
+    stored = nbformat.writes(notebook) + "\n"
+    if len(stored.encode()) > SIZE_LIMIT:
+        found = f"{source.stem}: {len(stored.encode())} bytes"
+        raise ValueError(f"{found}: expected at most {SIZE_LIMIT}. Fix: fewer or simpler figures.")
+    source.with_suffix(".ipynb").write_text(stored, encoding="utf-8")
+    return cost
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Build the notebooks that the command line names, or all."""
+    parser = argparse.ArgumentParser(prog="python -m course.build", description=__doc__)
+    parser.add_argument("numbers", nargs="*", help="two digits of each notebook, as 03; all if none is given")
+    for source in sources(parser.parse_args(arguments).numbers):
+        cost = build(source)
+        size = source.with_suffix(".ipynb").stat().st_size
+        print(f"{source.stem}: {cost.wall:.0f} s, {cost.processor:.0f} s of processor time, {size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
