@@ -9,9 +9,11 @@ from tiny import tiny_model, tiny_processor
 from trl import GRPOConfig, GRPOTrainer
 
 from calibrl_ref import RECIPES, Schedule
+from full_scale.hybrid_rollouts import HybridRollouts
 from full_scale.rendered import rendered_problems
 from full_scale.rows import training_rows
-from full_scale.trainer import OVERRIDDEN, HybridPolicyTrainer, check_arguments, check_image_tokens
+from full_scale.trainer import OVERRIDDEN, HybridPolicyTrainer
+from full_scale.trainer_checks import check_arguments, check_image_tokens
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
@@ -73,7 +75,8 @@ def with_objective(objective):
 
 def test_overridden_methods_have_the_signatures_that_this_code_was_written_for():
     assert {name: str(inspect.signature(getattr(GRPOTrainer, name))) for name in OVERRIDDEN} == OVERRIDDEN
-    own = {name for name in vars(HybridPolicyTrainer) if name in dir(GRPOTrainer) and name[:2] != "__"}
+    defined = vars(HybridPolicyTrainer) | vars(HybridRollouts)
+    own = {name for name in defined if name in dir(GRPOTrainer) and name[:2] != "__"}
     assert own == set(OVERRIDDEN)
 
 
@@ -184,7 +187,10 @@ def test_image_tokens_are_compared_with_features():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"per_device_train_batch_size": 6, "generation_batch_size": 12}, "must be a multiple of num_generations"),
+        (
+            {"per_device_train_batch_size": 6, "generation_batch_size": 12},
+            r"\(6 rows\) must be a multiple",
+        ),
         ({"mask_truncated_completions": True}, "mask_truncated_completions is True"),
         ({"top_entropy_quantile": 0.5}, "top_entropy_quantile is 0.5"),
     ],
@@ -197,8 +203,3 @@ def test_options_that_would_be_ignored_are_refused(tmp_path, changes, message):
 def test_a_reference_recipe_needs_a_reference(tmp_path):
     with pytest.raises(ValueError, match="beta is 0"):
         check_arguments(arguments(tmp_path), RECIPES["calibrl_reference_baseline"]())
-
-
-def test_a_moving_slope_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"calibrl_adaptive.*use calibrl with a constant --slope"):
-        check_arguments(arguments(tmp_path), RECIPES["calibrl_adaptive"]())
