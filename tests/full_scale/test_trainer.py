@@ -5,13 +5,12 @@ import inspect
 import pytest
 import torch
 import trl.trainer.grpo_trainer as stock
-from tiny import tiny_model, tiny_processor
-from trl import GRPOConfig, GRPOTrainer
+from tiny import tiny_model
+from training import arguments, build, losses, processor, rows, weights, with_objective, with_recipe
+from trl import GRPOTrainer
 
-from calibrl_ref import RECIPES, Schedule
+from calibrl_ref import RECIPES
 from full_scale.hybrid_rollouts import HybridRollouts
-from full_scale.rendered import rendered_problems
-from full_scale.rows import training_rows
 from full_scale.trainer import OVERRIDDEN, HybridPolicyTrainer
 from full_scale.trainer_checks import check_arguments, check_image_tokens
 
@@ -21,56 +20,10 @@ pytestmark = [
 ]
 
 
-def token_reward(completion_ids, **_):
-    """Depends on the tokens only, so that a model with random weights gets different rewards in a group."""
-    return [float(sum(ids) % 3 == 0) for ids in completion_ids]
-
-
-def rows(processor, count=16):
-    problems = rendered_problems(count, seed=0)
-    return training_rows(
-        problems, processor, instruct=False, format_weight=0.1, max_prompt_length=200, max_response_length=48
-    )[0]
-
-
-def arguments(folder, **changes):
-    options = {
-        "output_dir": str(folder),
-        "max_steps": 3,
-        "per_device_train_batch_size": 8,
-        "num_generations": 4,
-        "max_completion_length": 12,
-        "learning_rate": 0.1,
-        "optim": "sgd",  # at this learning rate AdamW turns float32 noise in a nearly zero gradient into a whole step
-        "lr_scheduler_type": "constant",
-        "beta": 0.0,
-        "bf16": False,
-        "activation_checkpointing": False,
-        "use_cpu": True,
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "dataloader_pin_memory": False,
-    }
-    return GRPOConfig(**(options | changes))
-
-
-def trained(kind, folder, processor, **changes):
-    model = tiny_model(processor)
-    trainer = kind(
-        model=model,
-        reward_funcs=token_reward,
-        args=arguments(folder, **changes),
-        train_dataset=rows(processor),
-        processing_class=processor,
-    )
+def trained(kind, folder, **changes):
+    trainer = build(kind, folder, **changes)
     trainer.train()
-    return [log["loss"] for log in trainer.state.log_history if "loss" in log], model
-
-
-def with_objective(objective):
-    return lambda **options: HybridPolicyTrainer(schedule=Schedule(((objective, 1.0),)), **options)
+    return losses(trainer), trainer.model
 
 
 def test_overridden_methods_have_the_signatures_that_this_code_was_written_for():
@@ -115,23 +68,22 @@ def test_without_experts_losses_and_weights_equal_stock_trl(tmp_path, monkeypatc
         if loss_type == "dapo":  # TRL divides by the generation's average number of tokens, we by this update's own
             changes = changes | {"gradient_accumulation_steps": 2}
         monkeypatch.setattr(stock, "shuffle_sequence_dict", whole_groups)
-    processor, clip = tiny_processor(), changes.get("epsilon", 0.2)
+    clip = changes.get("epsilon", 0.2)
     objective = RECIPES["grpo"](aggregation=aggregation, std_epsilon=1e-4, max_length=12, clip_low=clip, clip_high=clip)
-    wanted, reference = trained(GRPOTrainer, tmp_path / "stock", processor, loss_type=loss_type, **changes)
-    found, model = trained(with_objective(objective), tmp_path / "own", processor, **changes)
+    wanted, reference = trained(GRPOTrainer, tmp_path / "stock", loss_type=loss_type, **changes)
+    found, model = trained(with_objective(objective), tmp_path / "own", **changes)
     assert found == pytest.approx(wanted, abs=1e-6)
     assert len(found) == 3
     for (name, value), other in zip(model.named_parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(value, other, atol=1e-6, rtol=0, msg=name)
-    start = dict(tiny_model(processor).named_parameters())
+    start = dict(tiny_model(processor()).named_parameters())
     assert any((value - start[name]).abs().max() > 1e-4 for name, value in model.named_parameters())
 
 
 def test_calibrl_without_exploration_equals_stock_trl(tmp_path):
-    processor = tiny_processor()
     objective = RECIPES["calibrl"](exploration_weight=0.0, aggregation="token_mean", std_epsilon=1e-4)
-    wanted, reference = trained(GRPOTrainer, tmp_path / "stock", processor, loss_type="dapo")
-    found, model = trained(with_objective(objective), tmp_path / "own", processor)
+    wanted, reference = trained(GRPOTrainer, tmp_path / "stock", loss_type="dapo")
+    found, model = trained(with_objective(objective), tmp_path / "own")
     assert found == pytest.approx(wanted, abs=1e-6)
     for (name, value), other in zip(model.named_parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(value, other, atol=1e-6, rtol=0, msg=name)
@@ -139,10 +91,8 @@ def test_calibrl_without_exploration_equals_stock_trl(tmp_path):
 
 def weights_after(tmp_path, name, recipe="calibrl", **changes):
     torch.manual_seed(0)
-    losses, model = trained(
-        with_objective(RECIPES[recipe](slope=0.3, exploration_weight=1.0)), tmp_path / name, tiny_processor(), **changes
-    )
-    return losses, torch.cat([weight.detach().flatten() for weight in model.parameters()])
+    found, model = trained(with_recipe(recipe, slope=0.3, exploration_weight=1.0), tmp_path / name, **changes)
+    return found, weights(model)
 
 
 @pytest.mark.parametrize("recipe", ["calibrl", "calibrl_released"])
@@ -155,25 +105,17 @@ def test_with_experts_the_loss_does_not_depend_on_the_micro_batch(tmp_path, reci
 
 
 def test_each_group_has_its_own_expert_row_with_the_same_prompt_and_picture(tmp_path):
-    processor = tiny_processor()
-    data = rows(processor)
-    trainer = HybridPolicyTrainer(
-        schedule=Schedule.named("calibrl"),
-        model=tiny_model(processor),
-        reward_funcs=token_reward,
-        args=arguments(tmp_path),
-        train_dataset=data,
-        processing_class=processor,
-    )
+    data = rows()
+    trainer = build(with_recipe("calibrl"), tmp_path)
     batch = trainer._generate_and_score_completions([data[0]] * 4 + [data[1] | {"expert": None}] * 4)
     assert batch["group"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 0]
     assert batch["is_expert"].tolist() == [False] * 8 + [True]
     assert torch.equal(batch["prompt_ids"][8], batch["prompt_ids"][0])
     assert torch.equal(batch["pixel_values"][8], batch["pixel_values"][0])
     own = batch["completion_ids"][8][batch["completion_mask"][8].bool()]
-    assert processor.decode(own, skip_special_tokens=True) == data[0]["expert"]
-    assert own[-1] == processor.tokenizer.eos_token_id
-    assert processor.image_token_id not in batch["completion_ids"]
+    assert processor().decode(own, skip_special_tokens=True) == data[0]["expert"]
+    assert own[-1] == processor().tokenizer.eos_token_id
+    assert processor().image_token_id not in batch["completion_ids"]
     assert batch["reward"][8] == pytest.approx(1.1)
 
 
