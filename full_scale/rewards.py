@@ -5,11 +5,9 @@ Source: CalibRL, section on training; released code `src/reward_score/virl_verif
 
 import math
 import re
-import threading
 from collections.abc import Sequence
 
-from math_verify import parse, verify
-
+from full_scale.checker import MAX_LENGTH, symbolically_equal
 from full_scale.problem import LETTERS, Problem
 
 PROMPT_SUFFIX = (
@@ -19,15 +17,28 @@ PROMPT_SUFFIX = (
 )
 """The paper's instruction, appended to every question."""
 
-MAX_ANSWER_LENGTH = 200
-"""Characters; a longer answer is compared as text only, so that no answer can stall the symbolic check."""
+LONGEST_ANSWER = 1000
+"""Characters; a longer answer must equal the ground truth letter by letter, so that no text can stall the patterns."""
 
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_FORMAT = re.compile(r"\s*<think>.*?</think>.*?<answer>.*?</answer>\s*", re.DOTALL)
-_LETTER = re.compile(r"(?:option|choice)?\s*\(?([A-J])(?:\)|[.:]|$)\s*(.*)", re.DOTALL)
-_UNITS = r"cm|mm|km|dm|m|ft|feet|inches|inch|in|yards|yd|units?|degrees?|deg|厘米|米|度"
-_UNIT = re.compile(rf"(?<=[\d.)}}])\s*(?:square\s+|sq\.?\s*)?\\?(?:{_UNITS})(?:\^?\{{?[23]\}}?|[²³])?$", re.IGNORECASE)
-_ENDLESS = re.compile(r"!|\\(?:sum|prod|int|lim|binom|choose)|(?:\^|\*\*)\s*\{[^{}]*(?:\^|\*\*)|(?:\^|\*\*)\s*[\\(]")
+_LETTER = re.compile(
+    r"(?i:(?:the\s+)?(?:correct\s+)?(?:answer|option|choice)?(?:\s+is)?|选项?|答案[是为]?)\s*:?\s*"
+    r"\**\(?([A-J])(?:\)|\*\*|[.:]|$)\s*(.*)",
+    re.DOTALL,
+)
+_UNITS = (
+    r"cm|mm|km|dm|m|metres?|meters?|ft|feet|inches|inch|in|yards|yd|miles|litres?|liters?|units?|degrees?|deg|"
+    r"[平立]方(?:厘米|分米|毫米|千米|米)|厘米|分米|毫米|千米|米|度"
+)
+_UNIT = re.compile(
+    rf"(?:(?<=[\d.)}}])|(?<=\\pi)|(?<=\\pi\s)|(?<=π))\s*(?:square\s+|cubic\s+|sq\.?\s*)?"
+    rf"\\?(?:{_UNITS})\s*(?:\^?\s*\{{?[23]\}}?|[²³])?$",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"^(?:[A-Za-z]{2,}\s*)?=\s*(?=.)")  # "Volume = 32" and "= 32", not "x = 5"
+_WORD = re.compile(r"(?<![A-Za-z\\])(?!(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?\b|log\b|sqrt\b|frac\b|mod\b)[A-Za-z]{3,}")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_FULL_WIDTH = {0xFF01 + place: 0x21 + place for place in range(94)}  # a Chinese keyboard's letters and digits
+_ENDLESS = re.compile(r"\d{3,}\s*!|!\s*!|\\(?:sum|prod)|(?:\^|\*\*)\s*\{[^{}]*(?:\^|\*\*)|(?:\^|\*\*)\s*[\\(]")
 _EXPONENT = re.compile(r"(?:\^|\*\*)\s*\{?\s*-?\s*(\d+)")
 _VARIABLE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 
@@ -54,7 +65,11 @@ def format_reward(response: str) -> float:
     Returns:
         0.0 or 1.0.
     """
-    return float(_FORMAT.fullmatch(response) is not None)
+    text = response.strip()
+    thought_ends = text.find("</think>")
+    answer_starts = text.find("<answer>", max(thought_ends, 0))
+    nested_right = 0 < thought_ends < answer_starts <= len(text) - len("<answer></answer>")
+    return float(nested_right and text.startswith("<think>") and text.endswith("</answer>"))
 
 
 def is_correct(response: str, problem: Problem) -> bool:
@@ -73,8 +88,9 @@ def is_correct(response: str, problem: Problem) -> bool:
 
 def extract_answer(response: str) -> str | None:
     """The text in the first <answer>...</answer>, unwrapped from a box that spans it; None without the tags."""
-    found = _ANSWER.search(response)
-    return unboxed(found[1].strip()) if found else None
+    _, opened, rest = response.partition("<answer>")
+    text, closed, _ = rest.partition("</answer>")
+    return unboxed(text.strip()) if opened and closed else None
 
 
 def unboxed(text: str) -> str:
@@ -105,8 +121,10 @@ def answer_matches(text: str, problem: Problem) -> bool:
     Returns:
         True where it is right. An answer that names a choice, by its text or its letter, is judged by that choice.
     """
+    if len(text) > LONGEST_ANSWER:
+        return text.strip() == problem.answer.strip()
     letter = problem.answer_letter
-    if letter is None and problem.answer.strip() in LETTERS:
+    if letter is None and problem.answer.strip() in set(LETTERS):
         letter = problem.answer.strip()  # the choices are in the picture only
     given = chosen_letter(text, problem.choices) if letter else None
     return given == letter if given else equal_answers(text, problem.answer)
@@ -123,9 +141,9 @@ def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
         Its letter, or None.
     """
     texts = [normalised(choice) for choice in choices]
-    if normalised(text) in texts:
+    if normalised(text) in texts and normalised(text):
         return LETTERS[texts.index(normalised(text))]
-    found = _LETTER.fullmatch(text.strip())
+    found = _LETTER.fullmatch(_plain(text))
     return found[1] if found and found[1] in LETTERS[: len(choices) or len(LETTERS)] else None
 
 
@@ -137,12 +155,18 @@ def equal_answers(text: str, truth: str) -> bool:
         truth: The ground truth.
 
     Returns:
-        True where equal: "145°" and "145", "4\sqrt{3}" and "4 \sqrt { 3 }", "1/2" and "0.5".
+        True where equal: "145°" and "145", "4\sqrt{3}" and "4 \sqrt { 3 }", "1/2" and "0.5". Answers with words are
+        compared as text, whatever their capitals.
     """
+    if max(len(text), len(truth)) > LONGEST_ANSWER:
+        return text.strip() == truth.strip()
     given, wanted = normalised(unboxed(text)), normalised(unboxed(truth))
     if not given:
         return False
-    return given.replace(" ", "") == wanted.replace(" ", "") or _symbolically_equal(given, wanted)
+    given_text, wanted_text = given.replace(" ", ""), wanted.replace(" ", "")
+    if has_words(wanted) or has_words(given):
+        return given_text.lower() == wanted_text.lower()
+    return given_text == wanted_text or (not endless(given) and symbolically_equal(given, wanted))
 
 
 def normalised(text: str) -> str:
@@ -152,34 +176,56 @@ def normalised(text: str) -> str:
         text: An answer, plain or LaTeX.
 
     Returns:
-        The text that is compared; lower-case words, single spaces.
+        The text that is compared, with single spaces.
     """
-    text = re.sub(r"\\(?:text|mathrm|mbox)\s*\{([^{}]*)\}", r"\1", text)
-    text = re.sub(r"\^\s*\{?\s*\\circ\s*\}?|°|\\degree", "", text)
-    text = re.sub(r"\\(?:left|right|,|;|!|\s)|\$|\\[()\[\]]", " ", text).replace("\\dfrac", "\\frac")
+    text = re.sub(r"\^\s*\{?\s*\\circ\s*\}?|°|\\degree|掳", "", _plain(text))  # 掳: a degree sign misread
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-    text = re.sub(r"\s+", " ", text).strip().rstrip(".")
+    text = _NAME.sub("", re.sub(r"\s+", " ", text).strip()).rstrip(".")
     return _UNIT.sub("", text).strip()
 
 
-def _symbolically_equal(text: str, truth: str) -> bool:
-    if max(len(text), len(truth)) > MAX_ANSWER_LENGTH or endless(text):
-        return False
-    # math-verify's time limit is a signal, which Python allows in the main thread only. Elsewhere `endless` alone keeps
-    # the check short, and the limit is switched off explicitly.
-    limit = 5 if threading.current_thread() is threading.main_thread() else 0
-    parsed = [parse(f"${answer}$", parsing_timeout=limit) for answer in (truth, text)]
-    return bool(verify(*parsed, timeout_seconds=limit))
+def _plain(text: str) -> str:
+    """The text without LaTeX's delimiters, spaces and text commands, and with ASCII for full-width characters."""
+    text = re.sub(r"\\(?:text|mathrm|mbox|textbf|mathbf)\s*\{([^{}]*)\}", r"\1", text.translate(_FULL_WIDTH))
+    text = re.sub(r"\\(?:left|right)(?![a-z])|\\[,;!\s]|\$|\\[()\[\]]|~|\0", " ", text)
+    return text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").strip()
+
+
+def has_words(text: str) -> bool:
+    """Whether an answer contains words, so that it is compared as text: "isosceles triangle", "等腰三角形".
+
+    Args:
+        text: An answer.
+
+    Returns:
+        True for three letters in a row that name neither a LaTeX command nor a function, and for Chinese.
+    """
+    return _WORD.search(text) is not None or _CHINESE.search(text) is not None
+
+
+def compared_as_text(problem: Problem) -> bool:
+    """Whether the verifier cannot parse a problem's answer, so that only the same wording counts as right.
+
+    Args:
+        problem: A problem.
+
+    Returns:
+        False for a choice, a number or an expression.
+    """
+    truth = normalised(unboxed(problem.answer))
+    return problem.answer_letter is None and (has_words(truth) or endless(truth) or len(truth) > MAX_LENGTH)
 
 
 def endless(text: str) -> bool:
-    """Whether checking an expression could take very long: towers of powers, factorials, sums, large expansions.
+    """Whether checking an expression would take very long: towers of powers, large factorials, sums, large expansions.
+
+    The checker's limits would stop it too, but at the price of a new process; a policy may write hundreds of these.
 
     Args:
         text: A model's answer, which nobody has vetted.
 
     Returns:
-        True where it must be compared as text only, in every thread alike.
+        True where it must be compared as text only.
     """
     exponent = math.prod(int(digits[:9]) or 1 for digits in _EXPONENT.findall(text))
     return bool(_ENDLESS.search(text)) or exponent > (12 if _VARIABLE.search(text) else 1000)

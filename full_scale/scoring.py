@@ -2,18 +2,26 @@ r"""The benchmarks' own scoring, as their published scripts do it: what a table 
 
 The official scripts of MathVista, MathVerse and GeoEval let a GPT extract the answer from the response. Here
 `final_answer` does that by rules (<answer>, \boxed, "answer is"); what follows is as in the scripts. Known
-differences: MATH-Vision's latex2sympy is replaced by math-verify's parser; GeoEval's missing abs(), which passes any
-lower number, is put right; MathVerse's GPT judgement is replaced by its own `--quick_match` (exact text).
+differences: the text in <answer> is taken first, wherever a response has it; MATH-Vision's latex2sympy is math-verify's
+newer version of it; GeoEval's missing abs(), which passes any lower number, is put right; MathVerse's GPT judgement is
+replaced by its own `--quick_match` (exact text).
 """
 
 import re
 from collections.abc import Callable, Sequence
 
-from math_verify import parse
-from sympy import Expr
-
+from full_scale.checker import value_of
+from full_scale.mathvision import mathvision_answer, mathvision_equal
 from full_scale.problem import LETTERS, Problem
-from full_scale.rewards import answer_matches, endless, equal_answers, extract_answer, normalised, unboxed
+from full_scale.rewards import (
+    LONGEST_ANSWER,
+    answer_matches,
+    endless,
+    equal_answers,
+    extract_answer,
+    normalised,
+    unboxed,
+)
 
 _GLLAVA = (
     r"Answer:([A-D])",
@@ -110,38 +118,22 @@ def _geoqa_program(response: str, problem: Problem) -> bool:
 
 
 def _geoeval(response: str, problem: Problem) -> bool:
-    value, truth = number(final_answer(response)), number(problem.answer)
+    given = final_answer(response)
+    value, truth = number(given), number(problem.answer)
     if value is None or truth is None:
-        return normalised(final_answer(response)) == normalised(problem.answer)
+        return len(given) <= LONGEST_ANSWER and normalised(given) == normalised(problem.answer)
     return abs(value - truth) < _TOLERANCE
 
 
 def _mathverse(response: str, problem: Problem) -> bool:
-    return final_answer(response) == (problem.answer_letter or problem.answer).strip()  # some answers end in a blank
+    truth = problem.facts.get("answer", problem.answer_letter or problem.answer)
+    return final_answer(response) == str(truth).strip()  # some answers end in a blank
 
 
 def _mathvision(response: str, problem: Problem) -> bool:
-    """Equal to the letter or to the option's text: as lower-case text, else as values rounded to 2 decimals."""
-    given = re.sub(r"\^\{?\\circ\}?|\$|\s", "", final_answer(response)).split("=")[-1].rstrip(".")
-    given = re.sub(r"^\(([A-E])\)$", r"\1", given, flags=re.IGNORECASE)
+    given = mathvision_answer(response if (tagged := extract_answer(response)) is None else tagged)
     truths = [problem.answer_letter, problem.answer]
-    return any(truth is not None and _equal_to_2_decimals(given, truth) for truth in truths)
-
-
-def _equal_to_2_decimals(given: str, truth: str) -> bool:
-    truth = re.sub(r"\^\{?\\circ\}?|\$|\s", "", truth)
-    if given.lower() == truth.lower():
-        return bool(given)
-    pairs = list(zip(_elements(given), _elements(truth), strict=False))
-    if len(_elements(given)) != len(_elements(truth)):
-        return False
-    values = [(number(left), number(right)) for left, right in pairs]
-    return all(a is not None and b is not None and round(a, 2) == round(b, 2) for a, b in values)
-
-
-def _elements(text: str) -> list[str]:
-    tuple_or_list = len(text) > 2 and text[0] + text[-1] in ("()", "[]") and "," in text
-    return text[1:-1].split(",") if tuple_or_list else [text]
+    return any(truth is not None and mathvision_equal(given, truth) for truth in truths)
 
 
 def number(text: str) -> float | None:
@@ -153,41 +145,46 @@ def number(text: str) -> float | None:
     Returns:
         Its value, or None where it has none.
     """
+    if len(text) > LONGEST_ANSWER:
+        return None
     text = normalised(text)
     try:
         return float(text)
     except ValueError:
-        parsed = [] if endless(text) or len(text) > 200 else parse(f"${text}$", parsing_timeout=0)
-    value = parsed[0] if parsed else None
-    is_value = isinstance(value, Expr) and value.is_number and value.is_real
-    return float(value) if is_value else None
+        return None if endless(text) else value_of(text)
 
 
 def _mathvista(response: str, problem: Problem) -> bool:
-    text = final_answer(response)
+    text = _mathvista_extraction(response)
     kind = problem.facts.get("answer_type")
     if problem.choices:
         return _nearest_text(text, problem.choices) == problem.answer
-    if kind == "list":
+    if kind not in ("integer", "float"):
         return text == problem.answer
     try:
         value = float(text)
         return (str(int(value)) if kind == "integer" else str(_rounded(value, problem))) == problem.answer
     except (ValueError, OverflowError):
-        return kind == "text" and text == problem.answer
+        return False
+
+
+def _mathvista_extraction(response: str) -> str:
+    """Its script's quick extraction ('The answer is "..."'), else by our rules what it asks a GPT for."""
+    quoted = re.search(r'The answer is "(.*)"\.', response)
+    return quoted[1] if quoted and extract_answer(response) is None else final_answer(response)
 
 
 def _rounded(value: float, problem: Problem) -> float:
-    return round(value, int(str(problem.facts.get("precision") or 0)))
+    return round(value, int(float(str(problem.facts.get("precision") or 0))))
 
 
 def _nearest_text(text: str, choices: Sequence[str]) -> str:
     """MathVista: "(A)" or a letter is the choice; any other text is taken for the nearest choice."""
     bracketed = re.search(r"\(([a-zA-Z])\)", text)
-    letter = bracketed[1].upper() if bracketed else text
-    if letter and letter in LETTERS[: len(choices)]:
-        return choices[LETTERS.index(letter)]
-    return min(choices, key=lambda choice: edit_distance(text, choice))
+    given = bracketed[1].upper() if bracketed else text[:LONGEST_ANSWER]
+    if given in set(LETTERS[: len(choices)]):
+        return choices[LETTERS.index(given)]
+    return min(choices, key=lambda choice: edit_distance(given, choice))
 
 
 def edit_distance(left: str, right: str) -> int:

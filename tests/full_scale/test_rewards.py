@@ -1,10 +1,20 @@
+import dataclasses
 import threading
 import time
 
 import pytest
 
 from full_scale.problem import Problem
-from full_scale.rewards import accuracy_reward, answer_matches, equal_answers, format_reward, is_correct, unboxed
+from full_scale.rewards import (
+    accuracy_reward,
+    answer_matches,
+    compared_as_text,
+    equal_answers,
+    format_reward,
+    is_correct,
+    unboxed,
+)
+from full_scale.scoring import OFFICIAL_SCORES, official_score
 
 FREE = Problem(id="1", source="s", question="q", answer="65")
 CHOICE = Problem(
@@ -33,6 +43,23 @@ EQUAL = [
     ("73.", "73"),
     ("$73$", "73"),
     ("73.0", "73"),
+    ("Volume $=32.45 \\mathrm{~cm}^{3}$", "32.45"),
+    ("32.45", "Volume $=32.45 \\mathrm{~cm}^{3}$"),
+    ("=\\frac{7}{4}", "7/4"),
+    ("24\\pi cm", "24\\pi"),
+    ("36\\pi \\mathrm{cm}^3", "36\\pi"),
+    ("2191.7", "2191.7 metres"),
+    ("24 units", "24"),
+    ("56.55", "56.55 units $^{3}$"),
+    ("12平方厘米", "12"),
+    ("\uff15\uff10度", "50"),
+    ("35掳", "35"),
+    ("isosceles triangle", "Isosceles triangle"),
+    ("等腰三角形", "等腰三角形"),
+    ("$$\\dfrac94$$", "\\frac{9}{4}"),
+    ("\\{1,2\\}", "\\{2,1\\}"),
+    ("5!", "120"),
+    ("$3.5", "3.5"),  # an unbalanced dollar
 ]
 DIFFERENT = [
     ("", "65"),
@@ -48,8 +75,12 @@ DIFFERENT = [
     ("65 or so, maybe", "65"),
     ("1.234", "1234"),
     ("-5", "5"),
+    ("triangle isosceles", "isosceles triangle"),
+    ("cm", "65 cm"),
+    ("°", "65°"),
+    ("50\\%", "50.1"),
 ]
-ENDLESS = [
+TOWERS = [
     "9^{9^{9^9}}",
     "9^9^9^9",
     "((9^{999})^{999})^{999}",
@@ -57,13 +88,47 @@ ENDLESS = [
     "1000000!",
     "9!!!!",
     "\\prod_{n=1}^{1000000} n",
-    "\\binom{1000000}{500000}",
     "(x+y+z)^{99}",
     "(x+1)^{30}(y+1)^{30}(z+1)^{30}",
     "9^(9^9)",
-    "1" * 100000,
+    "1" * 100_000,
     "(" * 5000,
 ]
+"""Refused before the checker is asked."""
+
+HOSTILE = [
+    "\\binom{1000000}{500000}",
+    "\\int_0^1 x^x^x dx",
+    "\\sin(10^{100000})",
+    "(" * 150,
+    "{}" * 90,
+    "\\frac" * 30,
+    "\\sqrt{" * 25,
+    "$" * 99,
+    "\\left(" * 20,
+    "1e999999999",
+    "\0",
+    "65\0\0",
+    "\ud800",
+    "\N{RIGHT-TO-LEFT OVERRIDE}56",
+    "{" * 100 + "65" + "}" * 99,
+]
+"""Put to the checker, whose limits hold; "65" is not the ground truth in the test."""
+
+LONG = {
+    "one megabyte": "6" * 1_000_000,
+    "no end": "<answer>" * 125_000,
+    "only ends": "</answer>" * 110_000,
+    "thoughts": "<think>" * 140_000 + "</think>" * 120_000,
+    "thoughts and answers": "<think></think><answer>" * 40_000,
+    "spaces": "<answer>^" + " " * 1_000_000 + "</answer>",
+    "braces": "<answer>\\boxed{" + "{" * 500_000 + "</answer>",
+    "boxes": "\\boxed{" * 120_000,
+    "statements": "the answer is " * 70_000,
+    "colons": "answer is" + ": " * 500_000,
+    "lines": "is A.\n" * 170_000,
+    "text commands": "<answer>" + "\\text{" * 160_000 + "</answer>",
+}
 
 
 @pytest.mark.parametrize(("text", "truth"), EQUAL)
@@ -76,12 +141,33 @@ def test_different_answers(text, truth):
     assert not equal_answers(text, truth)
 
 
-@pytest.mark.parametrize("text", ["C", "(C)", "C.", "C: 65°", "option C", "65°", "65", "65 degrees", "\\boxed{C}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "C",
+        "(C)",
+        "C.",
+        "C: 65°",
+        "option C",
+        "The answer is C",
+        "**C**",
+        "$\\text{C}$",
+        "\uff08\uff23\uff09",
+        "选C",
+        "答案\uff1aC",
+        "65°",
+        "65",
+        "65 degrees",
+        "\\boxed{C}",
+    ],
+)
 def test_a_choice_may_be_given_by_letter_or_by_text(text):
     assert is_correct(f"<think>t</think><answer>{text}</answer>", CHOICE)
 
 
-@pytest.mark.parametrize("text", ["A", "(D)", "60°", "60", "C, D", "C or D", "ABCD", "Circle", "A: 65°", ""])
+@pytest.mark.parametrize(
+    "text", ["A", "(D)", "60°", "60", "C, D", "C or D", "ABCD", "Circle", "A: 65°", "Compute", "BC", ""]
+)
 def test_a_wrong_or_ambiguous_choice_is_refused(text):
     assert not is_correct(f"<answer>{text}</answer>", CHOICE)
 
@@ -97,6 +183,8 @@ def test_the_first_answer_counts_and_the_tags_are_needed():
     assert accuracy_reward("<answer>1</answer><answer>65</answer>", FREE) == 0.0
     assert accuracy_reward("65", FREE) == 0.0
     assert accuracy_reward("<answer>65", FREE) == 0.0
+    assert accuracy_reward("<answer><answer>65</answer></answer>", FREE) == 0.0
+    assert accuracy_reward("</answer><answer>65</answer>", FREE) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -108,6 +196,13 @@ def test_the_first_answer_counts_and_the_tags_are_needed():
         ("well <think>a</think><answer>1</answer>", 0.0),
         ("<answer>1</answer>", 0.0),
         ("<think>a</think>", 0.0),
+        ("<think>a</think><answer>1</answer", 0.0),
+        ("<answer>1</answer><think>a</think>", 0.0),
+        ("<think>a<answer>1</answer></think><answer>1</answer>", 1.0),
+        ("<think>a</think><answer></answer>", 1.0),
+        ("<think>a</think><answer>1</think></answer>", 1.0),
+        ("</think><answer>1</answer>", 0.0),
+        ("", 0.0),
     ],
 )
 def test_format_reward(response, reward):
@@ -121,18 +216,33 @@ def test_boxes_may_be_nested_and_the_last_one_counts():
 
 
 def verdicts():
-    return [equal_answers(text, "4") for text in ENDLESS] + [equal_answers(*pair) for pair in EQUAL]
+    return [equal_answers(text, "4") for text in TOWERS + HOSTILE] + [equal_answers(*pair) for pair in EQUAL]
 
 
-def test_no_answer_stalls_the_check_and_threads_agree_with_the_main_thread():
+def test_no_answer_stalls_the_check_in_any_thread():
     found = []
     thread = threading.Thread(target=lambda: found.append(verdicts()), daemon=True)
-    start = time.monotonic()
     thread.start()
-    thread.join(timeout=20)
-    assert not thread.is_alive(), (
-        "a hostile answer stalls the check outside the main thread, where no signal can stop it"
-    )
-    assert found == [verdicts()]
-    assert found[0] == [False] * len(ENDLESS) + [True] * len(EQUAL)
-    assert time.monotonic() - start < 20
+    thread.join(timeout=300)
+    assert found == [[False] * len(TOWERS + HOSTILE) + [True] * len(EQUAL)]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_response_of_a_megabyte_takes_no_time(name):
+    start = time.process_time()
+    assert accuracy_reward(LONG[name], FREE) == 0.0
+    assert format_reward(LONG[name]) in (0.0, 1.0)
+    assert accuracy_reward(LONG[name] + "<answer>65</answer>", CHOICE) in (0.0, 1.0)
+    assert official_score(LONG[name], CHOICE) is None
+    for source in OFFICIAL_SCORES:
+        assert official_score(LONG[name], dataclasses.replace(CHOICE, source=source)) in (True, False)
+    assert time.process_time() - start < 30  # quadratic patterns take hours
+
+
+def test_answers_with_words_are_compared_as_text():
+    def one(answer, **choices):
+        return compared_as_text(Problem(id="1", source="s", question="q", answer=answer, **choices))
+
+    assert all(map(one, ["isosceles triangle", "等腰三角形", "9^{9^9}", "x+" * 150]))
+    assert not any(map(one, ["65", "4\\sqrt{3}", "x+1", "\\sin x", "2 cos x", "C", "65 cm", "\\infty"]))
+    assert not one("like this", choices=("like this",), answer_letter="A")

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 from realdata import REAL_DATA, needs_real_data
 
+from full_scale.mathvision import mathvision_answer, mathvision_equal
 from full_scale.problem import Problem
 from full_scale.scoring import (
     OFFICIAL_SCORES,
@@ -89,12 +90,23 @@ def test_mathvista_numbers():
     assert not judged("five", **free("mathvista", "5", answer_type="integer"))
     assert judged("1.26", **free("mathvista", "1.3", answer_type="float", precision=1))
     assert not judged("1.2", **free("mathvista", "1.3", answer_type="float", precision=1))
+    assert judged("1.26", **free("mathvista", "1.3", answer_type="float", precision=1.0))  # the hub's type
+    assert not judged("1e999", **free("mathvista", "1", answer_type="integer"))
     assert judged("[1, 2]", **free("mathvista", "[1, 2]", answer_type="list"))
+    assert judged('I think: The answer is "two".', **free("mathvista", "two", answer_type="text"))
+
+
+def test_mathvista_takes_several_letters_for_text():
+    choices = {"choices": ("xyz", "AC"), "answer": "AC", "answer_letter": "B"}
+    assert judged("AB", **choices)  # nearer to AC; not the letter A
+    assert judged("(z)", **{**choices, "choices": ("xyzu", "AC")})  # its script then compares the letter Z alone
 
 
 def test_mathvision_rounds_to_two_decimals_and_accepts_letter_or_text():
     assert judged("The answer is \\boxed{C}", source="mathvision")
-    assert judged("\\boxed{145^\\circ}", source="mathvision")
+    degrees = {"answer": "$145^{\\circ}$", "choices": ("", "", "$145^{\\circ}$"), "source": "mathvision"}
+    assert judged("\\boxed{145^\\circ}", **degrees)
+    assert judged("<think>t</think><answer>145</answer>", **degrees)
     assert not judged("\\boxed{B}", source="mathvision")
     assert judged("\\boxed{2.236}", **free("mathvision", "\\sqrt{5}"))
     assert not judged("\\boxed{2.2}", **free("mathvision", "\\sqrt{5}"))
@@ -102,9 +114,49 @@ def test_mathvision_rounds_to_two_decimals_and_accepts_letter_or_text():
     assert not judged("\\boxed{(0.5)}", **free("mathvision", "(\\frac{1}{2},2)"))
 
 
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("80", "80"),
+        ("(D)", "d"),
+        ("(D) Beetle with 6 points", "dbeetlewith6points"),
+        ("Point $C$", "pointc"),
+        ("12 inches", "12inches"),
+        ("Image 2", "image2"),
+        ("<image2>", "<image2>"),
+        ("C\nbecause of this", "c"),
+        ("(C) C\nso", "c"),
+        ("Hence it must be (B).", "b"),
+        ("so \\boxed{\\text{C}}.", "c"),
+        ("\\boxed{3} and \\boxed{4}", "4"),
+        ("The final answer is 5. Bye", "5"),
+        ("The answer is: $\\frac{1}{2}$\nsure", "\\frac{1}{2}"),
+        ("hence it is 12.", "12"),
+        ("x=\\boxed{\\frac1{\\sqrt3}}", "\\frac1{\\sqrt{3}}"),
+        ("0.5", "\\frac{1}{2}"),
+        ("3/4", "\\frac{3}{4}"),
+        (".25", "0.25"),
+        ("", ""),
+    ],
+)
+def test_mathvision_reads_a_response_as_its_script_does(response, answer):
+    assert mathvision_answer(response) == answer
+
+
+def test_mathvision_equality():
+    assert mathvision_equal("(0.5,2)", "(\\frac{1}{2},2)")
+    assert mathvision_equal("(a,\\infty)", "(a,\\infty)")
+    assert not mathvision_equal("(1,2)", "[1,2]")
+    assert not mathvision_equal("(1,2)", "(1,2,3)")
+    assert not mathvision_equal("", "a")
+    assert not mathvision_equal("2.715", "2.70")
+
+
 def test_mathverse_is_exact():
     assert judged("<answer>C</answer>", source="mathverse")
     assert not judged("<answer>145</answer>", source="mathverse")
+    assert judged("<answer>(C)</answer>", source="mathverse", facts={"answer": "(C)"})
+    assert not judged("<answer>C</answer>", source="mathverse", facts={"answer": "(C)"})
 
 
 def test_geoeval_compares_both_ways():
