@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from toy.figures import style_of
+from toy.palette import style_of
 from toy.statistics import mean_interval
 
 PALETTE = {
@@ -22,7 +22,7 @@ PALETTE = {
     "red": "#D55E00",
     "pink": "#CC79A7",
 }
-"""Okabe and Ito's colours, by name. The colour of a method is that of ``toy.figures.style_of``."""
+"""Okabe and Ito's colours, by name. The colour of a method is that of ``toy.palette.style_of``."""
 
 _STYLE: dict[str, Any] = {
     "figure.dpi": 150,
@@ -58,7 +58,13 @@ def panels(columns: int = 1, rows: int = 1, *, height: float = 3.0, **options: A
 
 
 def draw_curve(
-    axes: Axes, steps: Sequence[int], values: NDArray[np.float64], method: str, *, label: str | None = None
+    axes: Axes,
+    steps: Sequence[int],
+    values: NDArray[np.float64],
+    method: str,
+    *,
+    label: str | None = None,
+    style: tuple[str, str] | None = None,
 ) -> None:
     """Draw the mean over seeds with its shaded 95 % bootstrap interval, in the method's colour.
 
@@ -66,10 +72,11 @@ def draw_curve(
         axes: where.
         steps: training steps, ``[points]``.
         values: a quantity, ``[points, seeds]``.
-        method: as ``toy.figures.style_of`` knows it.
+        method: as ``toy.palette.style_of`` knows it.
         label: for the legend; the method's name if None.
+        style: colour and dash, where the method's own would not tell curves apart.
     """
-    colour, dash = style_of(method)
+    colour, dash = style or style_of(method)
     mean, low, high = mean_interval(values)
     axes.plot(steps, mean, dash, color=colour, label=label or method)
     axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
