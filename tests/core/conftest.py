@@ -11,7 +11,12 @@ from calibrl_ref import Rollouts
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=50)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+# under mutation a failure only has to be found, not explained, and many mutants are to be tried
+hypothesis.settings.register_profile(
+    "mutants", derandomize=True, deadline=None, max_examples=8, database=None, phases=[hypothesis.Phase.generate]
+)
+PROFILE = "mutants" if "MUTANT_UNDER_TEST" in os.environ else "ci" if os.environ.get("CI") else "dev"
+hypothesis.settings.load_profile(PROFILE)
 
 EXACT = {"rtol": 0.0, "atol": 0.0}
 FLOAT64 = {"rtol": 1e-10, "atol": 1e-12}
@@ -60,6 +65,12 @@ def make_rollouts(
 def fields_of(rollouts):
     """Return the constructor arguments of ``rollouts``."""
     return dict(vars(rollouts))
+
+
+def gradient(objective, rollouts):
+    """Gradient of the total loss with respect to the token log-probabilities."""
+    (grad,) = torch.autograd.grad(objective(rollouts).total, rollouts.token_log_prob, allow_unused=True)
+    return torch.zeros_like(rollouts.token_log_prob) if grad is None else grad
 
 
 seeds = st.integers(0, 2**31 - 1)

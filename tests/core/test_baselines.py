@@ -1,7 +1,5 @@
 """Gap levels and baselines by hand, and rows with hyper-parameters of their own."""
 
-import math
-
 import pytest
 import torch
 from conftest import close, make_rollouts, seeds
@@ -11,13 +9,9 @@ from hypothesis import strategies as st
 from calibrl_ref import (
     BASELINES,
     GAPS,
-    GATES,
     RECIPES,
     Rollouts,
-    SlopeController,
-    expected_calibration_error,
     exploration_loss,
-    random_gate,
 )
 
 
@@ -115,46 +109,6 @@ def test_with_exploration_leaves_what_is_not_given_and_other_terms():
     assert (changed.terms[1].slope, changed.terms[1].weight, changed.terms[0]) == (0.9, 0.7, base.terms[0])
     assert base.with_exploration(weight=0.2).terms[1].slope == 0.3
     assert RECIPES["grpo"]().with_exploration(slope=0.9) == RECIPES["grpo"]()
-
-
-def test_the_controller_keeps_every_row_s_slope_in_range():
-    controller = SlopeController(target_entropy=1.0, rate=1.0)
-    moved = controller(torch.tensor([0.5, 0.5, 0.5]), torch.tensor([0.0, 1.25, 5.0]))
-    close(moved, [0.0, 0.75, 1.0])
-    with pytest.raises(ValueError, match=r"^adaptation_rate=-1.0: expected"):
-        SlopeController(target_entropy=1.0, rate=-1.0)
-
-
-def test_calibration_error_by_hand():
-    confidence = torch.tensor([0.05, 0.15, 0.55, 0.58, 1.0])
-    correct = torch.tensor([True, False, True, False, True])
-    # bins of 0.1: |1 - .05| + |0 - .15| + |1 - (.55 + .58)| + |1 - 1|, over 5 rows
-    close(expected_calibration_error(confidence, correct), (0.95 + 0.15 + 0.13) / 5, rtol=1e-6, atol=1e-6)
-    # one bin: |3 - 2.33| / 5
-    close(expected_calibration_error(confidence, correct, bins=1), 0.67 / 5, rtol=1e-6, atol=1e-6)
-    close(expected_calibration_error(torch.tensor([0.0, 1.0]), torch.tensor([True, False])), 1.0)
-
-
-def test_calibration_error_has_ten_bins_unless_told():
-    confidence, correct = torch.tensor([0.31, 0.39]), torch.tensor([True, False])
-    close(expected_calibration_error(confidence, correct), 0.15, rtol=1e-6, atol=1e-6)  # one bin: |1 - .7| / 2
-    close(expected_calibration_error(confidence, correct, bins=20), 0.54, rtol=1e-6, atol=1e-6)  # two: (.69 + .39) / 2
-
-
-def test_default_slopes_of_the_gates():
-    x = torch.tensor([-2.0])
-    close(GATES["leaky_relu"](x), [-1.0])
-    close(random_gate(x).abs() * 2 % 2, [0.0])  # -1 or -2: the slope is 0.5 or 1
-
-
-def test_random_gate_is_a_fair_coin_that_ignores_the_sign():
-    x = torch.arange(-10_000, 10_001, dtype=torch.float64) / 1000  # the coin's resolution is 1e-3
-    x = x[x != 0]
-    passed = random_gate(x, slope=0.25) == x
-    for half in (passed[x > 0], passed[x < 0]):
-        assert abs(half.double().mean() - 0.5) < 4 * math.sqrt(0.25 / len(half))
-    runs = (passed[1:] != passed[:-1]).double().mean()  # neighbours are independent too
-    assert abs(runs - 0.5) < 4 * math.sqrt(0.25 / len(passed))
 
 
 @pytest.mark.parametrize("short", ["policy_log_prob", "expert_log_prob", "correct", "advantage"])

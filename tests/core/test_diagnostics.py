@@ -72,3 +72,19 @@ def test_fractions_of_an_empty_mask_are_zero(statistic):
 def test_approx_kl_ignores_garbage_under_the_mask():
     old, new = torch.tensor([[-1.0, torch.nan]]), torch.tensor([[-1.5, torch.nan]])
     assert approx_kl(new, old, torch.tensor([[True, False]])) == 0.5
+
+
+def test_calibration_error_bin_by_bin():
+    confidence = torch.tensor([0.05, 0.15, 0.55, 0.58, 1.0])
+    correct = torch.tensor([True, False, True, False, True])
+    # bins of 0.1: |1 - .05| + |0 - .15| + |1 - (.55 + .58)| + |1 - 1|, over 5 rows
+    close(expected_calibration_error(confidence, correct), (0.95 + 0.15 + 0.13) / 5, rtol=1e-6, atol=1e-6)
+    # one bin: |3 - 2.33| / 5
+    close(expected_calibration_error(confidence, correct, bins=1), 0.67 / 5, rtol=1e-6, atol=1e-6)
+    close(expected_calibration_error(torch.tensor([0.0, 1.0]), torch.tensor([True, False])), 1.0)
+
+
+def test_calibration_error_has_ten_bins_unless_told():
+    confidence, correct = torch.tensor([0.31, 0.39]), torch.tensor([True, False])
+    close(expected_calibration_error(confidence, correct), 0.15, rtol=1e-6, atol=1e-6)  # one bin: |1 - .7| / 2
+    close(expected_calibration_error(confidence, correct, bins=20), 0.54, rtol=1e-6, atol=1e-6)  # two: (.69 + .39) / 2

@@ -1,0 +1,24 @@
+"""Aggregations by hand."""
+
+import pytest
+import torch
+from conftest import close
+
+from calibrl_ref import aggregate
+
+
+@pytest.mark.parametrize(
+    ("mode", "value"),
+    [
+        ("token_mean", 7.0 / 3),
+        ("sequence_mean_token_mean", (1.5 + 4.0) / 2),
+        ("sequence_mean_token_sum", 3.5),
+        ("constant_length", 7.0 / 20),
+        ("constant_length_sum", 0.7),
+    ],
+)
+def test_aggregations_by_hand(mode, value):
+    loss = torch.tensor([[1.0, 2.0], [4.0, torch.nan], [9.0, 9.0]], dtype=torch.float64)
+    mask = torch.tensor([[True, True], [True, False], [False, False]])
+    close(aggregate(loss, mask, mode=mode, max_length=10), value)
+    assert aggregate(loss, torch.zeros_like(mask), mode=mode) == 0.0
