@@ -1,154 +1,302 @@
-"""Scores a checkpoint: greedy accuracy with its interval, and with ``--samples`` pass@k and the policy's entropy.
+"""Scores a checkpoint on benchmarks: accuracy by the training reward and by official scoring, pass@k, entropy, ECE.
 
-python full_scale/evaluate.py --model runs/full_scale --dataset rendered
-python full_scale/evaluate.py --model runs/full_scale --dataset tests/data/geometry3k
+python full_scale/evaluate.py --model runs/full_scale --samples 8
+python full_scale/evaluate.py --model runs/full_scale --dataset rendered tests/data/geometry3k --out runs/evaluation
+python full_scale/evaluate.py --compare runs/evaluation_before runs/evaluation
 """
 
 import argparse
-import json
-import math
+import dataclasses
+import hashlib
+import platform
 import sys
-from collections import defaultdict
+import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 if __package__ in (None, ""):  # run as a script: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import torch
+from rich.console import Console
+from rich.table import Table
 from transformers.modeling_utils import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from full_scale.data import load_problems
+from full_scale.answer_log import PAGE_FILE, AnswerLog, Record, check_folder
+from full_scale.answering import Benchmark, Options, answer_all, blanked
+from full_scale.answers_page import PageTable, write_answers_page
+from full_scale.comparison import compare
+from full_scale.data import find_schema, load_problems
 from full_scale.model import TINY_MODEL, load_model
-from full_scale.problem import Problem
 from full_scale.processor import load_processor
-from full_scale.rewards import is_correct
-from full_scale.sampling import Answer, answer_problems
+from full_scale.summary import category_table, disagreement_table, overview, summarise
 
-Z_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
+PACKAGES = ("torch", "transformers", "tokenizers", "math-verify", "sympy", "pillow")
+"""Their versions decide answers and verdicts."""
 
-
-def wilson_interval(correct: int, count: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of a share.
-
-    Args:
-        correct: Successes.
-        count: Trials, at least 1.
-
-    Returns:
-        Lower and upper end, in [0, 1].
-    """
-    share, z2 = correct / count, Z_95**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return (middle - half if correct else 0.0), (middle + half if correct < count else 1.0)
-
-
-def evaluate(
-    model: PreTrainedModel, processor: ProcessorMixin, problems: Sequence[Problem], *, samples: int, **options: object
-) -> dict[str, Any]:
-    """Answer every problem greedily, and ``samples`` times at temperature 1.
-
-    Args:
-        model: The model.
-        processor: Its processor.
-        problems: What to answer.
-        samples: Sampled responses per problem; 0 for none.
-        options: Further options of :func:`~full_scale.sampling.answer_problems`.
-
-    Returns:
-        What results.json holds.
-    """
-    greedy = [given for (given,) in answer_problems(model, processor, problems, greedy=True, **options)]
-    verdicts = [is_correct(given.text, problem) for given, problem in zip(greedy, problems, strict=True)]
-    results: dict[str, Any] = {
-        "problems": len(problems),
-        "greedy_accuracy": sum(verdicts) / len(problems),
-        "interval_95": wilson_interval(sum(verdicts), len(problems)),
-        "categories": _by_category(problems, verdicts),
-        "answers": [
-            {"id": problem.id, "answer": problem.answer, "response": given.text, "correct": verdict}
-            for problem, given, verdict in zip(problems, greedy, verdicts, strict=True)
-        ],
-    }
-    if samples:
-        results |= _sampled(problems, answer_problems(model, processor, problems, samples=samples, **options))
-    return results
-
-
-def _by_category(problems: Sequence[Problem], verdicts: Sequence[bool]) -> dict[str, Any]:
-    groups = defaultdict(list)
-    for problem, verdict in zip(problems, verdicts, strict=True):
-        groups[problem.category or "all"].append(verdict)
-    return {
-        name: {"problems": len(group), "accuracy": sum(group) / len(group)} for name, group in sorted(groups.items())
-    }
-
-
-def _sampled(problems: Sequence[Problem], answers: Sequence[Sequence[Answer]]) -> dict[str, float]:
-    verdicts = [
-        [is_correct(answer.text, problem) for answer in given] for given, problem in zip(answers, problems, strict=True)
-    ]
-    flat = [answer for given in answers for answer in given]
-    samples, tokens = len(verdicts[0]), sum(answer.length for answer in flat)
-    return {
-        "sampled_accuracy": sum(map(sum, verdicts)) / len(flat),
-        f"pass_at_{samples}": sum(map(any, verdicts)) / len(verdicts),
-        "entropy": sum(answer.entropy * answer.length for answer in flat) / tokens,
-        "mean_length": tokens / len(flat),
-    }
+DEFAULT_OUT = Path("runs/evaluation")
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Evaluate a checkpoint and write results.json.
+    """Evaluate a checkpoint, or compare two finished evaluations.
 
     Args:
         arguments: Command line; None reads ``sys.argv``.
 
     Returns:
+        What results.json holds, or the comparison.
+
+    Raises:
+        ValueError: If an option, the data, the model or the output folder does not fit.
+    """
+    parsed, console = _parser().parse_args(arguments), Console()
+    if parsed.compare:
+        result, table = compare(*parsed.compare)
+        console.print(rich_table(table))
+        return result
+    transformers_logging.disable_progress_bar()
+    return run(parsed, console)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--model", default="tiny", help="folder or hub id of a checkpoint; 'tiny' is the shipped one")
+    add(
+        "--dataset", nargs="+", default=["rendered"], help="'rendered', a folder or file, or '<layout>:<path>'; several"
+    )
+    add("--split", default=None, help="split of every data set (default: the one that each is scored on)")
+    add("--limit", type=int, default=None, help="at most so many problems of each (rendered: 2000 without)")
+    add("--skip-broken", action="store_true", help="leave out unusable records, with a count")
+    add("--samples", type=int, default=0, help="sampled responses per problem, besides the greedy one")
+    add("--pass-at", type=int, nargs="+", default=None, help="which k of pass@k (default: the number of samples)")
+    add("--blank-pictures", action="store_true", help="show white pictures of the same size instead")
+    add("--instruct", action="store_true", help="append the paper's instruction to each question")
+    add("--max-response-length", type=int, default=48, help="tokens")
+    add("--batch-size", type=int, default=64, help="problems at once; memory grows with it and with --samples")
+    add("--seed", type=int, default=0, help="of rendered problems and of the sampling")
+    add("--out", type=Path, default=DEFAULT_OUT, help="output folder; an interrupted evaluation in it goes on")
+    add("--overwrite", action="store_true", help="replace the evaluation in the output folder")
+    add("--compare", type=Path, nargs=2, metavar=("A", "B"), help="compare two finished evaluations by paired tests")
+    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Answer, judge and report.
+
+    Args:
+        arguments: Of the command line.
+        console: Where progress and tables go.
+
+    Returns:
         What results.json holds.
 
     Raises:
-        ValueError: If the results file exists, or the data or the model does not fit.
+        ValueError: As :func:`main`.
     """
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(TINY_MODEL), help="folder or hub id of a checkpoint")
-    parser.add_argument("--dataset", default="rendered", help="'rendered', a folder or file, or '<layout>:<path>'")
-    parser.add_argument("--split", default="test", help="split of the data set")
-    parser.add_argument("--limit", type=int, default=None, help="at most so many problems (rendered: 2000 without)")
-    parser.add_argument("--samples", type=int, default=0, help="sampled responses per problem, for pass@k and entropy")
-    parser.add_argument("--instruct", action="store_true", help="append the paper's instruction to each question")
-    parser.add_argument("--max-response-length", type=int, default=48, help="tokens")
-    parser.add_argument("--batch-size", type=int, default=64, help="prompts at once")
-    parser.add_argument("--seed", type=int, default=0, help="of the problems and the sampling")
-    parser.add_argument("--out", type=Path, default=Path("runs/evaluation.json"), help="where the results go")
-    parser.add_argument("--overwrite", action="store_true", help="replace a former result")
-    options = parser.parse_args(arguments)
-    if options.out.exists() and not options.overwrite:
-        raise ValueError(f"results file {options.out} exists; choose another --out, or --overwrite.")
-    transformers_logging.disable_progress_bar()
-    problems = load_problems(options.dataset, split=options.split, limit=options.limit, seed=options.seed)
-    results = {"model": options.model, "dataset": options.dataset, "split": options.split, "seed": options.seed}
-    results |= evaluate(
-        load_model(options.model),
-        load_processor(options.model),
-        problems,
-        samples=options.samples,
-        instruct=options.instruct,
-        max_new_tokens=options.max_response_length,
-        batch_size=options.batch_size,
-        seed=options.seed,
-    )
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(results, indent=2) + "\n")
-    low, high = results["interval_95"]
-    print(f"accuracy {results['greedy_accuracy']:.1%} [{low:.1%}, {high:.1%}] on {results['problems']} problems")
-    for name in sorted(set(results) & {"sampled_accuracy", f"pass_at_{options.samples}", "entropy", "mean_length"}):
-        print(f"{name} {results[name]:.3f}")
-    print(f"results in {options.out}")
+    start = time.monotonic()
+    options = Options(**{item.name: getattr(arguments, item.name) for item in dataclasses.fields(Options)})
+    pass_at = check_pass_at(arguments.pass_at, options.samples)
+    check_folder(arguments.out, overwrite=arguments.overwrite)
+    benchmarks = load_benchmarks(arguments)
+    model, processor = load_checkpoint(arguments.model)
+    settings = describe(arguments.model, model, options, benchmarks)
+    log = AnswerLog(arguments.out, settings, overwrite=arguments.overwrite)
+    records = answer_all(model, processor, benchmarks, log, options, console)
+    by_name = {item.name: [record for record in records if record.benchmark == item.name] for item in benchmarks}
+    summaries = {item.name: summarise(item.problems, by_name[item.name], pass_at=pass_at) for item in benchmarks}
+    tables = _tables(benchmarks, summaries)
+    _write_page(arguments, benchmarks, by_name, tables)
+    seconds = round(time.monotonic() - start, 1)
+    answers = [record.as_json() for record in records]
+    results = settings | {"seconds": seconds, "benchmarks": summaries, "records": answers}
+    log.finish(results)
+    for table in tables:
+        console.print(rich_table(table))
+    console.print(f"results and page of answers: {arguments.out / PAGE_FILE}")
     return results
+
+
+def check_pass_at(pass_at: Sequence[int] | None, samples: int) -> list[int]:
+    """Which k of pass@k can be estimated.
+
+    Args:
+        pass_at: As asked for; None for the number of samples.
+        samples: Sampled responses per problem.
+
+    Returns:
+        The k.
+
+    Raises:
+        ValueError: One is below 1 or above the samples.
+    """
+    if pass_at is None:
+        return [samples] if samples else []
+    for k in pass_at:
+        if not 1 <= k <= samples:
+            raise ValueError(f"--pass-at {k}: k must be 1 to the number of samples, {samples}; raise --samples.")
+    return list(pass_at)
+
+
+def load_benchmarks(arguments: argparse.Namespace) -> list[Benchmark]:
+    """The problems of every data set.
+
+    Args:
+        arguments: Of the command line.
+
+    Returns:
+        One benchmark per data set; a second one of the same source is numbered.
+
+    Raises:
+        ValueError: An unknown data set or split, no problems, or a broken record.
+    """
+    benchmarks: list[Benchmark] = []
+    for dataset in arguments.dataset:
+        split = arguments.split or scored_split(dataset)
+        problems = load_problems(
+            dataset, split=split, limit=arguments.limit, seed=arguments.seed, skip_broken=arguments.skip_broken
+        )
+        source = problems[0].source
+        same = sum(item.name.split(" #")[0] == source for item in benchmarks)
+        name = f"{source} #{same + 1}" if same else source
+        benchmarks.append(Benchmark(name=name, dataset=dataset, split=split, problems=problems))
+    return benchmarks
+
+
+def scored_split(dataset: str) -> str:
+    """The split that a data set is scored on: its first one that is not for training or validation.
+
+    Args:
+        dataset: As in :func:`~full_scale.data.load_problems`.
+
+    Returns:
+        "test" for most, "testmini" for MathVista and MathVerse, "train" where there is no other.
+
+    Raises:
+        ValueError: Unknown data set.
+    """
+    if dataset == "rendered":
+        return "test"
+    splits = find_schema(dataset)[0].splits
+    return next((name for name in splits if not name.startswith(("train", "val"))), splits[0])
+
+
+def load_checkpoint(name: str) -> tuple[PreTrainedModel, ProcessorMixin | PreTrainedTokenizerBase]:
+    """A model and its processor, on the GPU where there is one.
+
+    Args:
+        name: Folder or hub id; "tiny" is the shipped model.
+
+    Returns:
+        Both.
+
+    Raises:
+        ValueError: There is no such checkpoint.
+    """
+    folder = str(TINY_MODEL) if name == "tiny" else name
+    try:
+        model, processor = load_model(folder), load_processor(folder)
+    except OSError as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"--model {name!r} is neither a folder with a checkpoint nor a hub id: {reason}") from error
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
+
+
+def describe(name: str, model: PreTrainedModel, options: Options, benchmarks: Sequence[Benchmark]) -> dict[str, Any]:
+    """Everything that decides the answers; an interrupted evaluation goes on only where all of it is the same.
+
+    Args:
+        name: As the model was called.
+        model: The model.
+        options: How it answers.
+        benchmarks: What it answers.
+
+    Returns:
+        The settings, for evaluation.json and results.json.
+    """
+    data = {
+        item.name: {"dataset": item.dataset, "split": item.split, "problems": item.fingerprints} for item in benchmarks
+    }
+    return {
+        "model": name,
+        "model_fingerprint": model_fingerprint(model),
+        "device": model.device.type,
+        **dataclasses.asdict(options),
+        "data": data,
+        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+    }
+
+
+def model_fingerprint(model: PreTrainedModel) -> str:
+    """A short digest of names, shapes and a sample of the weights, to notice that a checkpoint has changed.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Twelve hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name, weight in model.named_parameters():
+        flat = weight.detach().flatten()
+        sample = flat[:: max(1, len(flat) // 16)].float().cpu().numpy()
+        digest.update(f"{name} {tuple(weight.shape)}".encode() + sample.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _tables(benchmarks: Sequence[Benchmark], summaries: dict[str, dict[str, Any]]) -> list[PageTable]:
+    tables = [overview(summaries)]
+    for item in benchmarks:
+        summary = summaries[item.name]
+        tables.append(category_table(item.name, summary))
+        if differing := disagreement_table(item.name, item.problems[0].source, summary):
+            tables.append(differing)
+    return tables
+
+
+def _write_page(
+    arguments: argparse.Namespace,
+    benchmarks: Sequence[Benchmark],
+    records: dict[str, list[Record]],
+    tables: Sequence[PageTable],
+) -> None:
+    problems = [problem for item in benchmarks for problem in item.problems]
+    ordered = [group for item in benchmarks for group in _answers_of(item, records[item.name])]
+    blank, samples = ", pictures blanked" if arguments.blank_pictures else "", arguments.samples
+    write_answers_page(
+        arguments.out / PAGE_FILE,
+        f"Answers of {Path(arguments.model).name}",
+        [blanked(problem) for problem in problems] if arguments.blank_pictures else problems,
+        [[record.answer for record in group] for group in ordered],
+        labels=["greedy", *(f"sample {number}" for number in range(1, samples + 1))],
+        verdicts=[[record.verdict for record in group] for group in ordered],
+        introduction=f"{len(problems)} problems, {1 + samples} answers to each, seed {arguments.seed}{blank}.",
+        tables=tables,
+    )
+
+
+def _answers_of(benchmark: Benchmark, records: Sequence[Record]) -> list[list[Record]]:
+    """For each problem its greedy answer, then its sampled ones."""
+    count = len(benchmark.problems)
+    samples = len(records) // count - 1
+    return [
+        [records[index], *records[count + index * samples : count + (index + 1) * samples]] for index in range(count)
+    ]
+
+
+def rich_table(table: PageTable) -> Table:
+    """A page's table for the terminal."""
+    shown = Table(title=table.title, title_justify="left", caption=table.note or None, caption_justify="left")
+    for index, column in enumerate(table.columns):
+        shown.add_column(column, justify="right" if index else "left", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*row)
+    return shown
 
 
 if __name__ == "__main__":
@@ -156,3 +304,5 @@ if __name__ == "__main__":
         main()
     except ValueError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on")

@@ -19,12 +19,12 @@ OFFICIAL_RULES: dict[str, str] = {
     "geoeval": "within 0.001 of the number; rules replace the script's GPT extraction, its missing abs() is put right",
     "mathverse": "exactly the letter or the text; rules replace the script's GPT extraction, its own --quick_match its "
     "GPT judgement",
-    "mathvision": "equal to the letter or the option's text, as text or as values rounded to 2 decimals (math-verify "
-    "replaces latex2sympy)",
+    "mathvision": "equal to the letter or the option's text, as text or as values rounded to 2 decimals "
+    "(latex2sympy as math-verify maintains it)",
     "mathvista": "the choice nearest by edit distance, or the rounded number; rules replace GPT's extraction",
     "mmk12": _SYMBOLIC,
     "virl39k": f"{_SYMBOLIC} (math-verify, as its card recommends)",
-    "gsm8k": "the number after ####, or the last one stated, is equal",
+    "gsm8k": "the number after ####, or else the stated answer, is equal",
     "math": _SYMBOLIC,
 }
 """`Problem.source` -> what its official scoring counts as right, and what stands in for a GPT."""

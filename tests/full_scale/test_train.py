@@ -10,8 +10,6 @@ from safetensors.torch import load_file
 from tiny import tiny_model, tiny_processor
 
 from full_scale import train
-from full_scale.evaluate import main as evaluate
-from full_scale.evaluate import wilson_interval
 from full_scale.model import load_model
 from full_scale.processor import load_processor
 from full_scale.train import main
@@ -138,29 +136,3 @@ def test_print_config_shows_where_each_value_comes_from(capsys):
     assert lines["slope"].split()[1:] == ["0.3", "command", "line"]
     assert lines["learning_rate"].endswith("preset tiny")
     assert lines["exploration_weight"].endswith("default of calibrl")
-
-
-def test_evaluate_scores_real_geometry3k(tmp_path, checkpoint, capsys):
-    arguments = [
-        "--model",
-        str(checkpoint),
-        "--dataset",
-        str(GEOMETRY3K),
-        "--samples",
-        "2",
-        "--max-response-length",
-        "4",
-    ]
-    results = evaluate([*arguments, "--out", str(tmp_path / "results.json")])
-    assert results["problems"] == len(results["answers"]) == 3
-    assert results["interval_95"][0] == 0.0
-    assert 0 < results["entropy"] < 10
-    assert json.loads((tmp_path / "results.json").read_text())["pass_at_2"] == results["pass_at_2"]
-    assert "accuracy 0.0% [0.0%," in capsys.readouterr().out
-    with pytest.raises(ValueError, match="exists; choose another --out, or --overwrite"):
-        evaluate([*arguments, "--out", str(tmp_path / "results.json")])
-
-
-def test_wilson_interval_by_hand():
-    # 5 of 10: centre 0.5, half width 1.96 sqrt(0.025 + 0.0096036) / 1.38415 = 0.26341
-    assert wilson_interval(5, 10) == pytest.approx((0.236593, 0.763407), abs=1e-5)
