@@ -1,5 +1,7 @@
 """Log-probabilities and entropies of tokens, from logits or from hidden states, and of whole responses."""
 
+import functools
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -131,9 +133,9 @@ def chunked_token_log_probs(
         """Score one chunk; run again in the backward pass."""
         return token_log_probs(hidden_chunk @ weight.T, tokens_chunk, temperature=temperature)
 
-    chunks = zip(torch.split(hidden.flatten(0, 1), chunk_size), torch.split(tokens.flatten(), chunk_size), strict=True)
-    parts = [checkpoint(log_probs_of, *chunk, use_reentrant=False) for chunk in chunks]
-    return torch.cat(parts).view_as(tokens)
+    score = functools.partial(checkpoint, log_probs_of, use_reentrant=False)
+    parts = map(score, torch.split(hidden.flatten(0, 1), chunk_size), torch.split(tokens.flatten(), chunk_size))
+    return torch.cat([*parts]).view_as(tokens)
 
 
 def trajectory_log_prob(

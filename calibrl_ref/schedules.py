@@ -1,5 +1,7 @@
 """Methods that train with several recipes one after another."""
 
+import itertools
+import math
 from dataclasses import dataclass
 
 from calibrl_ref.objective import Objective
@@ -32,7 +34,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         shares = [share for _, share in self.stages]
-        if not shares or min(shares) <= 0.0 or abs(sum(shares) - 1.0) > 1e-9:
+        if not shares or min(shares) <= 0.0 or not math.isclose(sum(shares), 1.0):
             raise ValueError(f"stages have the shares {shares}: expected positive shares that add up to 1. Fix: do so.")
 
     @classmethod
@@ -63,9 +65,6 @@ class Schedule:
 
     def objective_at(self, progress: float) -> Objective:
         """Return the objective at a point of the training, ``progress`` from 0 (start) to 1 (end)."""
-        passed = 0.0
-        for objective, share in self.stages:
-            passed += share
-            if progress < passed - 1e-9:
-                return objective
-        return self.stages[-1][0]
+        ends = itertools.accumulate(share for _, share in self.stages)
+        passed = sum(progress > end - 1e-9 for end in ends)  # 1e-9: 0.1 + 0.2 is 0.3, not more
+        return self.stages[min(passed, len(self.stages) - 1)][0]

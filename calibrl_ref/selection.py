@@ -143,5 +143,5 @@ class OverlongPenalty:
 
     def __call__(self, length: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         """Return the (non-positive) addition to each response's reward; ``length`` is in tokens."""
-        excess = (length - (self.max_length - self.buffer)) / self.buffer
-        return -excess.clamp(0.0, 1.0) + 0.0  # + 0.0: no negative zero
+        unpunished = self.max_length - self.buffer
+        return ((unpunished - length) / self.buffer).clamp(-1.0, 0.0)

@@ -107,7 +107,8 @@ def test_with_exploration_leaves_what_is_not_given_and_other_terms():
     base = RECIPES["calibrl"](slope=0.3, exploration_weight=0.7)
     changed = base.with_exploration(slope=0.9)
     assert (changed.terms[1].slope, changed.terms[1].weight, changed.terms[0]) == (0.9, 0.7, base.terms[0])
-    assert base.with_exploration(weight=0.2).terms[1].slope == 0.3
+    changed = base.with_exploration(weight=0.2)
+    assert (changed.terms[1].slope, changed.terms[1].weight) == (0.3, 0.2)
     assert RECIPES["grpo"]().with_exploration(slope=0.9) == RECIPES["grpo"]()
 
 

@@ -1,5 +1,7 @@
 """Diagnostics against what they claim to predict."""
 
+import math
+
 import pytest
 import torch
 from conftest import close, seeds
@@ -31,6 +33,20 @@ def test_quadrants_by_hand():
     ]
 
 
+def test_an_empty_quadrant_has_a_mean_gap_of_zero_and_a_small_gap_has_a_side():
+    table = quadrant_table(torch.tensor([0.25]), torch.tensor([True]))
+    assert [(q.count, q.mean_gap) for q in table] == [(0, 0.0), (1, 0.25), (0, 0.0), (0, 0.0)]
+
+
+def test_coefficients_at_the_kink_take_the_slope():
+    gap, group = torch.zeros(2), torch.tensor([0, 1])
+    own, expert = exploration_coefficients(
+        gap, torch.tensor([True, False]), torch.tensor([1.0, -1.0]), group, slope=0.3
+    )
+    close(own, [0.3, -0.3], rtol=1e-6, atol=1e-6)
+    close(expert, [-0.3, 0.3], rtol=1e-6, atol=1e-6)
+
+
 @given(seeds)
 def test_coefficients_are_minus_the_gradient_of_the_loss(seed):
     generator = torch.Generator().manual_seed(seed)
@@ -55,6 +71,13 @@ def test_entropy_change_is_right_to_first_order(seed):
         change = token_entropy(logits + size * step) - token_entropy(logits)
         errors.append(float((change - predicted_entropy_change(logits, size * step)).abs()))
     assert errors[1] < errors[0] / 30 + 1e-12  # second order: a tenth of the step, a hundredth of the error
+
+
+def test_entropy_change_of_each_position_by_hand():
+    """p = (3/4, 1/4), step (1, 0): -Cov = -(3/4 ln(3/4) (1 - 3/4) + 1/4 ln(1/4) (0 - 3/4)) = -3/16 ln 3."""
+    logits = torch.tensor([[3.0, 1.0], [1.0, 3.0], [1.0, 1.0]], dtype=torch.float64).log()
+    step = torch.tensor([[1.0, 0.0]], dtype=torch.float64).expand(3, 2)
+    close(predicted_entropy_change(logits, step), [-3 / 16 * math.log(3.0), 3 / 16 * math.log(3.0), 0.0])
 
 
 def test_calibration_error_by_hand():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from calibrl_ref import (
     chunked_token_log_probs,
+    log_probs,
     token_entropy,
     token_log_probs,
     token_log_probs_and_entropy,
@@ -55,6 +56,28 @@ def test_chunks_equal_the_whole_with_their_gradient(seed, chunk_size):
         strict=True,
     ):
         close(ours, naive, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(("chunk_size", "sizes"), [(None, [1024, 1]), (400, [400, 400, 225])])
+def test_no_more_than_a_chunk_of_logits_is_made_at_a_time(chunk_size, sizes, monkeypatch):
+    seen = []
+
+    def watched(logits, tokens, **options):
+        seen.append(len(tokens))
+        return token_log_probs(logits, tokens, **options)
+
+    monkeypatch.setattr(log_probs, "token_log_probs", watched)
+    settings = {} if chunk_size is None else {"chunk_size": chunk_size}
+    hidden, tokens = torch.ones(5, 205, 1), torch.zeros(5, 205, dtype=torch.long)
+    scored = chunked_token_log_probs(hidden.requires_grad_(), torch.ones(2, 1), tokens, **settings)
+    close(scored, torch.full((5, 205), -math.log(2.0)), rtol=1e-6, atol=1e-6)
+    assert seen == sizes
+    scored.sum().backward()
+    assert sorted(seen) == sorted(2 * sizes), "the logits are made again in the backward pass"
+
+
+def test_a_vocabulary_of_one_token_is_certain():
+    assert token_log_probs(torch.full((2, 1), 3.0), torch.zeros(2, dtype=torch.long)).tolist() == [0.0, 0.0]
 
 
 def test_gradcheck():

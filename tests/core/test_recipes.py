@@ -197,7 +197,13 @@ def test_what_extends_a_recipe_takes_the_options_of_both():
         """Add an exploration term."""
         return replace(objective, terms=(*objective.terms, Exploration(slope=slope)))
 
-    assert str(inspect.signature(twice)).startswith("(*, slope: float = 0.4, keep_fraction: float = 0.5, clip_low:")
+    signature = inspect.signature(twice)
+    assert str(signature).startswith("(*, slope: float = 0.4, keep_fraction: float = 0.5, clip_low:")
+    assert signature.parameters["clip_high"].default == 0.3
+    assert signature.return_annotation is Objective
+    assert get_type_hints(twice) == {p.name: p.annotation for p in signature.parameters.values()} | {
+        "return": Objective
+    }
     assert twice.__doc__ == "Add an exploration term."
     for options, expected in (
         ({}, (0.4, 0.5, 0.2, 0.3)),

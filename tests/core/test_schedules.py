@@ -2,7 +2,7 @@ import pytest
 
 from calibrl_ref import RECIPES, SCHEDULES, Schedule
 
-GRPO, SFT = RECIPES["grpo"](), RECIPES["sft"]()
+GRPO, SFT, DAPO = RECIPES["grpo"](), RECIPES["sft"](), RECIPES["dapo"]()
 
 
 def test_a_stage_lasts_for_its_share_of_the_steps():
@@ -14,6 +14,12 @@ def test_a_stage_lasts_for_its_share_of_the_steps():
 def test_rounding_does_not_prolong_a_stage():
     tenths = Schedule(((SFT, 0.1), (SFT, 0.2), (GRPO, 0.7)))  # 0.1 + 0.2 > 0.3
     assert tenths.objective_at(0.3) is GRPO
+
+
+def test_stages_follow_one_another():
+    schedule = Schedule(((SFT, 0.5), (GRPO, 0.25), (DAPO, 0.25)))
+    chosen = [schedule.objective_at(progress) for progress in (0.0, 0.5, 0.74, 0.75, 0.99, 1.0)]
+    assert chosen == [SFT, GRPO, GRPO, DAPO, DAPO, DAPO]
 
 
 def test_a_recipe_is_a_schedule_of_one_stage_and_takes_options():

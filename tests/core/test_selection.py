@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import pytest
 import torch
 from conftest import close, make_rollouts, seeds
 from hypothesis import given
 
-from calibrl_ref import RECIPES
+from calibrl_ref import RECIPES, OverlongPenalty, PruneByAdvantage, informative_groups
 
 
 @given(seeds)
@@ -27,6 +28,25 @@ def test_dapo_drops_groups_of_one_outcome_with_their_expert():
     assert objective.keep(reward, advantage, group, is_expert).tolist() == [False] * 3 + [True] * 3
 
 
+def test_an_expert_s_reward_does_not_make_a_group_informative():
+    reward, group = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0]), torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
+    is_expert = torch.tensor([False, False, True, False, False, True, False, False])
+    kept = informative_groups(reward, reward, group, is_expert)
+    assert kept.tolist() == [True] * 3 + [False] * 3 + [True] * 2
+
+
+@pytest.mark.parametrize(("fraction", "kept"), [(0.1, 1), (0.49, 1), (0.5, 2), (0.7, 2), (0.75, 3), (1.0, 4)])
+def test_cppo_keeps_a_whole_number_of_rows_and_at_least_one(fraction, kept):
+    advantage = torch.tensor([0.1, -2.0, 1.0, -1.5])
+    rows = torch.zeros(4, dtype=torch.long)
+    assert PruneByAdvantage(keep_fraction=fraction)(advantage, advantage, rows, rows.bool()).sum() == kept
+
+
+def test_seven_tenths_of_ten_are_seven():
+    rows, advantage = torch.zeros(10, dtype=torch.long), torch.arange(10.0)
+    assert PruneByAdvantage(keep_fraction=0.7)(advantage, advantage, rows, rows.bool()).sum() == 7
+
+
 def test_cppo_keeps_the_largest_advantages_and_the_expert():
     objective = RECIPES["cppo"](keep_fraction=0.5)
     advantage, group = torch.tensor([0.1, -2.0, 1.0, -1.5, 0.0]), torch.zeros(5, dtype=torch.long)
@@ -39,8 +59,22 @@ def test_without_a_selection_every_row_is_kept(rollouts):
     assert keep.all()
 
 
+def test_overlong_penalty_grows_from_the_first_token_where_the_buffer_is_all():
+    penalty = OverlongPenalty(max_length=4, buffer=4)(torch.tensor([0, 1, 2, 4, 5]))
+    close(penalty, [0.0, -0.25, -0.5, -1.0, -1.0])
+    assert not penalty[:1].signbit().any(), "no negative zero"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_overlong_penalty_keeps_the_reward_s_precision(dtype):
+    shaped = RECIPES["dapo"](max_length=10, overlong_buffer=4).shape_reward(
+        torch.ones(1, dtype=dtype), torch.tensor([8])
+    )
+    assert (shaped.item(), shaped.dtype) == (0.5, dtype)
+
+
 def test_overlong_penalty_by_hand():
     objective = RECIPES["dapo"](max_length=10, overlong_buffer=4)
-    shaped = objective.shape_reward(torch.ones(4), torch.tensor([6, 8, 10, 99]))
+    shaped = objective.shape_reward(torch.ones(4), torch.tensor([2, 8, 10, 99]))
     close(shaped, [1.0, 0.5, 0.0, 0.0])
     assert RECIPES["grpo"]().shape_reward(torch.ones(1), torch.tensor([99])).tolist() == [1.0]

@@ -79,6 +79,20 @@ def test_sequence_ratio_by_hand_ignores_garbage_under_the_mask():
     close(ratio, [[math.exp(1.5)] * 3])
 
 
+def test_sequence_ratio_of_rows_of_two_one_and_no_tokens():
+    log_prob, old = column(1.0, 2.0, 3.0, 4.0, 5.0, 6.0).view(3, 2), torch.zeros(3, 2).double()
+    ratio = sequence_importance_ratio(log_prob, old, torch.tensor([[True, True], [True, False], [False, False]]))
+    close(ratio, [[math.exp(1.5)] * 2, [math.exp(3.0)] * 2, [1.0] * 2])
+
+
+def test_log_ratios_are_limited_to_twenty_nats():
+    far, mask = column(-50.0, 50.0).unsqueeze(1), torch.ones(2, 1, dtype=torch.bool)
+    limits = [math.exp(-20.0), math.exp(20.0)]
+    close(importance_ratio(far, torch.zeros_like(far)).squeeze(1), limits)
+    close(sequence_importance_ratio(far, torch.zeros_like(far), mask).squeeze(1), limits)
+    close(k3_kl(far, torch.zeros_like(far)).squeeze(1), [math.exp(20.0) - 21.0, math.exp(-20.0) + 19.0])
+
+
 def test_k3_by_hand_is_nonnegative_and_zero_on_itself():
     close(k3_kl(column(-1.0), column(-2.0)), [math.exp(-1.0)])
     close(k3_kl(column(-3.0), column(-3.0)), [0.0])
