@@ -166,14 +166,13 @@ class HybridPolicyTrainer(HybridRollouts):
 
     def _begin_update(self, parts: Sequence[Rows]) -> None:
         self._tally = Tally((term.name for term in self.objective.terms), self.args.device)
-        filled = [part for part in parts if "idle" not in part]
         if self._whole_groups:
-            self._divisors = self._update_divisors(filled)
+            self._divisors = self._update_divisors([part for part in parts if "idle" not in part])
         else:
             for part in parts:  # the idle ones too: processes must call the model equally often
                 with torch.no_grad():
                     part["log_prob"], part["entropy"] = self._score(self.model, part)
-            self._set_coefficients(filled, len(parts))
+            self._set_coefficients(parts)
 
     def _update_divisors(self, parts: Sequence[Rows]) -> tuple[Tensor, ...] | None:
         """The divisors of one update over all processes, per process (gradients are averaged over processes)."""
@@ -184,24 +183,26 @@ class HybridPolicyTrainer(HybridRollouts):
         divisors = self.objective.divisors(as_rollouts(whole, zeros, zeros))
         return tuple(value / self.accelerator.num_processes for value in divisors)
 
-    def _set_coefficients(self, parts: Sequence[Rows], count: int) -> None:
-        """Give each micro-batch its rows' coefficients, and its share of the update's loss."""
-        whole, row = gather_rows(parts, (*UPDATE, "log_prob", "entropy"))
+    def _set_coefficients(self, parts: Sequence[Rows]) -> None:
+        """Give each micro-batch its rows' coefficients, and an equal share of the update's loss to report."""
+        filled = [part for part in parts if "idle" not in part]
+        whole, row = gather_rows(filled, (*UPDATE, "log_prob", "entropy"))
         if whole is None:
             return
         found = coefficients(self.objective, whole, whole["log_prob"], whole["entropy"])
         self._tally.add_terms(found.terms)
         for part in parts:
+            part["share"] = found.total.to(self.args.device) / len(parts)
+        for part in filled:
             end, width = row + len(part["group"]), part["log_prob"].shape[1]
             for name, values in (("by_log_prob", found.log_prob), ("by_entropy", found.entropy)):
                 own = values[row:end, :width] * self.accelerator.num_processes  # gradients are averaged over processes
                 part[name] = own.to(part["log_prob"].device)
-            part["share"] = found.total.to(part["log_prob"].device) / count
             row = end
 
     def _compute_loss(self, model: PreTrainedModel, inputs: Rows) -> Tensor:
         if "idle" in inputs:  # pruning left no row for this micro-batch, but every process must call the model
-            loss = self._score(model, inputs)[0].sum() * 0.0
+            loss = self._score(model, inputs)[0].sum() * 0.0 + inputs.get("share", 0.0)
         elif self._whole_groups:
             loss = self._group_loss(model, inputs)
         else:

@@ -63,6 +63,13 @@ def build(kind, folder, *, model=None, data=None, reward=token_reward, **changes
     )
 
 
+def run(kind, folder, **options):
+    """Build and train; the constructor sets the seed, so no other trainer may come in between."""
+    trainer = build(kind, folder, **options)
+    trainer.train()
+    return trainer
+
+
 def with_objective(objective):
     return lambda **options: HybridPolicyTrainer(schedule=Schedule(((objective, 1.0),)), **options)
 
