@@ -92,6 +92,15 @@ def test_both_equal_a_slow_loop(seed, fraction, replicas):
         close([found[at] for at in tokens], list(expected.values()), rtol=1e-9, atol=1e-12)
 
 
+def test_covariance_is_zero_outside_the_policys_tokens_and_where_a_replica_has_one_token():
+    rollouts = make_rollouts(0)
+    outside = ~rollouts.mask | rollouts.is_expert[:, None]
+    assert token_covariance(rollouts)[outside].tolist() == [0.0] * int(outside.sum())
+    alone = covariance_batch()
+    alone = dataclasses.replace(alone, replica=torch.arange(4), group=torch.arange(4))
+    assert token_covariance(alone).flatten().tolist() == [0.0] * 4
+
+
 def test_the_band_of_clip_cov_is_open():
     """Covariances 2.25, 0.25, 0.25, 2.25, exactly: neither bound is inside."""
     rollouts = dataclasses.replace(covariance_batch(), advantage=torch.tensor([-1.5, -0.5, 0.5, 1.5]).double())

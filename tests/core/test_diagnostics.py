@@ -92,6 +92,17 @@ def test_fractions_of_an_empty_mask_are_zero(statistic):
     assert statistic(ones, -ones, torch.zeros(2, 2, dtype=torch.bool)) == 0.0
 
 
+def test_fractions_by_hand():
+    """Ratios at an edge are not clipped; a dual clip caps negative advantages only."""
+    ratio, mask = torch.tensor([[0.5, 0.75, 1.25, 3.0, 3.5]]), torch.ones(1, 5, dtype=torch.bool)
+    ones = torch.ones(1, 5)
+    assert clip_fraction(ratio, ones, mask, clip_low=0.25, clip_high=0.25) == 0.4
+    assert clip_fraction(ratio, -ones, mask, clip_low=0.25, clip_high=0.25) == 0.2
+    assert dual_clip_fraction(ratio, -ones, mask) == 0.2
+    assert dual_clip_fraction(ratio, -ones, mask, dual_clip=2.0) == 0.4
+    assert dual_clip_fraction(ratio, ones, mask) == 0.0
+
+
 def test_approx_kl_ignores_garbage_under_the_mask():
     old, new = torch.tensor([[-1.0, torch.nan]]), torch.tensor([[-1.5, torch.nan]])
     assert approx_kl(new, old, torch.tensor([[True, False]])) == 0.5

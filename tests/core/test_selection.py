@@ -42,6 +42,17 @@ def test_cppo_keeps_a_whole_number_of_rows_and_at_least_one(fraction, kept):
     assert PruneByAdvantage(keep_fraction=fraction)(advantage, advantage, rows, rows.bool()).sum() == kept
 
 
+def test_ties_go_to_the_earlier_rows_of_each_group():
+    group = torch.arange(600) % 2
+    advantage = torch.tensor([1.0, 0.5, 0.5, 1.0, 0.5, 0.5]).repeat(100)  # 200 of each 300 rows are tied at 0.5
+    kept = PruneByAdvantage(keep_fraction=0.5)(advantage, advantage, group, torch.zeros(600, dtype=torch.bool))
+    for index in (0, 1):
+        own = advantage[group == index]
+        tied = torch.nonzero(own == 0.5).flatten()
+        first = set(tied[:50].tolist()) | set(torch.nonzero(own == 1.0).flatten().tolist())
+        assert set(torch.nonzero(kept[group == index]).flatten().tolist()) == first
+
+
 def test_seven_tenths_of_ten_are_seven():
     rows, advantage = torch.zeros(10, dtype=torch.long), torch.arange(10.0)
     assert PruneByAdvantage(keep_fraction=0.7)(advantage, advantage, rows, rows.bool()).sum() == 7
