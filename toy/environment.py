@@ -104,7 +104,7 @@ class ReasoningPathsEnv(gymnasium.Env[np.int64, np.int64]):
         return f"prompt of family {self._family}: " + " > ".join(taken + open_steps) + kind
 
     def _picture(self, cell: int = 24) -> NDArray[np.uint8]:
-        """The tree, a row of cells for each level: the prefix taken in black, the leaves in the colours of their kind."""
+        """The tree, a row of cells for each level: the prefix taken is black, the leaves have their kind's colour."""
         column = max(1, min(4, 1024 // self.tree.paths))  # pixels of a leaf
         image = np.full(((self.world.depth + 1) * cell, self.tree.paths * column, 3), 255, dtype=np.uint8)
         palette = np.array([bytes.fromhex(KIND_COLOURS[kind][1:]) for kind in Kind], dtype="S3")

@@ -104,7 +104,9 @@ def _draw_map(
         axes.set_yticks([])
 
 
-def save_figure(figure: Figure, stem: Path) -> None:
-    """Write ``stem.png`` and ``stem.svg``."""
+def save_figure(figure: Figure, stem: Path) -> Path:
+    """Write ``stem.png`` and ``stem.svg``; the path of the second is returned."""
     figure.savefig(stem.with_suffix(".png"), dpi=150)
-    figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+    drawing = stem.with_suffix(".svg")
+    figure.savefig(drawing, metadata={"Date": None})
+    return drawing

@@ -49,7 +49,9 @@ class Population:
         self.success = torch.from_numpy(paths.success)
         self.prior_nodes = self.exact.node_log_prob(torch.from_numpy(paths.prior))
         self.prior = self.exact.path_log_prob(self.prior_nodes).unsqueeze(1)
-        prompt = np.arange(self.training.prompts).reshape(-1, self.shape.families).T  # prompt i is of family i % families
+        prompt = (
+            np.arange(self.training.prompts).reshape(-1, self.shape.families).T
+        )  # prompt i is of family i % families
         turn = prompt[..., None] % self.shape.demonstrations
         self.demonstration = torch.from_numpy(paths.demonstration[:, turn])
         self.demonstration_correct = torch.from_numpy(paths.demonstration_correct[:, turn])

@@ -6,14 +6,12 @@ The page's template, style and script are in `toy/web`; all data are in the page
 import base64
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from rich.table import Table
 
 from toy.figures import RAMP, SYMLOG_FROM, save_figure, section_figure
@@ -50,9 +48,8 @@ def write_report(results: Mapping[str, Any], out: Path, *, command: str) -> Path
     sections, steps = build_sections(results), results["arms"][0]["steps"]
     pictures = {}
     for section in sections:
-        figure = section_figure(section, steps)
-        save_figure(figure, out / section.file_name)
-        pictures[section.name] = _data_address(figure)
+        drawing = save_figure(section_figure(section, steps), out / section.file_name)
+        pictures[section.name] = "data:image/svg+xml;base64," + base64.b64encode(drawing.read_bytes()).decode()
     path = out / "report.html"
     path.write_text(_render(results, sections, pictures, command))
     return path
@@ -98,9 +95,7 @@ def _headliners(sections: Sequence[Section]) -> list[Line]:
     return [lines[name] for name in HEADLINERS if name in lines]
 
 
-def _render(
-    results: Mapping[str, Any], sections: Sequence[Section], pictures: Mapping[str, str], command: str
-) -> str:
+def _render(results: Mapping[str, Any], sections: Sequence[Section], pictures: Mapping[str, str], command: str) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("toy", "web"), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -173,9 +168,3 @@ def _line_data(line: Line, keys: Sequence[str]) -> dict[str, Any]:
     }
     style = {"label": line.label, "row": line.row, "colour": line.colour, "dash": DASHES[line.dash]}
     return style | {"at": dict(line.at), "seeds": line.seeds, "curves": curves}
-
-
-def _data_address(figure: Figure) -> str:
-    text = StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(text.getvalue().encode()).decode()

@@ -1,7 +1,7 @@
 """What a study found, as sections: each a question with quantities (columns) and what is compared in them (lines).
 
-A figure draws a panel for each column and a line for each line; a table has them as columns and rows; the page does both,
-and lets the reader choose. The three are made from the same section, so they cannot disagree.
+A figure draws a panel for each column and a line for each line; a table has them as columns and rows; the page does
+both, and lets the reader choose. The three are made from the same section, so they cannot disagree.
 """
 
 from collections.abc import Mapping, Sequence

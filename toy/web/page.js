@@ -31,7 +31,7 @@ class Bars {
 /** Black or white, whichever is read more easily on a colour. */
 function textOn(colour) {
   const [red, green, blue] = [1, 3, 5].map((place) => parseInt(colour.slice(place, place + 2), 16));
-  return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000000" : "#ffffff";
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 128 ? "#000000" : "#ffffff";
 }
 
 /** Boxes that choose which lines are drawn. */
