@@ -195,22 +195,18 @@ def disagreements(problems: Sequence[Problem], groups: Sequence[Sequence[Record]
 
 def overview(benchmarks: Mapping[str, Json]) -> PageTable:
     """The figures of all benchmarks, one column each."""
-    rows = [["problems", *(str(summary["problems"]) for summary in benchmarks.values())]]
+    summaries = benchmarks.values()
+    rows = [["problems", *(str(summary["problems"]) for summary in summaries)]]
     for kind in ("greedy", "sampled"):
-        if any(summary[kind] for summary in benchmarks.values()):
-            rows += [
-                [
-                    f"{kind}: {label}",
-                    *(_cell((summary[kind] or {}).get(name), percent) for summary in benchmarks.values()),
-                ]
-                for name, (label, percent) in METRICS.items()
-            ]
-    for k in sorted({int(k) for summary in benchmarks.values() for k in (summary["sampled"] or {}).get("pass_at", {})}):
-        rows.append(
-            [f"pass@{k}", *(_cell(summary["sampled"]["pass_at"][str(k)], True) for summary in benchmarks.values())]
-        )
-    rows = [row for row in rows if any(cell != "-" for cell in row[1:])]
-    return PageTable("Figures", ["", *benchmarks], rows, NOTE)
+        figures = [summary[kind] or {} for summary in summaries]
+        rows += [
+            [f"{kind}: {label}", *(_cell(figure.get(name), percent) for figure in figures)]
+            for name, (label, percent) in METRICS.items()
+        ]
+    passes = [(summary["sampled"] or {}).get("pass_at", {}) for summary in summaries]
+    for k in sorted({k for chances in passes for k in chances}, key=int):
+        rows.append([f"pass@{k}", *(_cell(chances.get(k), True) for chances in passes)])
+    return PageTable("Figures", ["", *benchmarks], [row for row in rows if set(row[1:]) != {"-"}], NOTE)
 
 
 def category_table(name: str, summary: Json) -> PageTable:
@@ -218,7 +214,8 @@ def category_table(name: str, summary: Json) -> PageTable:
     columns = ["category", "problems", "greedy accuracy", "official scoring", "sampled accuracy"]
     entries = dict(summary["categories"])
     note = ""
-    if versions := summary.get("image_versions"):
+    versions = summary.get("image_versions")
+    if versions and versions["problems"]:
         entries |= {f"mean over {len(versions['versions'])} versions with a picture": versions}
         note = "MathVerse's authors report the mean over five versions with a picture, and Text Only apart."
     metrics = ("accuracy", "official_accuracy", "sampled_accuracy")
