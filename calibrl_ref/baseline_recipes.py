@@ -47,6 +47,9 @@ def grpo(
 def dr_grpo(objective: Objective) -> Objective:
     """Dr.GRPO: GRPO without the standard deviation and without a response's own length.
 
+    The constant divisor is ``max_length``; without one it is the batch's padded length, and then not the same for every
+    batch.
+
     Reference:
         arXiv:2503.20783, Eq. 4.
     """
@@ -76,6 +79,8 @@ def dapo(objective: Objective, *, overlong_buffer: int | None = None, dynamic_sa
 def cppo(objective: Objective, *, keep_fraction: float = 0.5) -> Objective:
     """CPPO: GRPO on the ``keep_fraction`` of each group with the largest |A|, chosen before the update.
 
+    The paper fills the places of dropped responses with other questions'; that is the trainer's part.
+
     Reference:
         arXiv:2503.22342, Eq. 9 and section 3.3 (pruning rate 1 - keep_fraction).
     """
@@ -87,7 +92,8 @@ def entropy_bonus(objective: Objective, *, entropy_weight: float = 0.01) -> Obje
     """GRPO with an undirected entropy bonus per token.
 
     Reference:
-        the "GRPO + entropy bonus 0.01" baseline of CalibRL (arXiv:2602.20197).
+        the "GRPO + entropy bonus 0.01" baseline of CalibRL (arXiv:2602.20197), which does not say how it aggregates; here
+        as GRPO.
     """
     return replace(objective, terms=(*objective.terms, EntropyBonus(weight=entropy_weight)))
 
@@ -105,6 +111,8 @@ def clip_cov(
     std_epsilon: float = 1e-6,
 ) -> Objective:
     """Clip-Cov: GRPO without the gradient of a few tokens of high covariance; see ``ClipCovSurrogate``.
+
+    The tokens are chosen by a hash of their log-probability; verl draws them at random.
 
     Reference:
         arXiv:2505.22617; defaults of verl.
@@ -139,7 +147,10 @@ def kl_cov(
 
 
 def sft(*, aggregation: str = "token_mean", max_length: int | None = None) -> Objective:
-    """Supervised fine-tuning on the experts' rows: the first stage of SFT-then-RL."""
+    """Supervised fine-tuning on the experts' rows: the first stage of SFT-then-RL.
+
+    Reference:
+        maximum likelihood; the first stage of the "SFT+GRPO" baseline of CalibRL (arXiv:2602.20197).
     return Objective(
         terms=(Imitation(),),
         aggregation=Aggregation(mode=aggregation, max_length=max_length),
@@ -165,7 +176,7 @@ def luffy(
     or by a response's own length.
 
     Reference:
-        arXiv:2504.14945, Eq. 5 to 7.
+        arXiv:2504.14945, Eq. 5 to 7; the divisor is constant as in its authors' code.
     """
     on_policy = ClippedSurrogate(clip_low=clip_low, clip_high=clip_high, dual_clip=dual_clip)
     return Objective(

@@ -36,6 +36,7 @@ def extends(base: Recipe, **defaults: object) -> Callable[[Recipe], Recipe]:
     inherited = inspect.signature(base).parameters
     if unknown := sorted(defaults.keys() - inherited.keys()):
         raise TypeError(f"defaults={unknown}: expected some of {list(inherited)}. Fix: name hyper-parameters of base.")
+    taken_over = [p.replace(default=defaults.get(p.name, p.default)) for p in inherited.values()]
 
     def decorate(change: Recipe) -> Recipe:
         _, *own = inspect.signature(change).parameters.values()
@@ -46,7 +47,7 @@ def extends(base: Recipe, **defaults: object) -> Callable[[Recipe], Recipe]:
             mine = {name: options.pop(name) for name in names & options.keys()}
             return change(base(**{**defaults, **options}), **mine)
 
-        parameters = [*own, *(p.replace(default=defaults.get(p.name, p.default)) for p in inherited.values())]
+        parameters = [*own, *taken_over]
         recipe.__dict__["__signature__"] = inspect.Signature(parameters, return_annotation=Objective)
         recipe.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": Objective}
         return recipe

@@ -4,11 +4,11 @@ import statistics
 
 import pytest
 import torch
-from conftest import close, seeds
+from conftest import EXACT, close, seeds
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibrl_ref import group_advantage
+from calibrl_ref import GroupAdvantage, group_advantage
 
 
 def random_groups(seed, rows=12, groups=4):
@@ -56,6 +56,13 @@ def test_equals_a_slow_loop(seed, scale_by_std, count_expert):
     advantage = group_advantage(reward, group, is_expert, std_epsilon=1e-4, **given_settings)
     slow = loop_advantage(reward, group, is_expert, epsilon=1e-4, **given_settings)
     close(advantage, slow, rtol=1e-9, atol=1e-11)
+
+
+@given(seeds, st.booleans(), st.booleans(), st.floats(0.0, 1.0))
+def test_an_estimator_hands_its_hyper_parameters_on(seed, scale_by_std, count_expert, std_epsilon):
+    inputs = random_groups(seed)
+    options = {"scale_by_std": scale_by_std, "count_expert": count_expert, "std_epsilon": std_epsilon}
+    close(GroupAdvantage(**options)(*inputs), group_advantage(*inputs, **options), **EXACT)
 
 
 @given(seeds, st.floats(-100.0, 100.0))

@@ -1,5 +1,7 @@
 """Gap levels and baselines by hand, and rows with hyper-parameters of their own."""
 
+import dataclasses
+
 import pytest
 import torch
 from conftest import close, make_rollouts, seeds
@@ -41,6 +43,14 @@ def test_gap_levels_by_hand(level, policy, reference):
     own, expert = GAPS[level].log_probs(rollouts, BASELINES["expert"](rollouts))
     close(own, policy)
     close(expert, reference)
+
+
+def test_an_expert_of_one_token_is_its_own_mean():
+    rollouts = two_lengths()
+    short = dataclasses.replace(rollouts, mask=torch.tensor([[1, 1, 0], [1, 0, 0], [1, 0, 0], [1, 1, 0]]).bool())
+    own, expert = GAPS["trajectory_mean"].log_probs(short, BASELINES["expert"](short))
+    close(own, [-2.0, -2.0, -4.0, -3.5])
+    close(expert, [-2.0, -2.0, -3.5, -3.5])
 
 
 def test_token_aligned_level_compares_index_by_index():
