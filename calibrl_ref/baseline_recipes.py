@@ -92,8 +92,8 @@ def entropy_bonus(objective: Objective, *, entropy_weight: float = 0.01) -> Obje
     """GRPO with an undirected entropy bonus per token.
 
     Reference:
-        the "GRPO + entropy bonus 0.01" baseline of CalibRL (arXiv:2602.20197), which does not say how it aggregates; here
-        as GRPO.
+        the "GRPO + entropy bonus 0.01" baseline of CalibRL (arXiv:2602.20197), which does not say how it aggregates;
+        here as GRPO.
     """
     return replace(objective, terms=(*objective.terms, EntropyBonus(weight=entropy_weight)))
 
@@ -151,6 +151,7 @@ def sft(*, aggregation: str = "token_mean", max_length: int | None = None) -> Ob
 
     Reference:
         maximum likelihood; the first stage of the "SFT+GRPO" baseline of CalibRL (arXiv:2602.20197).
+    """
     return Objective(
         terms=(Imitation(),),
         aggregation=Aggregation(mode=aggregation, max_length=max_length),
