@@ -1,0 +1,60 @@
+"""Training runs in one of several processes; started by test_distributed.py through torch.distributed.run.
+
+Usage: distributed_run.py FOLDER MODEL NUMBER_OF_PROCESSES RECIPE[:ROWS_AT_ONCE]...
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+from training import GROUP_SIZE, losses, run, with_recipe
+from trl import GRPOTrainer
+
+from full_scale.model import load_model
+
+GLOBAL_ROWS = 16
+TRACKED = ("entropy", "accuracy", "rows", "expert_log_prob", "grad_norm", "dropped_groups", "loss/exploration")
+
+
+def scripted(self, prompt_ids, *_):
+    """Responses that depend on the prompt and the number of the copy only, whichever process answers."""
+    answers = []
+    for number, ids in enumerate(prompt_ids):
+        seed = hashlib.sha256(f"{ids} {number % GROUP_SIZE}".encode()).digest()
+        answers.append([10 + byte % 200 for byte in seed[: 4 + seed[0] % 8]])
+    return answers, None
+
+
+def trained(recipe, folder, model, processes):
+    """Two steps with scripted responses; each process takes its part of the same 16 rows."""
+    recipe, _, micro_batch = recipe.partition(":")
+    original, GRPOTrainer._generate_single_turn = GRPOTrainer._generate_single_turn, scripted
+    own = GLOBAL_ROWS // processes
+    micro_batch = int(micro_batch or own)
+    cut = {"per_device_train_batch_size": micro_batch, "gradient_accumulation_steps": own // micro_batch}
+    hyper_parameters = {"exploration_weight": 1.0} if "calibrl" in recipe else {}
+    try:
+        trainer = run(
+            with_recipe(recipe, **hyper_parameters), folder / "out", model=load_model(model), max_steps=2, **cut
+        )
+    finally:
+        GRPOTrainer._generate_single_turn = original
+    metrics = {name: [log[name] for log in trainer.state.log_history if name in log] for name in TRACKED}
+    state = trainer.accelerator.get_state_dict(trainer.model)
+    return {"losses": losses(trainer), **metrics}, {name: value.float() for name, value in state.items()}
+
+
+def main(folder, model, processes, *recipes):
+    """Train each recipe, and let the first process write what it found."""
+    for recipe in recipes:
+        found, state = trained(recipe, Path(folder), model, int(processes))
+        if torch.distributed.get_rank() == 0:
+            Path(folder, f"{recipe}.json").write_text(json.dumps(found))
+            torch.save(state, Path(folder, f"{recipe}.pt"))
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
