@@ -1,8 +1,8 @@
 r"""MATH-Vision's own rules for reading a response and comparing its answer.
 
-Behaviour of `evaluation/evaluate.py` and `evaluation/utils.py` of github mathllm/MATH-V, in our own words, with what looks
-accidental there: the last "=" wins, units other than m^3, km and "units" stay, fractions without braces are mended only
-beside a root.
+Behaviour of `evaluation/evaluate.py` and `evaluation/utils.py` of github mathllm/MATH-V, in our own words, with what
+looks accidental there: the last "=" wins, units other than m^3, km and "units" stay, and fractions without braces are
+mended only beside a root.
 """
 
 import re

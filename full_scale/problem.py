@@ -1,20 +1,15 @@
 """One record for every data set: pictures, question, choices, answer, expert solution, source, id."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import PIL.Image
 
+from full_scale.pictures import Picture, rgb_picture
+
 LETTERS = "ABCDEFGHIJ"
 """Choice letters, in the order of a problem's choices."""
-
-MAX_PIXELS = 50_000_000
-"""Larger pictures are refused: decoding one takes 150 MB, and the processors shrink it to at most 1280 x 28 x 28."""
-
-MAX_ASPECT_RATIO = 200
-"""Qwen2.5-VL's image processor refuses longer strips."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +21,7 @@ class Problem:
         source: Name of the data set the record comes from.
         question: Question text without image placeholders; empty only where the question is in the picture.
         answer: Ground truth; the text of the right choice where choices are given.
-        images: Pictures or paths of pictures, opened by `rgb_images` only.
+        images: Pictures in any form, decoded by `rgb_images` only.
         choices: Texts of the choices A, B, C ...; empty for a free-form question.
         answer_letter: Letter of the right choice; None for a free-form question.
         solution: An expert's chain of thought; None where there is none.
@@ -41,7 +36,7 @@ class Problem:
     source: str
     question: str
     answer: str
-    images: tuple[PIL.Image.Image | Path, ...] = ()
+    images: tuple[Picture, ...] = ()
     choices: tuple[str, ...] = ()
     answer_letter: str | None = None
     solution: str | None = None
@@ -76,7 +71,10 @@ class Problem:
         Raises:
             ValueError: A picture is unreadable, empty, too large or too narrow; the message names the record.
         """
-        return [self._rgb(image) for image in self.images]
+        try:
+            return [rgb_picture(image) for image in self.images]
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from error
 
     def _check_letter(self, letter: str) -> None:
         if len(letter) != 1 or letter not in LETTERS[: len(self.choices)]:
@@ -85,37 +83,3 @@ class Problem:
         text = self.choices[LETTERS.index(letter)]
         if text != self.answer:
             raise ValueError(f"{self.name}: choice {letter} is {text!r}, but the answer is {self.answer!r}")
-
-    def _rgb(self, image: PIL.Image.Image | Path) -> PIL.Image.Image:
-        try:
-            if not isinstance(image, Path):
-                return _on_white(self._checked(image, image.format or "in memory"))
-            with _opened(image) as opened:
-                return _on_white(self._checked(opened, str(image)))
-        except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:  # PIL: SyntaxError for a broken PNG
-            raise ValueError(f"{self.name}: cannot read picture {image}: {error}") from error
-
-    def _checked(self, image: PIL.Image.Image, shown: str) -> PIL.Image.Image:
-        width, height = image.size
-        where = f"{self.name}: picture {shown} is {width} x {height}"
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{where}; at most {MAX_PIXELS} pixels: shrink it")
-        if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
-            raise ValueError(f"{where}; sides may differ {MAX_ASPECT_RATIO}-fold at most: crop or pad it")
-        return image
-
-
-def _opened(path: Path) -> PIL.Image.Image:
-    """Open a file; PIL reads its header only."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
-        return PIL.Image.open(path)
-
-
-def _on_white(image: PIL.Image.Image) -> PIL.Image.Image:
-    """Flatten transparency onto white (the diagrams are black on nothing) and convert to RGB."""
-    if "A" not in image.getbands() and "transparency" not in image.info:
-        return image.convert("RGB")
-    rgba = image.convert("RGBA")
-    white = PIL.Image.new("RGBA", rgba.size, "white")
-    return PIL.Image.alpha_composite(white, rgba).convert("RGB")

@@ -227,6 +227,7 @@ OFFICIAL_SCORES: dict[str, Callable[[str, Problem], bool]] = {
     "mathvista": _mathvista,
     "mmk12": _symbolic,
     "virl39k": _symbolic,
+    "verl": _symbolic,
     "gsm8k": _gsm8k,
     "math": _symbolic,
 }

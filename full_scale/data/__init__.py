@@ -9,13 +9,15 @@ from itertools import islice
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from full_scale.data import benchmarks, geometry3k, geoqa, text_only
-from full_scale.data.experts import ExpertReport, expert_response, verified_experts, with_expert
+from full_scale.data.experts import ExpertReport, Experts, expert_response, verified_experts
 from full_scale.data.records import Record
 from full_scale.data.schema import Schema
 from full_scale.problem import Problem
 from full_scale.rendered import rendered_problems
+from full_scale.rewards import answer_matches, compared_as_text
 
 __all__ = ["DATASETS", "ExpertReport", "Schema", "expert_response", "load_problems", "verified_experts"]
 
@@ -27,6 +29,7 @@ DATASETS: dict[str, Schema] = {
         geoqa.GLLAVA,
         geoqa.JOINED,
         geoqa.R1V,
+        geoqa.R1V_PROMPTS,
         geoqa.HUB,
         geoqa.PICKLE,
         benchmarks.MATHVISTA,
@@ -34,9 +37,10 @@ DATASETS: dict[str, Schema] = {
         benchmarks.MATHVERSE,
         benchmarks.MMK12,
         benchmarks.VIRL39K,
+        benchmarks.VERL,
         benchmarks.GEOEVAL,
-        text_only.GSM8K,
         text_only.MATH,
+        text_only.GSM8K,
     )
 }
 """Every layout of files that can be read; "rendered" needs none."""
@@ -61,54 +65,91 @@ def load_problems(
     Args:
         dataset: "rendered"; a file or folder, whose layout is recognised; "hub:<owner>/<name>", which is downloaded
             first; or "<name of DATASETS>:" before a path or "hub:...".
-        split: One of the layout's splits.
+        split: One of the layout's splits; "validation" is "val".
         limit: At most so many problems, the first ones; None for all.
         seed: Seed of rendered problems; files are read in their own order.
         experts: Where expert solutions come from: "dataset" (the layout's own chains of thought, where it has them),
-            "column:<name>" (any column of the records), "answer_only" (a statement of the right answer: NOT a chain of
-            thought) or "none".
+            "column:<name>" (any column of the records), "file:<path>" (what make_experts.py wrote), "answer_only" (a
+            statement of the right answer: NOT a chain of thought) or "none".
         skip_broken: Leave out records that are refused (no picture, no answer) and log how many; else the first raises.
 
     Returns:
-        Problems; those without an expert have `solution` None.
+        Problems; those without an expert have `solution` None. Answers that the verifier cannot parse are counted in
+        the log.
 
     Raises:
-        ValueError: No such data set, split or column, or a record is broken.
+        ValueError: No such data set, split, column or file of experts, or a record is broken.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1 or None, got {limit}")
+    source = Experts(experts)
     if dataset == "rendered":
         problems = rendered_problems(limit or RENDERED_COUNT, seed=seed, split=split)  # type: ignore[arg-type]  # it is checked there
-        return [with_expert(problem, {}, experts) for problem in problems]
+        return [source.give(problem, {}) for problem in problems]
     schema, path = find_schema(dataset)
+    split = "val" if split == "validation" else split
     if split not in schema.splits:
         raise ValueError(f"{schema.name} has no split {split!r}; it has {', '.join(schema.splits)}")
-    records = islice(schema.read(path, split), limit)
-    problems = list(_problems(schema, records, experts, skip_broken=skip_broken))
+    problems = list(islice(_problems(schema, path, split, source, skip_broken=skip_broken), limit))
     if not problems:
         raise ValueError(f"{path} has no problems in split {split!r} of layout {schema.name}")
+    source.check_use(problems)
+    _report_text_answers(problems)
     return problems
 
 
-def _problems(schema: Schema, records: Iterator[Record], experts: str, *, skip_broken: bool) -> Iterator[Problem]:
+def _problems(schema: Schema, path: Path, split: str, experts: Experts, *, skip_broken: bool) -> Iterator[Problem]:
     refused: list[str] = []
-    for record in records:
+    for record in schema.read(path, split):
         try:
-            problem = schema.problem(record)
+            problem = _problem(schema, record, path)
         except ValueError as error:
             if not skip_broken:
                 raise ValueError(f"{error} (skip_broken leaves such records out)") from error
             refused.append(str(error))
             continue
-        yield with_expert(problem, record, experts)
+        yield experts.give(problem, record)
     if refused:
         _LOG.warning("%s: %d records left out; the first: %s", schema.name, len(refused), refused[0])
+
+
+def _problem(schema: Schema, record: Record, path: Path) -> Problem:
+    try:
+        problem = schema.problem(record, path)
+    except (TypeError, AttributeError, KeyError, IndexError) as error:  # a cell of another type than the layout's
+        shown = {name: str(cell)[:40] for name, cell in record.items()}
+        raise ValueError(f"a record of layout {schema.name} has a cell of the wrong type ({error}): {shown}") from error
+    if not answer_matches(problem.answer, problem):
+        raise ValueError(
+            f"{problem.name}: the verifier cannot parse the answer {problem.answer!r}, so that no response could be "
+            "right; write it as a number, an expression or words"
+        )
+    return problem
+
+
+def _report_text_answers(problems: list[Problem]) -> None:
+    as_text = [problem.id for problem in problems if compared_as_text(problem)]
+    if as_text:
+        _LOG.warning(
+            "%d of %d answers are no expression that the verifier can parse; only the same words count as right: %s%s",
+            len(as_text),
+            len(problems),
+            ", ".join(as_text[:5]),
+            " ..." if len(as_text) > 5 else "",
+        )
 
 
 def _local(place: str) -> Path:
     """The path itself, or the folder that a data set of the hub is downloaded to."""
     if place.startswith("hub:"):
-        return Path(snapshot_download(place.removeprefix("hub:"), repo_type="dataset"))
+        name = place.removeprefix("hub:")
+        try:
+            return Path(snapshot_download(name, repo_type="dataset"))
+        except (HfHubHTTPError, HFValidationError, OSError) as error:
+            raise ValueError(
+                f"cannot download data set {name!r} ({type(error).__name__}): check its name and the network, for a "
+                "gated one run `hf auth login`, or download it elsewhere and give its folder"
+            ) from error
     return Path(place).expanduser()
 
 

@@ -1,203 +1,201 @@
-"""Benchmarks and corpora of one file each: MathVista, MATH-Vision, MathVerse, MMK12, ViRL39K, GeoEval."""
+"""Benchmarks and corpora of one table each: MathVista, MATH-Vision, MathVerse, MMK12, ViRL39K, verl's; and GeoEval."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from full_scale.data import records
-from full_scale.data.records import Record, column
-from full_scale.data.schema import Schema
-from full_scale.problem import Problem
+from full_scale.data.records import Cell, Record, column
+from full_scale.data.schema import Schema, table_schema
+from full_scale.data.tables import pictures_of
+from full_scale.pictures import Picture
+from full_scale.problem import LETTERS, Problem
 from full_scale.rewards import unboxed
 
 
-def _with_picture(rows: Iterator[Record], path: Path, name: str) -> Iterator[Record]:
-    """The rows with the relative path in the column `name` replaced by a path, or by None where it is empty."""
-    for row in rows:
-        yield {**row, name: records.picture(path, row[name]) if row.get(name) else None}
+def _pictures(record: Record, path: Path, where: str, *names: str) -> tuple[Picture, ...]:
+    """The pictures of the first of the columns that is there and not empty; the hub adds `decoded_image` to a path."""
+    for name in names:
+        if record.get(name):
+            return pictures_of(record[name], path, where)
+    return ()
 
 
-def _read_mathvista(path: Path, split: str) -> Iterator[Record]:
-    rows = records.values(records.read_json(records.split_file(path, split, ".json")))
-    return _with_picture(iter(rows), path, "image")
+def _picture(record: Record, path: Path, where: str, *names: str) -> tuple[Picture, ...]:
+    images = _pictures(record, path, where, *names)
+    if not images:
+        raise ValueError(f"{where}: no picture in column {' or '.join(names)}; leave the record out")
+    return images
 
 
-def _problem_of_mathvista(record: Record) -> Problem:
+def _problem_of_mathvista(record: Record, path: Path) -> Problem:
     where = f"MathVista problem {column(record, 'pid', 'MathVista record')}"
     choices, answer = tuple(record.get("choices") or ()), column(record, "answer", where)
     if not answer:
         raise ValueError(f"{where} has no answer: the labels of split test are hidden; use testmini")
+    unit = f" (Unit: {record['unit']})" if record.get("unit") else ""
     return Problem(
         id=str(record["pid"]),
         source="mathvista",
-        question=records.with_choices(column(record, "question", where), choices),
+        question=records.with_choices(column(record, "question", where) + unit, choices),
         answer=answer,
-        images=(column(record, "image", where),),
+        images=_picture(record, path, where, "decoded_image", "image"),
         choices=choices,
         answer_letter=records.choice_letter(choices, answer, where) if choices else None,
-        category=record.get("metadata", {}).get("task"),
+        category=(record.get("metadata") or {}).get("task"),
         facts={name: record.get(name) for name in ("question_type", "answer_type", "precision")},
     )
 
 
-def _read_mathvision(path: Path, split: str) -> Iterator[Record]:
-    return _with_picture(records.read_jsonl(records.split_file(path, split, ".jsonl")), path, "image")
-
-
-def _problem_of_mathvision(record: Record) -> Problem:
+def _problem_of_mathvision(record: Record, path: Path) -> Problem:
     where = f"MATH-Vision problem {column(record, 'id', 'MATH-Vision record')}"
-    choices, answer = tuple(column(record, "options", where)), column(record, "answer", where)
+    choices, answer = tuple(column(record, "options", where) or ()), column(record, "answer", where)
+    images = _picture(record, path, where, "decoded_image", "image")
+    question = records.without_image_marks(column(record, "question", where), images, where)
     return Problem(
         id=str(record["id"]),
         source="mathvision",
-        question=records.with_choices(records.without_image_marks(column(record, "question", where)), choices),
+        question=records.with_choices(question, choices),
         answer=records.choice_text(choices, answer, where) if choices else answer,
-        images=(column(record, "image", where),),
+        images=images,
         choices=choices,
         answer_letter=answer if choices else None,
-        solution=record.get("solution"),
+        solution=record.get("solution") or None,
         category=record.get("subject"),
     )
 
 
-def _mathverse_file(path: Path, split: str) -> Path:
-    """The official file, or the project page's (mv_data_public.json and subsets of it)."""
-    if path.is_file():
-        return path
-    if split == "testmini":
-        for name in ("subset.json", "mv_data_public.json"):
-            if (path / name).is_file():
-                return path / name
-    return records.split_file(path, split, ".json")
-
-
-def _read_mathverse(path: Path, split: str) -> Iterator[Record]:
-    rows = records.values(records.read_json(_mathverse_file(path, split)))
-    return _with_picture(iter(rows), path, "image")
-
-
-def _problem_of_mathverse(record: Record) -> Problem:
+def _problem_of_mathverse(record: Record, path: Path) -> Problem:
     name = str(record.get("sample_index", record.get("pid", "(no id)")))
     where = f"MathVerse sample {name}"
-    question, answer = column(record, "question", where), str(column(record, "answer", where))
-    listed = "\n".join(record.get("choices") or ())
-    if listed:
-        question = f"{question}\nChoices:\n{listed}"
-    choices = records.listed_choices(question) if answer in "ABCDEFGHIJ" else ()
-    image = column(record, "image", where)
-    metadata = record.get("metadata", {})
+    question, raw = column(record, "question", where), str(column(record, "answer", where) or "")
+    if record.get("choices"):
+        question = "\n".join([question, "Choices:", *record["choices"]])
+    choices, answer = records.listed_choices(question), re.sub(r"^\(([A-J])\)$", r"\1", raw.strip())
+    letter = _letter_of(answer, choices)
+    metadata = record.get("metadata") or {}
     return Problem(
         id=name,
         source="mathverse",
         question=question,
-        answer=records.choice_text(choices, answer, where) if choices else answer,
-        images=(image,) if image else (),
-        choices=choices,
-        answer_letter=answer if choices else None,
-        category=record.get("problem_version", metadata.get("problem_version")),
-        facts={"subject": metadata.get("subject", metadata.get("subjects"))},
+        answer=choices[LETTERS.index(letter)] if letter else answer,
+        images=_pictures(record, path, where, "image"),
+        choices=choices if letter else (),
+        answer_letter=letter,
+        category=record.get("problem_version") or metadata.get("problem_version"),
+        facts={"subject": metadata.get("subject", metadata.get("subjects")), "answer": raw},
     )
 
 
-def _read_mmk12(path: Path, split: str) -> Iterator[Record]:
-    place = path if path.is_file() else next(path.glob("k12*.json"))
-    return _with_picture(iter(records.values(records.read_json(place))), path, "image_path")
+def _letter_of(answer: str, choices: tuple[str, ...]) -> str | None:
+    """The letter of the answer: itself, or that of the choice with this text; None where the answer is neither."""
+    if answer in choices:
+        return LETTERS[choices.index(answer)]
+    return answer if answer in set(LETTERS[: len(choices)]) else None
 
 
-def _problem_of_mmk12(record: Record) -> Problem:
+def _problem_of_mmk12(record: Record, path: Path) -> Problem:
     where = f"MMK12 problem {column(record, 'id', 'MMK12 record')}"
+    images = _picture(record, path, where, "image", "image_path")
     return Problem(
         id=str(record["id"]),
         source="mmk12",
-        question=column(record, "question", where),
-        answer=column(record, "answer", where).strip().strip("$").strip(),
-        images=(column(record, "image_path", where),),
+        question=records.without_image_marks(column(record, "question", where), images, where),
+        answer=(column(record, "answer", where) or "").strip().strip("$").strip(),
+        images=images,
+        category=record.get("subject"),
     )
 
 
-def _read_virl39k(path: Path, split: str) -> Iterator[Record]:
-    files = [path] if path.is_file() else sorted(path.glob("*.parquet"))
-    for row in records.read_parquet(files):
-        yield {**row, "image": tuple(records.picture(path, name) for name in row.get("image") or ())}
-
-
-def _problem_of_virl39k(record: Record) -> Problem:
+def _problem_of_virl39k(record: Record, path: Path) -> Problem:
     where = f"ViRL39K question {column(record, 'qid', 'ViRL39K row')}"
+    images = _pictures(record, path, where, "image")
     return Problem(
-        id=record["qid"],
+        id=str(record["qid"]),
         source="virl39k",
-        question=records.without_image_marks(column(record, "question", where)),
-        answer=unboxed(column(record, "answer", where)),
-        images=record["image"],
+        question=records.without_image_marks(column(record, "question", where), images, where),
+        answer=unboxed(column(record, "answer", where) or ""),
+        images=images,
         category=record.get("category"),
     )
+
+
+def _problem_of_verl(record: Record, path: Path) -> Problem:
+    """A row of verl's format, in which CalibRL's own training data come: a chat, pictures, and an expert's solution."""
+    prompt, truth = column(record, "prompt", "verl row"), column(record, "reward_model", "verl row")
+    question = "\n".join(_spoken(turn.get("content")) for turn in prompt if turn.get("role") == "user")
+    extra = record.get("extra_info") or {}
+    answer = str((truth or {}).get("ground_truth") or "")
+    name = str(extra.get("index", records.fingerprint(f"{question} {answer}")))
+    images = _pictures(record, path, f"verl row {name}", "images")
+    return Problem(
+        id=name,
+        source="verl",
+        question=records.without_image_marks(question, images, f"verl row {name}"),
+        answer=unboxed(answer),
+        images=images,
+        solution=record.get("solution") or None,
+        category=record.get("data_source"),
+    )
+
+
+def _spoken(content: Cell) -> str:
+    """The text of a turn: a string, or parts of which some are text."""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text") or "" for part in content or () if part.get("type") == "text")
 
 
 def _read_geoeval(path: Path, split: str) -> Iterator[Record]:
     names = {"test": "dataset_merge", "select": "select", "aug": "aug", "backward": "backward_aug"}
     place = path if path.is_file() else path / f"{names[split]}.json"
-    for name, row in records.read_json(place).items():
-        image = records.picture(path, row["diagram_name"]) if row.get("diagram_name") else None
-        yield {**row, "id": name, "image": image, "split": split}
+    content = records.read_json(place)
+    if not isinstance(content, dict):
+        raise ValueError(f"{place} must be a JSON object of problems by id, got {type(content).__name__}")
+    for name, row in content.items():
+        yield {**row, "id": name, "split": split}
 
 
-def _problem_of_geoeval(record: Record) -> Problem:
+def _problem_of_geoeval(record: Record, path: Path) -> Problem:
     where = f"GeoEval problem {record['id']}"
-    text, backward = column(record, "text", where), record["split"] == "backward"
-    wording = text.get("aug_problem") if record["split"] == "aug" else text.get("Num_Exp")
+    split, text = record["split"], record.get("text") or {}
+    question = column(record, "backward_text", where) if split == "backward" else None
+    question = question or text.get("aug_problem" if split == "aug" else "Num_Exp") or ""
+    answer = column(record, "backward_answer_value" if split == "backward" else "answer_value", where)
     return Problem(
-        id=record["id"],
+        id=str(record["id"]),
         source="geoeval",
-        question=column(record, "backward_text", where) if backward else wording or "",
-        answer=str(column(record, "backward_answer_value" if backward else "answer_value", where)),
-        images=(record["image"],) if record["image"] else (),
-        category="with diagram" if record["image"] else "text only",
+        question=question,
+        answer="" if answer is None else str(answer),
+        images=_pictures(record, path, where, "diagram_name"),
+        category="with diagram" if record.get("diagram_name") else "text only",
     )
 
 
-MATHVISTA = Schema(
-    name="mathvista",
-    splits=("testmini", "test"),
-    read=_read_mathvista,
-    problem=_problem_of_mathvista,
-    recognise=lambda path: records.has_split_file(path, ("testmini", "test"), ".json", {"pid", "answer_type"}),
+MATHVISTA = table_schema("mathvista", ("testmini", "test"), _problem_of_mathvista, {"pid", "question", "answer_type"})
+MATHVISION = table_schema("mathvision", ("test", "testmini"), _problem_of_mathvision, {"options", "image", "level"})
+MATHVERSE = table_schema(
+    "mathverse",
+    ("testmini", "testmini_text_only"),
+    _problem_of_mathverse,
+    {"question", "answer", "problem_version"},
+    {"question", "answer", "pid", "metadata", "question_type", "choices"},  # the project page's
 )
-MATHVISION = Schema(
-    name="mathvision",
-    splits=("test", "testmini"),
-    read=_read_mathvision,
-    problem=_problem_of_mathvision,
-    recognise=lambda path: records.has_split_file(path, ("test", "testmini"), ".jsonl", {"options", "image", "level"}),
+MMK12 = table_schema(
+    "mmk12",
+    ("test", "train"),
+    _problem_of_mmk12,
+    {"id", "question", "answer", "image_path"},
+    {"id", "question", "answer", "image", "subject"},
 )
-MATHVERSE = Schema(
-    name="mathverse",
-    splits=("testmini", "testmini_text_only"),
-    read=_read_mathverse,
-    problem=_problem_of_mathverse,
-    recognise=lambda path: (
-        (path / "mv_data_public.json").is_file()
-        or records.has_split_file(path, ("testmini", "testmini_text_only"), ".json", {"problem_version"})
-    ),
-)
-MMK12 = Schema(
-    name="mmk12",
-    splits=("test",),
-    read=_read_mmk12,
-    problem=_problem_of_mmk12,
-    recognise=lambda path: path.is_dir() and any(path.glob("k12*.json")),
-)
-VIRL39K = Schema(
-    name="virl39k",
-    splits=("train",),
-    read=_read_virl39k,
-    problem=_problem_of_virl39k,
-    recognise=lambda path: records.has_columns(path, {"qid", "question", "answer", "image"}),
-)
+VIRL39K = table_schema("virl39k", ("train",), _problem_of_virl39k, {"qid", "question", "answer", "image"})
+VERL = table_schema("verl", ("train", "val", "test"), _problem_of_verl, {"prompt", "reward_model"})
 GEOEVAL = Schema(
     name="geoeval",
     splits=("test", "select", "aug", "backward"),
     read=_read_geoeval,
     problem=_problem_of_geoeval,
     recognise=lambda path: (
-        path.is_dir() and any((path / f"{name}.json").is_file() for name in ("dataset_merge", "select"))
+        path.is_dir() and any((path / f"{name}.json").is_file() for name in ("dataset_merge", "select", "aug"))
     ),
 )

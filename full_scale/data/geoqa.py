@@ -1,4 +1,4 @@
-"""GeoQA: G-LLaVA's files, R1-V's parquet, the hub's parquet and the original pickles.
+"""GeoQA: G-LLaVA's files, R1-V's, the hub's table and the original pickles.
 
 Pickles are read by an unpickler that builds NumPy arrays and nothing else.
 """
@@ -9,11 +9,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 
 from full_scale.data import records
-from full_scale.data.records import Record, column
-from full_scale.data.schema import Schema
+from full_scale.data.records import Cell, Record, column
+from full_scale.data.schema import Schema, table_schema
+from full_scale.data.tables import pictures_of
+from full_scale.pictures import Picture, find_picture
 from full_scale.problem import LETTERS, Problem
 
 _NUMPY = {
@@ -56,12 +59,13 @@ def _read_gllava(path: Path, split: str) -> Iterator[Record]:
     folder = path if path.is_dir() else path.parent
     answers = {row["question_id"]: row["text"] for row in records.read_jsonl(folder / f"{split}_answers.jsonl")}
     for row in records.read_jsonl(folder / f"{split}_questions.jsonl"):
-        yield {**row, "answer": answers.get(row["question_id"], ""), "image": records.picture(path, row["image"])}
+        yield {**row, "answer": answers.get(row["question_id"], ""), "image": find_picture(path, row["image"])}
 
 
-def _problem_of_gllava(record: Record) -> Problem:
+def _problem_of_gllava(record: Record, _path: Path) -> Problem:
     where = f"GeoQA question {column(record, 'question_id', 'GeoQA record')}"
-    question = column(record, "text", where).partition("Question:")[2].strip()
+    text = column(record, "text", where)
+    question = text.partition("Question:")[2].strip() or text.strip()
     choices = records.listed_choices(question)
     return Problem(
         id=str(record["question_id"]),
@@ -76,10 +80,10 @@ def _problem_of_gllava(record: Record) -> Problem:
 
 def _read_joined(path: Path, split: str) -> Iterator[Record]:
     for row in records.read_jsonl(path / ("cot_index.jsonl" if split == "train" else "test_index.jsonl")):
-        yield {**row, "image": records.picture(path, row["image"])}
+        yield {**row, "image": find_picture(path, row["image"])}
 
 
-def _problem_of_joined(record: Record) -> Problem:
+def _problem_of_joined(record: Record, _path: Path) -> Problem:
     name = str(record.get("question_id", record.get("formalgeo_problem_id")))
     return Problem(
         id=name,
@@ -93,67 +97,119 @@ def _problem_of_joined(record: Record) -> Problem:
     )
 
 
-def _read_parquet(path: Path, split: str) -> Iterator[Record]:
-    return records.read_parquet(records.parquet_files(path, split))
-
-
-def _problem_of_r1v(record: Record) -> Problem:
+def _problem_of_r1v(record: Record, path: Path) -> Problem:
     question = column(record, "problem", "R1-V row")
     where = f"R1-V row {question[:40]!r}"
-    tagged = re.search(r"<answer>(.*?)</answer>", column(record, "solution", where), re.DOTALL)
+    solution = column(record, "solution", where)
+    tagged = re.search(r"<answer>(.*?)</answer>", solution, re.DOTALL)
     if tagged is None:
-        raise ValueError(f"{where}: the solution {record['solution']!r} has no <answer>...</answer>")
+        raise ValueError(f"{where}: the solution {solution!r} has no <answer>...</answer>")
+    images = _one_picture(pictures_of(column(record, "image", where), path, where), where)
     return Problem(
-        id=records.fingerprint(question),
+        id=records.fingerprint(f"{question} {solution} {[getattr(image, 'content', image) for image in images]}"),
         source="geoqa_r1v",
-        question=records.without_image_marks(question),
+        question=records.without_image_marks(question, images, where),
         answer=tagged[1].strip(),
-        images=(records.embedded_image(column(record, "image", where), where),),
+        images=images,
     )
 
 
-def _problem_of_hub(record: Record) -> Problem:
+def _problem_of_r1v_prompt(record: Record, path: Path) -> Problem:
+    """R1-V's test prompts: the answer is a choice's text, and the question lists no choices."""
+    question = column(record, "question", "R1-V prompt")
+    where = f"R1-V prompt {question[:40]!r}"
+    place = column(record, "image_path", where)
+    return Problem(
+        id=Path(place).stem,
+        source="geoqa_r1v",
+        question=question,
+        answer=str(column(record, "ground_truth", where)),
+        images=_one_picture(pictures_of(place, path, where), where),
+    )
+
+
+def _one_picture(images: tuple[Picture, ...], where: str) -> tuple[Picture, ...]:
+    if not images:
+        raise ValueError(f"{where}: the record has no picture; leave the record out")
+    return images
+
+
+def _problem_of_hub(record: Record, path: Path) -> Problem:
     where = f"GeoQA row {column(record, 'id', 'GeoQA row')}"
-    choices, label = tuple(column(record, "choices", where)), column(record, "label", where)
-    letter = LETTERS[label]
+    choices, letter = tuple(column(record, "choices", where)), _letter(column(record, "label", where), where)
     return Problem(
         id=str(record["id"]),
         source="geoqa",
-        question=column(record, "subject", where),
+        question=records.with_choices(column(record, "subject", where), choices),
         answer=records.choice_text(choices, letter, where),
-        images=(records.embedded_image(column(record, "image", where), where),),
+        images=_one_picture(pictures_of(column(record, "image", where), path, where), where),
         choices=choices,
         answer_letter=letter,
-        solution=record.get("answer"),
+        solution=record.get("answer") or None,
     )
+
+
+def _letter(label: Cell, where: str) -> str:
+    if not isinstance(label, int | np.integer) or not 0 <= label < len(LETTERS):
+        raise ValueError(f"{where}: label must be the number of a choice, from 0, got {label!r}")
+    return LETTERS[label]
+
+
+def _pickle_file(path: Path, split: str) -> Path:
+    names = [f"{name}.pk" for name in ((split, "dev") if split == "val" else (split,))]
+    places = [path] if path.is_file() else [folder / name for folder in (path, path / "data") for name in names]
+    for place in places:
+        if place.is_file() and place.name in names:
+            return place
+    raise ValueError(f"no file of split {split!r}: expected {' or '.join(names)} in {path} or its data folder")
+
+
+def _unpickled(place: Path) -> Cell:
+    with place.open("rb") as file:
+        try:
+            return ArrayUnpickler(file).load()
+        except (pickle.UnpicklingError, EOFError, IndexError, KeyError, AttributeError) as error:
+            raise ValueError(f"cannot read {place} as a pickle: {error!r}; download it again") from error
 
 
 def _read_pickle(path: Path, split: str) -> Iterator[Record]:
-    place = records.split_file(path, {"val": "dev"}.get(split, split), ".pk")
-    with place.open("rb") as file:
-        try:
-            yield from ArrayUnpickler(file).load()
-        except (pickle.UnpicklingError, EOFError) as error:
-            raise ValueError(f"cannot read {place} as a pickle: {error}") from error
+    place = _pickle_file(path, split)
+    kinds = place.parent / "sub_dataset_dict.pk"
+    kind_of = {name: kind for kind, names in _unpickled(kinds).items() for name in names} if kinds.is_file() else {}
+    for record in records.values(_unpickled(place)):
+        yield {**record, "kind": kind_of.get(record.get("id"))}
 
 
-def _problem_of_pickle(record: Record) -> Problem:
+def _problem_of_pickle(record: Record, _path: Path) -> Problem:
     where = f"GeoQA record {column(record, 'id', 'GeoQA record')}"
-    numbers, label = record.get("numbers", ()), column(record, "label", where)
-    values = column(record, "choice_nums", where)
-    choices = tuple("" if value is None else f"{value:g}" for value in values)
-    tokens = column(record, "token_list", where)
-    words = (str(numbers[int(word[2:])]) if re.fullmatch(r"N_\d+", word) else word for word in tokens)
+    label, values = column(record, "label", where), column(record, "choice_nums", where)
+    letter = _letter(label, where)
+    choices = tuple("" if value is None else f"{value:.10g}" for value in values)
+    picture = np.asarray(column(record, "image", where))
+    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or not picture.size:
+        raise ValueError(f"{where}: image must be grey or RGB uint8, got {picture.dtype} {picture.shape}")
     return Problem(
         id=str(record["id"]),
         source="geoqa",
-        question=records.with_choices(" ".join(words), choices),
-        answer=choices[label],
-        images=(PIL.Image.fromarray(column(record, "image", where)),),
+        question=records.with_choices(_words(record, where), choices),
+        answer=records.choice_text(choices, letter, where),
+        images=(PIL.Image.fromarray(picture),),
         choices=choices,
-        answer_letter=LETTERS[label],
+        answer_letter=letter,
+        category=record.get("kind"),
         facts={"choice_nums": values, "label": label},
     )
+
+
+def _words(record: Record, where: str) -> str:
+    """The question's tokens with the numbers in their places."""
+    numbers, words = record.get("numbers") or (), []
+    for word in column(record, "token_list", where):
+        number = re.fullmatch(r"N_(\d+)", word)
+        if number and int(number[1]) >= len(numbers):
+            raise ValueError(f"{where}: the text asks for number {word}, but there are {len(numbers)} numbers")
+        words.append(f"{numbers[int(number[1])]:.10g}" if number else word)
+    return " ".join(words)
 
 
 GLLAVA = Schema(
@@ -170,20 +226,9 @@ JOINED = Schema(
     problem=_problem_of_joined,
     recognise=lambda path: (path / "test_index.jsonl").is_file(),
 )
-R1V = Schema(
-    name="geoqa_r1v",
-    splits=("train",),
-    read=_read_parquet,
-    problem=_problem_of_r1v,
-    recognise=lambda path: records.has_columns(path, {"image", "problem", "solution"}),
-)
-HUB = Schema(
-    name="geoqa_hub",
-    splits=("train", "val", "test"),
-    read=_read_parquet,
-    problem=_problem_of_hub,
-    recognise=lambda path: records.has_columns(path, {"subject", "choices", "label", "image"}),
-)
+R1V = table_schema("geoqa_r1v", ("train",), _problem_of_r1v, {"image", "problem", "solution"})
+R1V_PROMPTS = table_schema("geoqa_r1v_prompts", ("test",), _problem_of_r1v_prompt, {"image_path", "ground_truth"})
+HUB = table_schema("geoqa_hub", ("train", "val", "test"), _problem_of_hub, {"subject", "choices", "label", "image"})
 PICKLE = Schema(
     name="geoqa_pickle",
     splits=("train", "val", "test"),

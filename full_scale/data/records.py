@@ -1,15 +1,11 @@
-"""Reading records of any schema: files, columns, pictures, choices. Every error names the record."""
+"""Reading records of any schema: JSON, columns, choices. Every error names the file or the record."""
 
 import hashlib
-import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
-
-import PIL.Image
-import pyarrow.parquet
 
 from full_scale.problem import LETTERS
 
@@ -63,35 +59,6 @@ def _json_object(text: str, place: str) -> dict[str, Any]:
     return record
 
 
-def parquet_files(folder: Path, split: str) -> list[Path]:
-    """The parquet files of one split in the hub's layout, `data/<split>-00000-of-00001.parquet`.
-
-    Args:
-        folder: The data set's folder, or one of its files.
-        split: Start of the files' names.
-
-    Returns:
-        The files in order; empty where the split is absent.
-    """
-    if folder.is_file():
-        return [folder] if folder.name.startswith(f"{split}-") else []
-    return sorted(folder.glob(f"**/{split}-*.parquet"))
-
-
-def read_parquet(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """The rows of parquet files, read in small batches so that a limit is cheap.
-
-    Args:
-        files: Parquet files with one schema.
-
-    Yields:
-        One row after the other, as a dict.
-    """
-    for file in files:
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=64):
-            yield from batch.to_pylist()
-
-
 def column(record: Record, name: str, where: str) -> Cell:
     """A column that must be there.
 
@@ -125,7 +92,7 @@ def choice_letter(choices: Sequence[str], text: str, where: str) -> str:
     Raises:
         ValueError: No choice has this text.
     """
-    if text not in choices:
+    if text not in choices[: len(LETTERS)]:
         raise ValueError(f"{where}: the answer {text!r} is none of the choices {list(choices)}")
     return LETTERS[choices.index(text)]
 
@@ -149,15 +116,22 @@ def choice_text(choices: Sequence[str], letter: str, where: str) -> str:
     return choices[LETTERS.index(letter)]
 
 
-def without_image_marks(text: str) -> str:
-    """A question without placeholders such as <image> and <image1>.
+def without_image_marks(text: str, images: Sequence[object], where: str) -> str:
+    """A question without "<image>", "<image1>" ...; the prompt's template places the pictures.
 
     Args:
-        text: The question as published.
+        text: A question as published.
+        images: The record's pictures.
+        where: How errors call the record.
 
     Returns:
         The question, stripped.
+
+    Raises:
+        ValueError: The question shows a picture, and the record has none.
     """
+    if not images and re.search(r"<image\d*>", text):
+        raise ValueError(f"{where}: the question shows a picture, but the record has none; leave the record out")
     return re.sub(r"<image\d*>", "", text).strip()
 
 
@@ -171,86 +145,6 @@ def fingerprint(text: str) -> str:
         Twelve hexadecimal digits.
     """
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def has_columns(path: Path, names: set[str]) -> bool:
-    """Whether a parquet file, or the first one below a folder, has these columns.
-
-    Args:
-        path: File or folder.
-        names: Required columns.
-
-    Returns:
-        False also where there is no parquet file.
-    """
-    files = [path] if path.suffix == ".parquet" else sorted(path.glob("**/*.parquet"))
-    return bool(files) and names <= set(pyarrow.parquet.read_schema(files[0]).names)
-
-
-def embedded_image(value: Cell, where: str) -> PIL.Image.Image:
-    """Open a picture stored in a parquet cell, as the hub does: {"bytes": ..., "path": ...}.
-
-    Args:
-        value: The cell, or its bytes.
-        where: How errors call the record.
-
-    Returns:
-        The picture; its pixels are decoded when they are first used.
-
-    Raises:
-        ValueError: The cell is empty or holds no picture.
-    """
-    content = value.get("bytes") if isinstance(value, Mapping) else value
-    if not content:
-        raise ValueError(f"{where}: the picture is empty; the data set must embed its pictures' bytes")
-    try:
-        return PIL.Image.open(io.BytesIO(content))
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{where}: cannot read the picture: {error}") from error
-
-
-def split_file(path: Path, split: str, suffix: str) -> Path:
-    """The file of one split: the path itself where its name starts with the split, or <split>[_subset] below it.
-
-    Args:
-        path: A file, or a folder with the file in it or in its `data` folder.
-        split: A split.
-        suffix: ".json", ".jsonl" or ".pk".
-
-    Returns:
-        The file.
-
-    Raises:
-        ValueError: There is none; the message says where it was looked for.
-    """
-    names = (f"{split}{suffix}", f"{split}_subset{suffix}")
-    places = [path] if path.is_file() else [folder / name for folder in (path, path / "data") for name in names]
-    for place in places:
-        if place.is_file() and place.name in names:
-            return place
-    raise ValueError(f"no file of split {split!r}: expected {' or '.join(names)} in {path} or its data folder")
-
-
-def has_split_file(path: Path, splits: Sequence[str], suffix: str, columns: set[str]) -> bool:
-    """Whether a split's file exists and its first record has these columns.
-
-    Args:
-        path: As in `split_file`.
-        splits: The layout's splits.
-        suffix: ".json" or ".jsonl".
-        columns: Required columns.
-
-    Returns:
-        Whether the layout fits.
-    """
-    for split in splits:
-        try:
-            place = split_file(path, split, suffix)
-            first = next(iter(read_jsonl(place) if suffix == ".jsonl" else values(read_json(place))), {})
-        except ValueError:
-            continue
-        return columns <= set(first)
-    return False
 
 
 def values(content: Cell) -> list[Record]:
@@ -271,28 +165,8 @@ def values(content: Cell) -> list[Record]:
     return records
 
 
-def picture(root: Path, name: str) -> Path:
-    """The file of a picture that a record names by a relative path.
-
-    Args:
-        root: The data set's folder, or its file.
-        name: The record's path, such as "images/3.jpg".
-
-    Returns:
-        The first that exists of: below the folder, its `images` folder, its parent's; with another suffix. Where
-        none exists, the plain path, which `Problem` refuses.
-    """
-    folder = root if root.is_dir() else root.parent
-    places = [folder / name, folder / "images" / name, folder.parent / name, folder.parent / "images" / name]
-    for place in places:
-        for suffix in (place.suffix, ".png", ".jpg", ".jpeg"):
-            if place.with_suffix(suffix).is_file():
-                return place.with_suffix(suffix)
-    return places[0]
-
-
 def listed_choices(question: str) -> tuple[str, ...]:
-    """The choices that a question lists after "Choices:", one a line: "A:40°".
+    """The choices that a question lists after "Choices:" or "Choice:", one a line: "A:40°".
 
     Args:
         question: A question as published.
@@ -300,8 +174,10 @@ def listed_choices(question: str) -> tuple[str, ...]:
     Returns:
         The choices' texts without letters; empty where there are none.
     """
-    _, _, tail = question.partition("Choices:")
-    return tuple(text.strip() for text in re.findall(r"^\s*\(?[A-J][:.)]\s*(.*)$", tail, re.MULTILINE))
+    tail = re.split(r"\bChoices?:", question)[-1] if re.search(r"\bChoices?:", question) else ""
+    found = re.findall(r"^\s*\(?([A-J])[:.)]\s*(.*)$", tail, re.MULTILINE)
+    in_order = [letter for letter, _ in found] == list(LETTERS[: len(found)])
+    return tuple(text.strip() for _, text in found) if in_order else ()
 
 
 def with_choices(question: str, choices: Sequence[str]) -> str:

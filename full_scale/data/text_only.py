@@ -7,17 +7,21 @@ from pathlib import Path
 from full_scale.data import records
 from full_scale.data.records import Record, column
 from full_scale.data.schema import Schema
+from full_scale.data.tables import has_columns, table_rows
 from full_scale.problem import Problem
 from full_scale.rewards import unboxed
 
+_GSM8K = {"question", "answer"}
+_MATH = {"problem", "level", "solution"}
+_SPLITS = ("train", "test")
+
 
 def _read_gsm8k(path: Path, split: str) -> Iterator[Record]:
-    folder = path / "main" if (path / "main").is_dir() else path
-    files = records.parquet_files(folder, split)
-    return records.read_parquet(files) if files else records.read_jsonl(records.split_file(path, split, ".jsonl"))
+    folder = path / "main" if (path / "main").is_dir() else path  # its "socratic" has other wording
+    return table_rows(folder, split, _GSM8K, first_split="train")
 
 
-def _problem_of_gsm8k(record: Record) -> Problem:
+def _problem_of_gsm8k(record: Record, _path: Path) -> Problem:
     question = column(record, "question", "GSM8K record")
     where = f"GSM8K record {question[:40]!r}"
     thought, mark, answer = column(record, "answer", where).rpartition("####")
@@ -32,43 +36,38 @@ def _problem_of_gsm8k(record: Record) -> Problem:
     )
 
 
+def _is_gsm8k(path: Path) -> bool:
+    return has_columns(path, _GSM8K) and not any(has_columns(path, {name}) for name in ("image", "id", "qid", "pid"))
+
+
 def _read_math(path: Path, split: str) -> Iterator[Record]:
-    files = records.parquet_files(path, split)
-    if files:
-        yield from records.read_parquet(files)
-        return
-    for place in sorted((path / split).glob("*/*.json")):
+    if not any((path / split).glob("*/*.json")):
+        yield from table_rows(path, split, _MATH, first_split="train")
+    for place in sorted((path / split).glob("*/*.json")):  # the original folders: one file a problem
         yield {**records.read_json(place), "id": f"{place.parent.name}/{place.stem}"}
 
 
-def _problem_of_math(record: Record) -> Problem:
+def _is_math(path: Path) -> bool:
+    first = next((file for split in _SPLITS for file in (path / split).glob("*/*.json")), None)
+    return has_columns(path, _MATH) or (first is not None and set(records.read_json(first)) >= _MATH)
+
+
+def _problem_of_math(record: Record, _path: Path) -> Problem:
     question = column(record, "problem", "MATH record")
-    name = record.get("id", records.fingerprint(question))
+    name = str(record.get("unique_id") or record.get("id") or records.fingerprint(question))
     solution = column(record, "solution", f"MATH record {name}")
-    if "\\boxed{" not in solution:
-        raise ValueError(f"MATH record {name}: the solution has no \\boxed{{...}} answer")
+    answer = record.get("answer") or (unboxed(solution) if "\\boxed{" in solution else "")
+    if not answer:
+        raise ValueError(f"MATH record {name}: neither an answer nor a \\boxed{{...}} in the solution; leave it out")
     return Problem(
-        id=str(name),
+        id=name,
         source="math",
         question=question,
-        answer=unboxed(solution),
+        answer=answer,
         solution=solution,
-        category=record.get("type"),
+        category=record.get("type") or record.get("subject"),
     )
 
 
-def _is_gsm8k(path: Path) -> bool:
-    if records.has_columns(path, {"question", "answer"}):
-        return not records.has_columns(path, {"image"})
-    return records.has_split_file(path, ("train", "test"), ".jsonl", {"question", "answer"})
-
-
-def _is_math(path: Path) -> bool:
-    if records.has_columns(path, {"problem", "level", "type", "solution"}):
-        return True
-    first = next((path / "train").glob("*/*.json"), None) or next((path / "test").glob("*/*.json"), None)
-    return first is not None and {"problem", "level", "solution"} <= set(records.read_json(first))
-
-
-GSM8K = Schema(name="gsm8k", splits=("train", "test"), read=_read_gsm8k, problem=_problem_of_gsm8k, recognise=_is_gsm8k)
-MATH = Schema(name="math", splits=("train", "test"), read=_read_math, problem=_problem_of_math, recognise=_is_math)
+GSM8K = Schema(name="gsm8k", splits=_SPLITS, read=_read_gsm8k, problem=_problem_of_gsm8k, recognise=_is_gsm8k)
+MATH = Schema(name="math", splits=_SPLITS, read=_read_math, problem=_problem_of_math, recognise=_is_math)

@@ -1,20 +1,27 @@
 import io
 import json
 import logging
+import multiprocessing
+import operator
 import pickle
 import random
+import struct
+import zipfile
+import zlib
 
 import numpy as np
 import PIL.Image
 import pyarrow
 import pyarrow.parquet
 import pytest
+from datasets import Dataset, DatasetDict, Features, Image, List, Value
 from realdata import GEOMETRY3K
 
 from full_scale.data import DATASETS, expert_response, load_problems, verified_experts
 from full_scale.data.geoqa import ArrayUnpickler
 from full_scale.problem import Problem
 from full_scale.rewards import format_reward, is_correct
+from full_scale.scoring import official_score
 
 
 def png(size=(20, 10)):
@@ -112,7 +119,7 @@ def mmk12(folder):
 def virl39k(folder):
     row = {"question": "<image>q <image>", "answer": "\\boxed{65}", "category": "c", "source": "s"}
     two = {**row, "qid": "two", "image": ["images/0.jpg", "images/1.jpg"]}
-    parquet(folder / "39Krelease.parquet", [two, {**row, "qid": "text", "image": []}])
+    parquet(folder / "39Krelease.parquet", [two, {**row, "question": "q", "qid": "text", "image": []}])
     picture(folder / "images" / "0.jpg")
     picture(folder / "images" / "1.jpg")
 
@@ -121,6 +128,19 @@ def geoeval(folder):
     row = {"diagram_name": "d.png", "text": {"Num_Exp": "Find x"}, "choice_list": None, "answer_value": 65}
     write_json(folder / "dataset_merge.json", {"p1": row, "p2": {**row, "diagram_name": None}})
     picture(folder / "d.png")
+
+
+def r1v_prompts(folder):
+    row = {"image_path": "images/7.png", "question": "angle 2?", "ground_truth": "65°"}
+    write_jsonl(folder / "test_prompts.jsonl", [row])
+    picture(folder / "images" / "7.png")
+
+
+def verl(folder):
+    chat = [{"role": "system", "content": "think"}, {"role": "user", "content": "<image>Find x"}]
+    row = {"prompt": chat, "images": [cell()], "solution": "so \\boxed{65}", "data_source": "virl39k"}
+    row |= {"reward_model": {"ground_truth": "\\boxed{65}", "style": "rule"}, "extra_info": {"index": 3}}
+    parquet(folder / "train.parquet", [row])
 
 
 def gsm8k(folder):
@@ -143,6 +163,8 @@ CASES = {  # name: (writer, split, problems, pictures of each, letter, solution 
     "mathverse": (mathverse, "testmini", [1, 1], "B", None),
     "mmk12": (mmk12, "test", [1], None, None),
     "virl39k": (virl39k, "train", [2, 0], None, None),
+    "geoqa_r1v_prompts": (r1v_prompts, "test", [1], None, None),
+    "verl": (verl, "train", [1], None, "so \\boxed{65}"),
     "geoeval": (geoeval, "test", [1, 0], None, None),
     "gsm8k": (gsm8k, "train", [0], None, "60+5=65."),
     "math": (math, "train", [0], None, "so \\boxed{65}."),
@@ -172,7 +194,7 @@ def test_every_layout_of_files_has_a_test():
 def test_pickle_numbers_replace_their_placeholders(tmp_path):
     geoqa_pickle(tmp_path)
     problem = load_problems(str(tmp_path))[0]
-    assert problem.question == "angle 1 is 25.0 find\nChoices:\n(A) 25\n(B) 65\n(C) \n(D) 90"
+    assert problem.question == "angle 1 is 25 find\nChoices:\n(A) 25\n(B) 65\n(C) \n(D) 90"
     assert problem.facts == {"choice_nums": [25.0, 65.0, None, 90.0], "label": 1}
 
 
@@ -224,7 +246,9 @@ def test_experts_from_a_named_column(tmp_path):
     assert load_problems(str(tmp_path), experts="column:problem")[0].solution == "<image>Find x"
     with pytest.raises(ValueError, match=r"record '7' .* has no column 'cot'; its columns are images, problem"):
         load_problems(str(tmp_path), experts="column:cot")
-    with pytest.raises(ValueError, match="experts must be dataset, column:<name>, answer_only or none, got 'gpt'"):
+    with pytest.raises(
+        ValueError, match="experts must be dataset, column:<name>, file:<path>, answer_only or none, got 'gpt'"
+    ):
         load_problems(str(tmp_path), experts="gpt")
 
 
@@ -337,7 +361,10 @@ def test_a_file_that_is_not_json_is_named(tmp_path):
         load_problems(f"mmk12:{tmp_path}", split="test")
     (tmp_path / "test.jsonl").write_text('{"id": 1}\nnope\n')
     with pytest.raises(ValueError, match=r"line 2 of .*test\.jsonl is not JSON"):
-        list(DATASETS["mathvision"].read(tmp_path, "test"))
+        load_problems(f"mathvision:{tmp_path}", split="test")
+    (tmp_path / "train.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"cannot read .*train\.parquet as parquet.*download it again"):
+        load_problems(f"virl39k:{tmp_path}")
 
 
 @pytest.mark.parametrize("prefix", ["", "geometry3k_hub:"])
@@ -352,3 +379,203 @@ def test_a_data_set_of_the_hub_is_downloaded_first(prefix, tmp_path, monkeypatch
     monkeypatch.setattr("full_scale.data.snapshot_download", download)
     assert load_problems(f"{prefix}hub:hiyouga/geometry3k")[0].id == "7"
     assert asked == [("hiyouga/geometry3k", "dataset")]
+
+
+def test_a_data_set_that_the_hub_does_not_have_is_an_error_that_says_what_to_do(monkeypatch):
+    def download(name, *, repo_type):
+        raise OSError("offline")
+
+    monkeypatch.setattr("full_scale.data.snapshot_download", download)
+    with pytest.raises(ValueError, match=r"cannot download data set 'no/such'.*check its name and the network"):
+        load_problems("hub:no/such")
+
+
+# variants that the hub's copies have
+
+
+def mathvista_hub(folder):
+    row = {"pid": "1", "question": "q", "image": "images/1.jpg", "decoded_image": cell(), "choices": None}
+    rest = {"unit": "cm", "precision": 1.0, "answer": "1.2", "question_type": "free_form", "answer_type": "float"}
+    parquet(folder / "data" / "testmini-00000-of-00001-abc.parquet", [{**row, **rest, "metadata": {"task": "t"}}])
+
+
+def mathvision_hub(folder):
+    row = {"id": "4", "question": "<image1>?", "options": [], "answer": "1.2", "image": "images/4.jpg", "level": 1}
+    row |= {"decoded_image": cell(), "solution": None, "subject": "s"}
+    parquet(folder / "data" / "test-00000-of-00001.parquet", [row])
+
+
+def mathverse_hub(folder):
+    row = {"sample_index": "1", "problem_version": "Vision Only", "question": "", "answer": "1.2", "image": cell()}
+    parquet(folder / "testmini.parquet", [{**row, "metadata": {"subject": "s"}}])
+    only = {**row, "problem_version": "Text Only", "question": "other", "image": None}
+    parquet(folder / "testmini_text_only.parquet", [only])
+
+
+def mmk12_hub(folder):
+    row = {"id": "a", "question": "<image>q", "answer": "1.2", "subject": "math", "image": cell()}
+    parquet(folder / "data" / "test-00000-of-00001.parquet", [row])
+
+
+def virl39k_zip(folder):
+    row = {"question": "<image>q", "answer": "\\boxed{1.2}", "qid": "1", "image": ["images/a-0.jpg"]}
+    parquet(folder / "39Krelease.parquet", [{**row, "category": "c", "source": "s", "PassRate_7BBase": -1.0}])
+    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+        archive.writestr("images/a-0.jpg", png())
+        archive.writestr("images/ba-0.jpg", b"another picture")
+
+
+def math500(folder):
+    row = {"problem": "q", "solution": "so", "answer": "1.2", "level": 1, "subject": "s", "unique_id": "test/1"}
+    write_jsonl(folder / "test.jsonl", [row])
+
+
+def saved(folder):
+    rows = {"problem": ["<image>q"], "images": [[PIL.Image.new("RGB", (20, 10))]], "answer": ["1.2"], "id": [1]}
+    features = Features(
+        {"problem": Value("string"), "images": List(Image()), "answer": Value("string"), "id": Value("int64")}
+    )
+    DatasetDict({"test": Dataset.from_dict(rows, features=features)}).save_to_disk(folder)
+
+
+@pytest.mark.parametrize(
+    ("write", "split", "pictures"),
+    [
+        (mathvista_hub, "testmini", 1),
+        (mathvision_hub, "test", 1),
+        (mathverse_hub, "testmini", 1),
+        (mathverse_hub, "testmini_text_only", 0),
+        (mmk12_hub, "test", 1),
+        (virl39k_zip, "train", 1),
+        (math500, "test", 0),
+        (saved, "test", 1),
+    ],
+)
+def test_variants_of_a_layout(write, split, pictures, tmp_path):
+    write(tmp_path)
+    (problem,) = load_problems(str(tmp_path), split=split)
+    assert [image.size for image in problem.rgb_images()] == [(20, 10)] * pictures
+    assert problem.answer == "1.2"
+    assert official_score("<answer>1.2</answer>", problem)
+    assert pickle.loads(pickle.dumps(problem)) == problem
+
+
+def test_pictures_of_a_zip_archive_can_be_read_in_a_forked_process(tmp_path):
+    virl39k_zip(tmp_path)
+    (problem,) = load_problems(str(tmp_path))
+    problem.rgb_images()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        sizes = pool.map(operator.attrgetter("size"), [problem.rgb_images()[0]] * 4)
+        assert sizes == [(20, 10)] * 4
+        assert [len(found) for found in pool.map(Problem.rgb_images, [problem] * 8)] == [1] * 8
+
+
+def test_a_broken_archive_says_so(tmp_path):
+    virl39k_zip(tmp_path)
+    (tmp_path / "images.zip").write_bytes(b"PK no archive")
+    with pytest.raises(ValueError, match=r"cannot read .*images\.zip as a zip archive.*download it again"):
+        load_problems(str(tmp_path))
+
+
+def test_geoeval_nulls(tmp_path):
+    row = {"diagram_name": None, "text": {"Num_Exp": "Find x", "aug_problem": None}, "choice_list": ["1", None]}
+    write_json(
+        tmp_path / "dataset_merge.json", {"p1": {**row, "answer_value": 65.0}, "p2": {**row, "answer_value": None}}
+    )
+    with pytest.raises(ValueError, match="record 'p2' of 'geoeval': the answer is empty"):
+        load_problems(str(tmp_path), split="test")
+    assert [problem.id for problem in load_problems(str(tmp_path), split="test", skip_broken=True)] == ["p1"]
+
+
+def test_mathverse_answers_in_brackets_as_texts_and_of_several_letters(tmp_path):
+    question = "q\nChoice:\nA. True\nB. False\nC. Both"
+    answers = ["(C)", "False", "A\nB", "B"]
+    rows = [{"sample_index": str(n), "question": question, "answer": a, "image": ""} for n, a in enumerate(answers)]
+    write_json(tmp_path / "testmini.json", [{**row, "problem_version": "Text Only", "metadata": {}} for row in rows])
+    problems = load_problems(str(tmp_path), split="testmini")
+    assert [problem.answer_letter for problem in problems] == ["C", "B", None, "B"]
+    assert [problem.answer for problem in problems] == ["Both", "False", "A\nB", "False"]
+
+
+def test_a_limit_counts_problems_not_records(tmp_path):
+    broken(tmp_path, lambda record: record.update(answer=""))
+    assert [one.id for one in load_problems(str(tmp_path), split="test", limit=1, skip_broken=True)] == ["b"]
+
+
+def test_pickled_labels_numbers_and_kinds(tmp_path):
+    geoqa_pickle(tmp_path)
+    (tmp_path / "sub_dataset_dict.pk").write_bytes(pickle.dumps({"angle": [12], "length": [13]}))
+    assert load_problems(str(tmp_path))[0].category == "angle"
+    (record,) = pickle.loads((tmp_path / "train.pk").read_bytes())
+    for change, message in [
+        ({"label": 2}, "the answer is empty"),
+        ({"label": 4}, "not a letter of its 4 choices"),
+        ({"label": None}, "label must be the number of a choice"),
+        ({"numbers": []}, "asks for number N_0, but there are 0 numbers"),
+        ({"image": np.zeros((2, 2))}, "image must be grey or RGB uint8, got float64"),
+    ]:
+        (tmp_path / "train.pk").write_bytes(pickle.dumps([{**record, **change}]))
+        with pytest.raises(ValueError, match=message):
+            load_problems(f"geoqa_pickle:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"answer": "°"}, "record 'a' of 'mmk12': the verifier cannot parse the answer '°'"),
+        ({"answer": 65}, "a record of layout mmk12 has a cell of the wrong type"),
+        ({"question": None}, "a record of layout mmk12 has a cell of the wrong type"),
+        ({"image_path": ""}, "MMK12 problem a: no picture in column image or image_path"),
+        ({"image_path": 5}, "MMK12 problem a: a picture must be a path, bytes or"),
+        ({"image_path": {"bytes": None, "path": None}}, "MMK12 problem a: the picture is empty"),
+    ],
+)
+def test_a_record_that_cannot_be_used_is_refused_by_name(change, message, tmp_path):
+    broken(tmp_path, lambda record: record.update(change))
+    with pytest.raises(ValueError, match=message):
+        load_problems(str(tmp_path), split="test")
+
+
+def test_answers_that_can_only_be_compared_as_text_are_counted(tmp_path, caplog):
+    broken(tmp_path, lambda record: record.update(answer="an isosceles triangle"))
+    with caplog.at_level(logging.WARNING):
+        load_problems(str(tmp_path), split="test")
+    assert "1 of 2 answers are no expression that the verifier can parse; only the same words count" in caplog.text
+
+
+def test_experts_from_a_file(tmp_path):
+    file = tmp_path / "experts.jsonl"
+    rows = [
+        {"source": "geometry3k", "id": "2733", "response": "<think>t</think><answer>1</answer>", "status": "accepted"},
+        {"source": "geometry3k", "id": "2946", "response": "<think>t</think><answer>2</answer>", "status": "rejected"},
+    ]
+    write_jsonl(file, rows)
+    problems = load_problems(str(GEOMETRY3K), split="test", experts=f"file:{file}")
+    assert [problem.solution for problem in problems] == [None, "<think>t</think><answer>1</answer>", None]
+    with pytest.raises(ValueError, match="has no expert for any of the 3 problems of 'geometry3k'"):
+        load_problems(str(GEOMETRY3K), split="train", experts=f"file:{file}")
+    with pytest.raises(ValueError, match=r"no file of experts .*gone\.jsonl; make one with full_scale/make_experts"):
+        load_problems(str(GEOMETRY3K), experts=f"file:{tmp_path / 'gone.jsonl'}")
+    write_jsonl(file, [{"id": "2733"}])
+    with pytest.raises(ValueError, match=r"expert 1 of .*experts\.jsonl has no column 'source'"):
+        load_problems(str(GEOMETRY3K), experts=f"file:{file}")
+
+
+def test_an_expert_column_may_hold_a_chat(tmp_path):
+    verl(tmp_path)
+    (problem,) = load_problems(str(tmp_path), experts="column:prompt")
+    assert problem.solution == "<image>Find x"
+    with pytest.raises(ValueError, match="has no column 'cot'; its columns are prompt, images, solution"):
+        load_problems(str(tmp_path), experts="column:cot")
+
+
+def test_a_decompression_bomb_is_refused(tmp_path):
+    (tmp_path / "images").mkdir()
+    header = png()  # 20 x 10; the header then claims 60000 x 60000
+    ihdr = b"IHDR" + struct.pack(">II", 60_000, 60_000) + header[24:29]
+    bomb = header[:12] + ihdr + struct.pack(">I", zlib.crc32(ihdr)) + header[33:]
+    (tmp_path / "images" / "a.png").write_bytes(bomb)
+    write_json(tmp_path / "k12.json", [{"id": "a", "question": "q", "answer": "65", "image_path": "images/a.png"}])
+    (problem,) = load_problems(str(tmp_path), split="test")
+    with pytest.raises(ValueError, match=r"record 'a' of 'mmk12': (cannot read picture|picture) .*a\.png"):
+        problem.rgb_images()

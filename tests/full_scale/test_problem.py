@@ -4,7 +4,7 @@ import pickle
 import PIL.Image
 import pytest
 
-from full_scale import problem as problem_module
+from full_scale import pictures as pictures_module
 from full_scale.problem import Problem
 
 
@@ -62,7 +62,7 @@ def test_an_unreadable_empty_or_truncated_picture_names_the_record(content, tmp_
 
 
 def test_a_huge_picture_is_refused_before_it_is_decoded(monkeypatch):
-    monkeypatch.setattr(problem_module, "MAX_PIXELS", 100)
+    monkeypatch.setattr(pictures_module, "MAX_PIXELS", 100)
     with pytest.raises(ValueError, match=r"record '7'.* is 20 x 6; at most 100 pixels"):
         make(images=(PIL.Image.new("RGB", (20, 6)),)).rgb_images()
 

@@ -1,0 +1,173 @@
+"""Pictures as data sets keep them (files, members of a zip archive, bytes in a table), opened when they are needed."""
+
+import io
+import os
+import warnings
+import zipfile
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeAlias
+
+import PIL.Image
+
+MAX_PIXELS = 50_000_000
+"""Larger pictures are refused: decoding one takes 150 MB, and the processors shrink it to at most 1280 x 28 x 28."""
+
+MAX_ASPECT_RATIO = 200
+"""Qwen2.5-VL's image processor refuses longer strips."""
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    """A picture in a table's cell, kept encoded: the pixels of a whole data set would not fit into memory.
+
+    Args:
+        content: The bytes of a PNG, JPEG ...
+        name: How messages call it.
+    """
+
+    content: bytes = field(repr=False)
+    name: str = "in the table"
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class PackedPicture:
+    """A member of a zip archive, such as ViRL39K's images.zip.
+
+    Args:
+        archive: The archive.
+        member: The member's full name.
+    """
+
+    archive: Path
+    member: str
+
+    def __str__(self) -> str:
+        """Archive and member."""
+        return f"{self.archive}:{self.member}"
+
+    def read(self) -> bytes:
+        """The member's bytes.
+
+        Returns:
+            A PNG, JPEG ...
+        """
+        return _archive(self.archive, os.getpid()).read(self.member)
+
+
+Picture: TypeAlias = PIL.Image.Image | Path | EncodedPicture | PackedPicture
+
+
+def rgb_picture(picture: Picture) -> PIL.Image.Image:
+    """Decode a picture as RGB, transparent parts white.
+
+    Args:
+        picture: In any form.
+
+    Returns:
+        An RGB picture.
+
+    Raises:
+        ValueError: It is unreadable, empty, too large or too narrow; the message says what to do.
+    """
+    shown = (picture.format or "in memory") if isinstance(picture, PIL.Image.Image) else str(picture)
+    try:
+        if isinstance(picture, PIL.Image.Image):
+            return _on_white(_checked(picture, shown))
+        with open_picture(picture) as opened:
+            return _on_white(_checked(opened, shown))
+    except (OSError, SyntaxError, PIL.Image.DecompressionBombError, zipfile.BadZipFile) as error:  # PNGs: SyntaxError
+        raise ValueError(f"cannot read picture {shown}: {error}; repair the file or leave the record out") from error
+
+
+def open_picture(picture: Path | EncodedPicture | PackedPicture) -> PIL.Image.Image:
+    """Open a picture; PIL reads its header only.
+
+    Args:
+        picture: A file, a member of an archive, or bytes.
+
+    Returns:
+        The picture, to be closed by the caller.
+
+    Raises:
+        OSError: It is no picture.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
+        if isinstance(picture, Path):
+            return PIL.Image.open(picture)
+        return PIL.Image.open(io.BytesIO(picture.content if isinstance(picture, EncodedPicture) else picture.read()))
+
+
+def find_picture(root: Path, name: str) -> Path | PackedPicture:
+    """The picture that a record names by a relative path.
+
+    Args:
+        root: The data set's folder, or its file.
+        name: The record's path, such as "images/3.jpg".
+
+    Returns:
+        The first that exists of: the path below the folder, its `images` folder, its parent's, also with another
+        suffix; then a member of a zip archive in the folder. Else the plain path, which `Problem` refuses.
+    """
+    folder = root if root.is_dir() else root.parent
+    places = [folder / name, folder / "images" / name, folder.parent / name, folder.parent / "images" / name]
+    for place in places:
+        for suffix in (place.suffix, ".png", ".jpg", ".jpeg"):
+            if place.with_suffix(suffix).is_file():
+                return place.with_suffix(suffix)
+    return _packed(folder, name) or places[0]
+
+
+def _packed(folder: Path, name: str) -> PackedPicture | None:
+    for archive in sorted([*folder.glob("*.zip"), *folder.parent.glob("images*.zip")]):
+        for member in _members(archive).get(Path(name).name, ()):
+            if f"/{member}".endswith(f"/{name}"):
+                return PackedPicture(archive, member)
+    return None
+
+
+@lru_cache(maxsize=8)
+def _members(archive: Path) -> dict[str, list[str]]:
+    """File name -> members with that name."""
+    members: dict[str, list[str]] = {}
+    for member in _archive(archive, os.getpid()).namelist():
+        members.setdefault(Path(member).name, []).append(member)
+    return members
+
+
+@lru_cache(maxsize=8)
+def _archive(archive: Path, _process: int) -> zipfile.ZipFile:
+    """The opened archive; a forked process opens its own, since the two would move one file position."""
+    try:
+        return zipfile.ZipFile(archive)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"cannot read {archive} as a zip archive: {error}; download it again") from error
+
+
+def _checked(image: PIL.Image.Image, shown: str) -> PIL.Image.Image:
+    width, height = image.size
+    where = f"picture {shown} is {width} x {height}"
+    if not width or not height:
+        raise ValueError(f"{where}; it is empty: repair the file or leave the record out")
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{where}; at most {MAX_PIXELS} pixels: shrink it")
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise ValueError(f"{where}; sides may differ {MAX_ASPECT_RATIO}-fold at most: crop or pad it")
+    return image
+
+
+def _on_white(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Flatten transparency onto white (the diagrams are black on nothing) and convert to RGB."""
+    if image.mode.startswith("I"):  # 16 or 32 bits a pixel: PIL's own conversion clips all above 255
+        image = image.point(lambda value: value / 257, "L") if image.getextrema()[1] > 255 else image.convert("L")
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image.convert("RGB")
+    rgba = image.convert("RGBA")
+    white = PIL.Image.new("RGBA", rgba.size, "white")
+    return PIL.Image.alpha_composite(white, rgba).convert("RGB")
