@@ -97,7 +97,9 @@ for ax, (title, *form) in zip(
     draw_tokens(ax, slopes, title, cmap="cividis", limits=(0.0, 1.2))
     for (row, token), slope in np.ndenumerate(slopes.numpy()):
         if np.isfinite(slope):
-            ax.text(token, row, f"{slope:g}", ha="center", va="center", fontsize=8)
+            ax.text(
+                token, row, f"{slope:g}", ha="center", va="center", fontsize=8, color="black" if slope == 1 else "white"
+            )
 show(
     figure,
     "The gate's slope at each token: one value a response in the paper's form, a patchwork in the released code's.",
@@ -320,9 +322,8 @@ for case in sorted(chosen):
     total = RECIPES["calibrl_released"](**options)(golden).total
     (gradient,) = torch.autograd.grad(total, golden.token_log_prob)
     theirs, distance = float(FILE[f"{case}/total_loss"]), (gradient - stored["grad_logp"]).abs().max()
-    print(
-        f"{case}  {settings['format_reward']!s:5}           {theirs:+.9f}     {float(total.detach()):+.9f}     {distance:.0e}"
-    )
+    ours = float(total.detach())
+    print(f"{case}  {settings['format_reward']!s:15} {theirs:+.9f}     {ours:+.9f}     {distance:.0e}")
 
 # %% [markdown]
 # Equal to all digits printed; `tests/core/test_golden.py` compares all 96, and rejects a slope that is off by 0.001.
