@@ -1,0 +1,56 @@
+"""Checks of the exercises of tutorial 6."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from calibrl_ref import group_advantage, luffy_shaping
+from course.exercises import exercise
+from toy.statistics import mean_interval
+
+
+@exercise("6.1")
+def luffy(answer: Callable[[float, float], float]) -> str:
+    """The derivative of LUFFY's weight, against autograd."""
+    for probability in (0.001, 0.1, 0.9):
+        for gamma in (0.1, 0.5):
+            log_prob = torch.tensor(probability, dtype=torch.float64).log().requires_grad_()
+            (pull,) = torch.autograd.grad(luffy_shaping(log_prob, log_prob.detach(), gamma=gamma), log_prob)
+            given = answer(probability, gamma)
+            assert abs(given - float(pull)) < 1e-6, (
+                f"p = {probability}, gamma = {gamma}: autograd gives {float(pull):.4f}, not {given}; "
+                "the derivative is with respect to log p, so p times that with respect to p"
+            )
+    return "it equals autograd's derivative of luffy_shaping, and is largest where p = gamma"
+
+
+@exercise("6.2")
+def experts_advantage(answer: Callable[[int, int], float]) -> str:
+    """The expert's advantage, against the library's."""
+    for right, rollouts in ((0, 8), (4, 8), (8, 8), (1, 3)):
+        reward = (torch.arange(rollouts + 1) < right).double()
+        reward[-1] = 1.0
+        is_expert = torch.arange(rollouts + 1) == rollouts
+        group = torch.zeros(rollouts + 1, dtype=torch.long)
+        expected = float(group_advantage(reward, group, is_expert, scale_by_std=False, count_expert=True)[-1])
+        given = answer(right, rollouts)
+        assert abs(given - expected) < 1e-9, (
+            f"{right} of {rollouts} right: expected {expected:.3f}, not {given}; does the mean count the expert?"
+        )
+    return "it is group_advantage(..., scale_by_std=False, count_expert=True) at the expert's row"
+
+
+@exercise("6.3")
+def paired(answer: Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[float, float, float]]) -> str:
+    """The interval of the paired difference."""
+    theirs = np.array([0.6, 0.6, 0.9, 0.9, 0.95])
+    ours = theirs + np.array([0.02, 0.03, 0.02, 0.03, 0.02])
+    mean, low, high = answer(ours, theirs)
+    assert low <= mean <= high, "return mean, lower and upper bound, in this order"
+    assert abs(mean - 0.024) < 1e-9, f"every seed gains 0.02 or 0.03, 0.024 on average; your mean is {mean:.3f}"
+    assert low > 0, "every seed gains at least 0.02, yet your interval holds zero: subtract seed by seed first"
+    expected = [float(value) for value in mean_interval(ours - theirs)]
+    assert np.allclose([mean, low, high], expected), f"expected {expected}"
+    return "every seed gains, and the interval says so although the seeds differ much from each other"
