@@ -18,6 +18,13 @@ hypothesis.settings.register_profile(
 PROFILE = "mutants" if "MUTANT_UNDER_TEST" in os.environ else "ci" if os.environ.get("CI") else "dev"
 hypothesis.settings.load_profile(PROFILE)
 
+
+def pytest_collection_modifyitems(items):
+    """Under mutation, run the tests of one example first: the sooner one fails, the sooner the mutant is done."""
+    if PROFILE == "mutants":
+        items.sort(key=lambda item: hasattr(getattr(item, "obj", None), "hypothesis"))
+
+
 EXACT = {"rtol": 0.0, "atol": 0.0}
 FLOAT64 = {"rtol": 1e-10, "atol": 1e-12}
 FLOAT32 = {"rtol": 1e-6, "atol": 1e-6}

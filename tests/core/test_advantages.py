@@ -112,6 +112,12 @@ def test_homogeneous_and_single_member_groups_are_exactly_zero(value, scale_by_s
     assert advantage.tolist() == [0.0] * 4
 
 
+@given(st.floats(-1e6, 1e6, width=32), st.integers(1, 9), st.booleans())
+def test_equal_rewards_give_exactly_zero_whatever_they_are(value, size, scale_by_std):
+    reward, group = torch.full((size,), value), torch.zeros(size, dtype=torch.long)
+    assert group_advantage(reward, group, scale_by_std=scale_by_std, std_epsilon=0.0).tolist() == [0.0] * size
+
+
 def test_a_group_of_only_an_uncounted_expert_is_zero():
     advantage = group_advantage(torch.tensor([1.0]), torch.tensor([3]), torch.tensor([True]))
     assert advantage.tolist() == [0.0]

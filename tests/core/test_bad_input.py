@@ -59,6 +59,8 @@ CASES = {
     "loss: shapes": (lambda: c.exploration_loss(ONES, ONES, BOOLS[:2], ONES), "correct"),
     "advantage: shapes": (lambda: c.group_advantage(ONES, IDS[:2]), "group"),
     "advantage: float groups": (lambda: c.group_advantage(ONES, ONES), "group.dtype"),
+    "advantage: float is_expert": (lambda: c.group_advantage(ONES, IDS, ONES), "is_expert.dtype"),
+    "advantage: short is_expert": (lambda: c.group_advantage(ONES, IDS, BOOLS[:2]), "is_expert"),
     "advantage: NaN": (lambda: c.group_advantage(torch.tensor([0.0, NAN, 1.0]), IDS), r"reward\[1\]=nan"),
     "advantage: integer rewards": (lambda: c.group_advantage(IDS, IDS), "reward.dtype"),
     "advantage: epsilon": (lambda: c.group_advantage(ONES, IDS, std_epsilon=-1.0), "std_epsilon=-1.0"),

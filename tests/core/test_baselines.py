@@ -13,6 +13,7 @@ from calibrl_ref import (
     GAPS,
     RECIPES,
     Rollouts,
+    expert_row,
     exploration_loss,
 )
 
@@ -43,6 +44,11 @@ def test_gap_levels_by_hand(level, policy, reference):
     own, expert = GAPS[level].log_probs(rollouts, BASELINES["expert"](rollouts))
     close(own, policy)
     close(expert, reference)
+
+
+def test_expert_row_is_minus_one_where_the_group_has_none():
+    group, is_expert = torch.tensor([7, 3, 7, 5, 3]), torch.tensor([False, False, True, False, True])
+    assert expert_row(group, is_expert).tolist() == [2, 4, 2, -1, 4]
 
 
 def test_an_expert_of_one_token_is_its_own_mean():

@@ -241,6 +241,13 @@ def test_exploration_share_by_a_slow_loop(seed):
     close(share, 0.7 * sum(values) / len(values), rtol=1e-9, atol=1e-11)
 
 
+def test_the_unweighted_ablation_is_the_same_with_every_advantage_of_size_one(rollouts):
+    unit = dataclasses.replace(rollouts, advantage=rollouts.advantage.sign())
+    expected = RECIPES["calibrl"]()(unit).terms["exploration"]
+    close(RECIPES["calibrl_unweighted"]()(rollouts).terms["exploration"], expected)
+    assert RECIPES["calibrl"]()(rollouts).terms["exploration"] != expected
+
+
 @pytest.mark.parametrize(
     "name", [n for n in EVERY_RECIPE if n.startswith("calibrl") and n != "calibrl_reference_baseline"]
 )

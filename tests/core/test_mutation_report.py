@@ -1,0 +1,57 @@
+"""The bars of ``make mutants``: what counts as killed, as equivalent, and as a failure."""
+
+import tomllib
+
+import pytest
+from mutation_report import LISTED, inserted_line, report
+
+ENTRY = {"name": "m.x__mutmut_1", "line": "return b", "reason": "b is a"}
+
+
+def verdicts(killed=98, **others):
+    return {f"m.k__mutmut_{i}": "killed" for i in range(killed)} | others
+
+
+def test_the_inserted_line_is_read_from_the_diff():
+    assert inserted_line("# m: survived\n--- a.py\n+++ a.py\n@@ -1 +1 @@\n-    return a\n+    return b\n") == "return b"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "line", "listed", "good"),
+    [
+        ("killed", "", [], True),
+        ("timeout", "", [], True),
+        ("survived", "return b", [ENTRY], True),
+        ("survived", "return b", [], False),
+        ("survived", "return c", [ENTRY], False),  # the name is listed, with another line
+        ("survived", "return b", [ENTRY | {"reason": ""}], False),
+        ("not checked", "return b", [ENTRY], False),
+        ("no tests", "return b", [ENTRY], False),
+    ],
+)
+def test_a_run_is_good_if_all_is_killed_but_listed_equivalents(verdict, line, listed, good):
+    text, passed = report(verdicts(**{"m.x__mutmut_1": verdict}), {"m.x__mutmut_1": line}, listed)
+    assert passed == good
+    assert ("not listed: m.x__mutmut_1" in text) == (not good)
+
+
+def test_too_many_equivalents_are_no_good_run():
+    status = verdicts(31, **{"m.x__mutmut_1": "survived"})  # 1 of 32 is more than 3 %
+    assert not report(status, {"m.x__mutmut_1": "return b"}, [ENTRY])[1]
+
+
+def test_the_report_counts():
+    status = verdicts(8, **{"m.x__mutmut_1": "survived", "m.t__mutmut_1": "timeout"})
+    text, good = report(status, {"m.x__mutmut_1": "return b"}, [ENTRY])
+    assert not good
+    assert "10 mutants of calibrl_ref: {'killed': 8, 'survived': 1, 'timeout': 1}" in text
+    assert "killed 9 (90.0%, at least 97%), equivalent 1 (10.0%, at most 3%; listed in mutants.toml), other 0" in text
+
+
+def test_every_listed_mutant_has_a_reason_and_is_listed_once():
+    listed = tomllib.loads(LISTED.read_text())["equivalent"]
+    assert len({entry["name"] for entry in listed}) == len(listed)
+    for entry in listed:
+        assert entry["name"].startswith("calibrl_ref."), entry
+        assert len(entry["reason"].split()) >= 4, entry
+        assert entry["line"], entry
