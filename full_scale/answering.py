@@ -93,7 +93,7 @@ def answer_all(
         benchmarks: What to answer.
         log: Where answers are appended, batch by batch.
         options: How to answer.
-        console: For the progress bar.
+        console: For the progress bar; a quiet one shows none.
 
     Returns:
         All records, in the order of :func:`plan`.
@@ -107,7 +107,7 @@ def answer_all(
     if done:
         console.print(f"going on after {done} answers")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), "left")
-    with Progress(*columns, TimeRemainingColumn(elapsed_when_finished=False), console=console) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=console.quiet) as progress:
         task = progress.add_task("answers", total=done + sum(batch.size for batch in batches), completed=done)
         for batch in batches:
             progress.update(task, description=f"{batch.benchmark.name}, {'greedy' if batch.greedy else 'sampled'}")

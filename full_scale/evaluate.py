@@ -42,11 +42,12 @@ PACKAGES = ("torch", "transformers", "tokenizers", "math-verify", "sympy", "pill
 DEFAULT_OUT = Path("runs/evaluation")
 
 
-def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+def main(arguments: Sequence[str] | None = None, *, console: Console | None = None) -> dict[str, Any]:
     """Evaluate a checkpoint, or compare two finished evaluations.
 
     Args:
         arguments: Command line; None reads ``sys.argv``.
+        console: Where progress and tables go; None for the terminal.
 
     Returns:
         What results.json holds, or the comparison.
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     Raises:
         ValueError: If an option, the data, the model or the output folder does not fit.
     """
-    parsed, console = _parser().parse_args(arguments), Console()
+    parsed, console = _parser().parse_args(arguments), console or Console()
     if parsed.compare:
         result, table = compare(*parsed.compare)
         console.print(rich_table(table))
