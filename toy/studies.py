@@ -116,9 +116,9 @@ ABLATIONS: dict[str, tuple[Setting, tuple[str, ...]]] = {
     "families": (
         Setting(
             "The reference point, with four families of prompts",
-            "Each sound path works for one family of prompts only, and a small network answers them all, so that another "
-            "prompt's expert shows what does not work for one's own. Imitation's steps are too large for the network at "
-            "this learning rate (docs/toy_findings.md has smaller ones).",
+            "Each sound path works for one family of prompts only, and a small network answers them all, so that "
+            "another prompt's expert shows what does not work for one's own. Imitation's steps are too large for the "
+            "network at this learning rate (docs/toy_findings.md has smaller ones).",
             {"families": 4, "own_sound": 1.0},
             {"policy": "neural"},
         ),

@@ -1,4 +1,7 @@
-"""What several tests of the toy look at is made once, also where pytest runs in several processes."""
+"""What several tests of the toy look at is made once, also where pytest runs in several processes.
+
+The toy is imported inside the fixtures: pytest reads this file before the hook that checks shape types is in place.
+"""
 
 import os
 from pathlib import Path
@@ -6,13 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-
-from toy.__main__ import main
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.studies import SETTINGS
-from toy.trainer import train
-from toy.world import World
 
 FLAGS = {
     "compare": "--recipe grpo calibrl:slope=0.8 --seeds 3 --steps 12 --points 5",
@@ -32,6 +28,7 @@ def shared(tmp_path_factory):
 @pytest.fixture(scope="session")
 def study(shared):
     """``study(command)``: the folder of a small finished study."""
+    from toy.__main__ import main
 
     def folder(command: str) -> Path:
         out = shared / f"toy-{command}"
@@ -46,6 +43,11 @@ def study(shared):
 @pytest.fixture(scope="session")
 def trained(shared):
     """``trained(setting, method)``: curves of the default training with 32 seeds; start, half-way and end."""
+    from toy.methods import parse_method
+    from toy.settings import Training
+    from toy.studies import SETTINGS
+    from toy.trainer import train
+    from toy.world import World
 
     def curves(setting: str, method: str, **training) -> dict[str, np.ndarray]:
         file = shared / f"toy-{setting}-{method}.npz"
