@@ -190,8 +190,8 @@ draw_map(
 # - **SFT, then GRPO** solves the task as soon as one path in eight can be executed. GRPO sorts out, afterwards, which
 #   of the demonstrated paths work.
 # - **CalibRL** needs hardly more. It does so without ever imitating.
-# - **LUFFY** gains little here, **RL-PLUS** only with good experts. The sound paths start at a probability of well
-#   below one in ten at some decision; there the first figure is low.
+# - **LUFFY** gains little here, **RL-PLUS** only with good experts. A likely reason: a sound path starts with a small
+#   probability at some decision, and there both curves of the first figure are low.
 # - In the **first column** nobody is good, and that column is why calibration was invented. Is it the better choice
 #   there?
 #
@@ -243,11 +243,10 @@ axes.legend(loc="lower right")
 show(figure, "CalibRL minus SFT then GRPO: intervals around or slightly below zero, except lambda 0.3 at share 0.")
 
 # %% [markdown]
-# Said plainly: **in this world imitation, followed by GRPO, wins at every share where anything can be executed**. It
-# wins by little, mostly by 0.001 to 0.005, but in every seed. Where nothing can be executed the default lambda is not
-# better either. With lambda 0.3 CalibRL is, by about 0.09 with an interval from 0.02 to 0.19: one of ten comparisons,
-# at a lambda that is not the paper's. With the 32 seeds of `docs/toy_findings.md` the two methods' intervals overlap
-# there.
+# Said plainly: **in this world imitation, followed by GRPO, wins at every share where anything can be executed**, by
+# little: mostly 0.001 to 0.005. Where nothing can be executed the default lambda is not better either. With lambda
+# 0.3 CalibRL is, by about 0.09 with an interval from 0.02 to 0.19: one of ten comparisons, at a lambda that is not
+# the paper's. With the 32 seeds of `docs/toy_findings.md` the two methods' intervals overlap there.
 #
 # ## 4. What imitation pays on the way
 #
@@ -268,8 +267,9 @@ for name in ("GRPO", "SFT, then GRPO", "CalibRL"):
 
 # %% [markdown]
 # The supervised third of the run spreads the policy over everything that the expert shows, whether the policy can do
-# it or not: accuracy drops from 0.49 to about 0.2 where little can be executed. CalibRL never falls below its start.
-# That is the honest argument for it in this world: not a better end, but no valley.
+# it or not: accuracy drops from 0.49 to about 0.2 where nothing can be executed. Then GRPO takes over, and is at the
+# top sooner than CalibRL. CalibRL never falls below its start. That is the honest argument for it in this world: no
+# better end and no faster one, but no valley.
 #
 # ## 5. An expert who errs
 #
@@ -290,10 +290,10 @@ for name in ("SFT, then GRPO", "CalibRL"):
     print(f"{name:16s} lowest on the way:", [f"{curves['accuracy'].mean(1).min():.2f}" for curves in erring[name]])
 
 # %% [markdown]
-# Both SFT-then-GRPO and CalibRL stand a lot: one good demonstration in four is enough. LUFFY and RL-PLUS fall back to
-# GRPO, as an expert with a wrong answer has a negative advantage there and is pushed away, which is right, but no
-# help. CalibRL does not look at the expert's own verdict; that it pulls towards wrong paths as well does not hurt it,
-# because its pull is weak enough for GRPO's push to undo.
+# Both SFT-then-GRPO and CalibRL stand a lot: one good demonstration in four is enough for both; the first pays with a
+# valley again. LUFFY and RL-PLUS fall back to GRPO: an expert with a wrong answer has a negative advantage there and
+# is pushed away, which is right, but no help. CalibRL does not look at the expert's own verdict, so it is pulled
+# towards wrong paths as well; up to three quarters of them it is not hurt by that.
 #
 # ## What this does not show
 #
