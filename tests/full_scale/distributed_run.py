@@ -5,10 +5,14 @@ Usage: distributed_run.py FOLDER MODEL NUMBER_OF_PROCESSES RECIPE[:ROWS_AT_ONCE]
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
 import torch
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType
+from torch.distributed.tensor import DTensor
 from training import GROUP_SIZE, losses, run, with_recipe
 from trl import GRPOTrainer
 
@@ -41,13 +45,29 @@ def trained(recipe, folder, model, processes):
         )
     finally:
         GRPOTrainer._generate_single_turn = original
-    metrics = {name: [log[name] for log in trainer.state.log_history if name in log] for name in TRACKED}
+    found = {name: [log[name] for log in trainer.state.log_history if name in log] for name in TRACKED}
     state = trainer.accelerator.get_state_dict(trainer.model)
-    return {"losses": losses(trainer), **metrics}, {name: value.float() for name, value in state.items()}
+    found["sharded"] = all(isinstance(weight, DTensor) for weight in trainer.model.parameters())
+    return {"losses": losses(trainer), **found}, {name: value.float() for name, value in state.items()}
+
+
+def shard_on_cpu():
+    """Let accelerate shard a model on CPUs; without this it reads its FSDP settings for accelerators only."""
+    original = AcceleratorState.__init__
+
+    def sharding(self, *args, fsdp_plugin=None, **options):
+        original(self, *args, fsdp_plugin=fsdp_plugin, **options)
+        if fsdp_plugin is not None:
+            self.fsdp_plugin, self.distributed_type = fsdp_plugin, DistributedType.FSDP
+            PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+
+    AcceleratorState.__init__ = sharding
 
 
 def main(folder, model, processes, *recipes):
     """Train each recipe, and let the first process write what it found."""
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true":
+        shard_on_cpu()
     for recipe in recipes:
         found, state = trained(recipe, Path(folder), model, int(processes))
         if torch.distributed.get_rank() == 0:

@@ -44,17 +44,23 @@ def two_processes(tmp_path_factory, model):
     return folder
 
 
-@pytest.mark.parametrize("recipe", EQUAL)
-def test_two_processes_equal_one(tmp_path, model, two_processes, recipe):
-    wanted, weights = trained(recipe, tmp_path, model, 1)
-    found = json.loads((two_processes / f"{recipe}.json").read_text())
+def assert_equal_to_one_process(recipe, folder, model, one, *, sharded):
+    wanted, weights = trained(recipe, one, model, 1)
+    found = json.loads((folder / f"{recipe}.json").read_text())
+    assert found.pop("sharded") == sharded
+    assert not wanted.pop("sharded")
     for name, values in wanted.items():
         assert found[name] == pytest.approx(values, abs=1e-6, rel=1e-5), name
-    state = torch.load(two_processes / f"{recipe}.pt")
+    state = torch.load(folder / f"{recipe}.pt")
     for name, value in weights.items():
         torch.testing.assert_close(state[name], value, atol=1e-6, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
     start = tiny_model(processor()).state_dict()
     assert any((value - start[name]).abs().max() > 1e-4 for name, value in weights.items())
+
+
+@pytest.mark.parametrize("recipe", EQUAL)
+def test_two_processes_equal_one(tmp_path, model, two_processes, recipe):
+    assert_equal_to_one_process(recipe, two_processes, model, tmp_path, sharded=False)
 
 
 def test_two_processes_refill_their_updates_together(two_processes):
@@ -62,3 +68,18 @@ def test_two_processes_refill_their_updates_together(two_processes):
     found = json.loads((two_processes / "calibrl_dapo.json").read_text())
     assert found["rows"] == [20, 20]  # four groups of four responses and an expert
     assert sum(found["dropped_groups"]) > 0
+
+
+def test_a_sharded_model_equals_a_whole_one(tmp_path, model):
+    options = {
+        "ACCELERATE_USE_FSDP": "true",
+        "FSDP_VERSION": "2",
+        "FSDP_RESHARD_AFTER_FORWARD": "true",
+        "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+        "FSDP_TRANSFORMER_CLS_TO_WRAP": "Qwen2_5_VLDecoderLayer,Qwen2_5_VLVisionBlock",
+        "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT",
+    }
+    recipes = ("calibrl", "calibrl:2", "calibrl_released")
+    launch(tmp_path, model, recipes, **options)
+    for recipe in recipes:
+        assert_equal_to_one_process(recipe, tmp_path, model, tmp_path / "one", sharded=True)
