@@ -1,0 +1,401 @@
+# %% [markdown]
+# # A real vision-language model
+#
+# **The question.** What does a training run of a real vision-language model look like from inside, and how does one
+# tell from its logs and answers whether it has learnt anything?
+#
+# **Afterwards you can** read a group of rollouts as the trainer sees it, explain why the loss in the log is zero while
+# the model learns, tell which curves of a log mean something, and compare two checkpoints by a paired test.
+#
+# **Time.** About 4 minutes on two cores to run, 25 minutes to read. The model is small enough for a laptop:
+# Qwen2.5-VL's architecture with 2.2 million parameters. Notebooks 2 and 3 explain CalibRL's objective.
+
+# %%
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import torch
+from course import PALETTE, budget, check, panels, show, use_style
+from rich.console import Console
+from transformers.utils import logging as transformers_logging
+
+from calibrl_ref import RECIPES, Rollouts, group_advantage
+from full_scale.evaluate import main as evaluate
+from full_scale.model import TINY_MODEL, load_model
+from full_scale.processor import load_processor
+from full_scale.rendered import FIGURES, rendered_problems
+from full_scale.sampling import answer_problems
+from full_scale.verdicts import judge
+
+use_style()
+transformers_logging.disable_progress_bar()
+ROOT = Path("..")  # notebooks run in tutorials/
+RUNS = budget(full="runs/tutorial_9", reduced="runs/tutorial_9_reduced")
+STEPS = budget(full=40, reduced=2)
+PROMPTS = budget(full=16, reduced=2)  # in one update
+GROUP = 8  # responses to each prompt
+TRAINING = budget(full=2000, reduced=16)  # problems
+HELD_OUT = budget(full=300, reduced=6)
+SAMPLES = budget(full=4, reduced=2)
+
+# %% [markdown]
+# ## 1. The problems
+#
+# Each problem is a picture and a question such as "a=35 b=22 find x". The numbers are in the question, but *what to do
+# with them* is in the picture only: angles of a triangle add up to 180 degrees, crossing lines have equal angles, and
+# so on. A model that does not look can only guess the rule.
+
+# %%
+examples = {kind: rendered_problems(1, seed=2, kinds=[kind])[0] for kind in FIGURES}
+
+figure, axes = panels(3, 2, height=2.5)
+for place, problem in zip(axes, examples.values(), strict=True):
+    place.imshow(problem.rgb_images()[0])
+    place.set_title(f"{problem.question}\n{problem.solution}", fontsize=8)
+    place.axis("off")
+show(figure, "Six kinds of figure: triangle, right angle, circle, crossing lines, parallels, quadrilateral.")
+
+# %% [markdown]
+# The line below each question is the *expert's* solution. Here it is exact; for real data it would be the chain of
+# thought of a stronger model.
+
+# %% [markdown]
+# ## 2. A group of rollouts
+#
+# For every prompt the policy writes a group of responses, and a verifier reads each: 1 for the right answer in
+# `<answer>`, and 0.1 for keeping to the format. What a response is worth is said by its group alone:
+#
+# <!-- formula: group_advantage -->
+# $$A_i = \frac{R_i - \operatorname{mean}(R)}{\operatorname{std}(R) + \varepsilon}$$
+
+# %%
+model, processor = load_model(TINY_MODEL), load_processor(TINY_MODEL)
+prompts = rendered_problems(max(PROMPTS, 3), seed=3)
+responses = answer_problems(model, processor, prompts, samples=GROUP, max_new_tokens=48, seed=0)
+verdicts = [[judge(given.text, problem) for given in group] for problem, group in zip(prompts, responses, strict=True)]
+reward = torch.tensor([[verdict.correct + 0.1 * verdict.well_formed for verdict in group] for group in verdicts])
+group = torch.arange(len(prompts)).repeat_interleave(GROUP)
+advantage = group_advantage(reward.flatten(), group).reshape(-1, GROUP)
+
+shown = [0, 1, 2]
+figure, axes = panels(3, height=2.4)
+for place, row in zip(axes, shown, strict=True):
+    place.imshow(prompts[row].rgb_images()[0])
+    place.set_title(f"{prompts[row].question}\nright answer: {prompts[row].answer}", fontsize=9)
+    place.axis("off")
+show(figure, "The pictures of three prompts.")
+for row in shown:
+    print(f"{prompts[row].question}   (right answer {prompts[row].answer})")
+    for given, points, weight in zip(responses[row], reward[row], advantage[row], strict=True):
+        print(f"  reward {points:.1f}  advantage {weight:+.2f}  {given.text}")
+
+# %% [markdown]
+# The text before `:` is what the model believes to see. Most errors are slips in the subtraction; some are a wrong
+# figure, and then everything that follows is right for the wrong picture.
+
+# %% [markdown] tags=[]
+# ### Exercise 9.1
+# A group in which all rewards are equal has advantages of zero: it costs as much as any other and teaches nothing.
+# Write the share of such *idle* groups, for rewards of the shape `[prompts, samples]`.
+
+
+# %% tags=["exercise"]
+def idle_share(reward: torch.Tensor) -> float:
+    """Return the share of groups, rows of ``reward``, whose advantages are all zero."""
+    return ...  # your code
+
+
+# %% tags=["check"]
+check("9.1", idle_share)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def idle_share(reward: torch.Tensor) -> float:
+#     """A group is idle where its smallest reward is its largest."""
+#     return float((reward.amin(dim=1) == reward.amax(dim=1)).float().mean())
+# ```
+#
+# </details>
+
+# %%
+idle = (advantage == 0).all(dim=1)
+print(f"{int(idle.sum())} of {len(idle)} groups are idle")
+
+# %% [markdown]
+# Logs call this `frac_reward_zero_std`. DAPO samples again until no group is idle (`--method dapo`).
+
+# %% [markdown]
+# ## 3. The loss is zero at the first step: why that is right
+#
+# The first line of a GRPO log often says `loss 0.0`, and people stop the run. Let us compute it for the groups above.
+# While the policy has not been updated since it sampled, the ratio $r_t = \pi_\theta / \pi_{old}$ is exactly 1, so a
+# token's surrogate is $r_t A = A$. A response's mean over its tokens is $A$ again, and a group's advantages add up to
+# zero.
+
+
+# %%
+def as_rollouts(log_prob: torch.Tensor) -> Rollouts:
+    """Return the responses above before an update: the old log-probabilities are the current ones."""
+    length = torch.tensor([given.length for answers in responses for given in answers])
+    return Rollouts(
+        token_log_prob=log_prob,
+        old_token_log_prob=log_prob.detach(),
+        mask=torch.arange(log_prob.shape[1]) < length[:, None],
+        group=group,
+        is_expert=torch.zeros(len(group), dtype=torch.bool),
+        correct=torch.tensor([verdict.correct for answers in verdicts for verdict in answers]),
+        advantage=advantage.flatten(),
+    )
+
+
+for aggregation in ("sequence_mean_token_mean", "sequence_mean_token_sum"):
+    log_prob = torch.zeros(len(group), 48, requires_grad=True)  # their values do not matter, only that ratio is 1
+    loss = RECIPES["grpo"](aggregation=aggregation)(as_rollouts(log_prob)).total
+    loss.backward()
+    print(f"{aggregation:26s} loss {float(loss.detach()):+.6f}   gradient's norm {float(log_prob.grad.norm()):.4f}")
+
+# %% [markdown]
+# - With GRPO's own aggregation the loss is zero, and its gradient is not: it pushes right responses up and wrong ones
+#   down. **The value of the loss says nothing about learning; its gradient does all the work.**
+# - The paper's CalibRL sums over the tokens of a response. Then a response counts by its length, and the first loss is
+#   whatever length and advantage have in common. It is not zero, and means as little.
+#
+# The same in a real log: three updates of GRPO by the command that you would type.
+
+
+# %%
+def command(*arguments: str) -> list[str]:
+    """Run a Python program of this repository and return the lines that it prints."""
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout.splitlines()
+
+
+def train(method: str, steps: int) -> list[dict[str, float]]:
+    """Train the tiny model and return its log, one record for each update."""
+    out = f"{RUNS}/{method}"
+    flags = {"steps": steps, "limit": TRAINING, "prompts-per-step": PROMPTS, "micro-batch-prompts": PROMPTS}
+    options = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    options += ["--evaluate-problems", "0", "--out", out, "--overwrite"]
+    command("full_scale/train.py", "--method", method, *options)
+    return [json.loads(line) for line in (ROOT / out / "metrics.jsonl").read_text().splitlines()]
+
+
+for record in train("grpo", budget(full=3, reduced=1)):
+    columns = ("loss", "grad_norm", "reward", "accuracy", "entropy", "frac_reward_zero_std")
+    print(f"step {record['step']}  ", "  ".join(f"{name} {abs(record[name]):.3f}" for name in columns))
+
+# %% [markdown]
+# Zero at *every* step, as there is one update for each batch of rollouts: at each update the ratio starts at 1 anew. A
+# loss that leaves zero under GRPO tells of several updates for a batch, of a KL penalty, or of a policy that samples
+# from other weights than it is scored with.
+
+# %% [markdown] tags=[]
+# ### Exercise 9.2
+# Write the surrogate's loss before the first update of a batch where tokens are *summed* over a response and responses
+# are averaged, from the advantage and the length (tokens) of each response.
+
+
+# %% tags=["exercise"]
+def first_loss(advantage: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+    """Return the loss of one batch whose ratios are all 1."""
+    return ...  # your code
+
+
+# %% tags=["check"]
+check("9.2", first_loss)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def first_loss(advantage: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+#     """Every token of a response adds its advantage."""
+#     return -(advantage * length).mean()
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## 4. Training with CalibRL
+#
+# Now the default run: CalibRL in the paper's form, one update for 16 prompts x 8 responses, each group with its
+# expert's solution as the point of reference.
+
+# %%
+log = train("calibrl", STEPS)
+print(textwrap.fill(", ".join(log[-1]), 100))
+
+# %% [markdown]
+# ## 5. Reading the log
+
+# %%
+steps = [record["step"] for record in log]
+views = {
+    "accuracy": "accuracy of the rollouts",
+    "entropy": "entropy (nats per token)",
+    "loss/exploration": "CalibRL's exploration term",
+    "grad_norm": "norm of the gradient",
+}
+figure, axes = panels(2, 2, height=2.4, sharex=True)
+width = min(8, len(log))
+for place, (name, label) in zip(axes, views.items(), strict=True):
+    values = np.array([record[name] for record in log])
+    place.plot(steps, values, ".", color=PALETTE["sky"], markersize=5)
+    smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+    place.plot(steps[width - 1 :], smooth, color=PALETTE["blue"], label=f"mean of the last {width}")
+    place.set_ylabel(label)
+for place in axes[2:]:
+    place.set_xlabel("update")
+axes[0].legend(fontsize=8)
+show(figure, "Four curves over the updates: accuracy of rollouts, entropy, exploration term and gradient norm.")
+early, late = (np.mean([record["accuracy"] for record in part]) for part in (log[:width], log[-width:]))
+print(f"rollouts: accuracy {early:.3f} over the first {width} updates, {late:.3f} over the last {width}")
+
+# %% [markdown]
+# How to read them:
+#
+# - **accuracy** of the rollouts jumps from update to update, since each one has other problems: with 16 prompts in an
+#   update the points scatter by far more than the trend. Only averages over many updates mean anything, and only
+#   held-out problems settle it.
+# - **entropy** is what this course is about. It is taken over the policy's own responses; the expert's rows do not
+#   count.
+# - the **exploration term** is a loss and may be of any size and sign: it is zero where response and expert are equally
+#   likely. Look at its trend.
+# - **the gradient's norm** is cut at 1 before the update. A norm that is always far above means that the learning rate
+#   is no longer what you set.
+
+# %% [markdown]
+# ## 6. Did it learn? Held-out problems, with intervals
+#
+# The same problems for both models, none of which was trained on: greedy answers, and samples at temperature 1. And
+# once more with white pictures: an accuracy that survives this was not won by looking.
+
+# %%
+quiet = Console(quiet=True)
+
+
+def measure(name: str, model: str, *flags: str) -> dict:
+    """Evaluate a checkpoint on held-out rendered problems."""
+    shape = ["--limit", str(HELD_OUT), "--samples", str(SAMPLES), "--pass-at", str(SAMPLES)]
+    out = str(ROOT / RUNS / name)
+    return evaluate(["--model", model, *shape, "--out", out, "--overwrite", *flags], console=quiet)
+
+
+trained = str(ROOT / RUNS / "calibrl")
+results = {
+    "before": measure("before", "tiny"),
+    "after": measure("after", trained),
+    "after, pictures blanked": measure("blank", trained, "--blank-pictures"),
+}
+
+# %%
+points = {"greedy": ("greedy", "accuracy"), "sampled": ("sampled", "accuracy"), "entropy": ("sampled", "entropy")}
+figure, (axes, right) = panels(2, height=3.0, width_ratios=(2, 1))
+for place, (name, result) in enumerate(results.items()):
+    colour = PALETTE[("black", "blue", "orange")[place]]
+    summary = result["benchmarks"]["rendered"]
+    for tick, (label, (kind, metric)) in enumerate(points.items()):
+        found = summary[kind][metric]
+        target = right if label == "entropy" else axes
+        error = [[found["value"] - found["low"]], [found["high"] - found["value"]]]
+        x = (0 if label == "entropy" else tick) + 0.2 * (place - 1)
+        target.errorbar(x, found["value"], error, fmt="o", color=colour, capsize=3, label=name)
+        print(f"{name:24s} {label:8s} {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]")
+axes.set(xticks=(0, 1), xticklabels=("greedy", "sampled"), ylabel="accuracy, held-out", ylim=(0, 1), xlim=(-0.6, 1.6))
+right.set(xticks=(0,), xticklabels=("sampled",), ylabel="entropy (nats per token)", xlim=(-0.6, 0.6))
+handles, labels = axes.get_legend_handles_labels()
+axes.legend(handles[::2], labels[::2], fontsize=8, loc="upper right")
+show(figure, "Accuracy and entropy before training, after it, and after it with blanked pictures, with 95 % intervals.")
+
+# %% [markdown]
+# Intervals of two models that overlap do **not** say that the models are alike: both answered the *same* problems, and
+# most of the spread is between problems, not between models. A paired test looks at the problems on which they differ.
+
+# %%
+compared = evaluate(["--compare", str(ROOT / RUNS / "before"), str(ROOT / RUNS / "after")], console=quiet)
+figures = compared["benchmarks"]["rendered"]["correct"]
+for kind, figure_of in figures.items():
+    change = figure_of["difference"]
+    print(f"{kind}: {change['value']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]")
+greedy = figures["greedy"]
+print(
+    f"greedy answers: right before only {greedy['only_a']}, right after only {greedy['only_b']}, p = {greedy['p']:.2g}"
+)
+
+# %% [markdown] tags=[]
+# ### Exercise 9.3
+# From the verdicts on the same problems before and after a training, compute the p-value of McNemar's exact test.
+# `mcnemar_p` (from `full_scale.intervals`) takes two counts; which?
+
+
+# %% tags=["exercise"]
+def paired_p(before: list[bool], after: list[bool]) -> float:
+    """Return the p-value of: is either model right where the other is wrong more often than by chance?"""
+    return ...  # your code
+
+
+# %% tags=["check"]
+check("9.3", paired_p)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def paired_p(before: list[bool], after: list[bool]) -> float:
+#     """Count the problems that changed, in each direction."""
+#     lost = sum(old and not new for old, new in zip(before, after, strict=True))
+#     won = sum(new and not old for old, new in zip(before, after, strict=True))
+#     return mcnemar_p(lost, won)
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## 7. Look at the answers
+#
+# Figures hide what a model does. Each evaluation has written a page with all problems, pictures, answers and verdicts,
+# to filter and search: `answers.html` in its folder. Some of the problems whose greedy answer has changed:
+
+# %%
+held_out = {problem.id: problem for problem in rendered_problems(HELD_OUT, seed=0, split="test")}
+greedy_of = {
+    name: {record["id"]: record for record in results[name]["records"] if record["kind"] == "greedy"}
+    for name in ("before", "after")
+}
+verdict_of = {name: {key: record["correct"] for key, record in given.items()} for name, given in greedy_of.items()}
+changed = [key for key in held_out if verdict_of["before"][key] != verdict_of["after"][key]][:4]
+for key in changed:
+    print(f"{held_out[key].category}, {held_out[key].question}, right answer {held_out[key].answer}")
+    for name in ("before", "after"):
+        print(f"  {name:6s} {'right' if verdict_of[name][key] else 'wrong'}  {greedy_of[name][key]['text']}")
+
+# %% [markdown]
+# ## What this does not show
+#
+# - One seed, 40 updates, one method. Nothing here compares CalibRL with GRPO: for that, train both alike, with several
+#   seeds (`--method`, `--seed`), as notebook 10 does in the toy.
+# - The intervals are over problems. They say nothing about how another seed of the *training* would have ended.
+# - A model of two million parameters on six kinds of drawing; what a 7-billion-parameter model does on real geometry
+#   was not measured here.
+# - The verifier is exact here. On real data its errors are part of the reward; the evaluation therefore shows the
+#   benchmark's official scoring next to the reward, and where they differ.
+
+# %% [markdown]
+# ## References
+#
+# - *CalibRL: Controllable Exploration in Hybrid-Policy RLVR for Multi-Modal Reasoning*, arXiv:2602.20197.
+# - Z. Shao et al., *DeepSeekMath*, arXiv:2402.03300: GRPO. L. von Werra et al., *TRL*: the trainer that
+#   `full_scale/trainer.py` builds on.
+# - S. Bai et al., *Qwen2.5-VL Technical Report*, arXiv:2502.13923: the architecture.
+# - M. Chen et al., *Evaluating Large Language Models Trained on Code*, arXiv:2107.03374: pass@k.
+# - Q. McNemar, *Note on the sampling error of the difference between correlated proportions or percentages* (1947).
+#
+# Next: [10 Build your own](10_build_your_own.ipynb)
