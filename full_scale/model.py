@@ -1,15 +1,25 @@
-"""The tiny Qwen2.5-VL: the real architecture with about two million parameters, for a CPU."""
+"""Loading a checkpoint, and the two tiny models: real architectures, small enough for a CPU."""
 
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from full_scale.processor import IMAGE_PAD, VIDEO_PAD, VISION_END, VISION_START
+from full_scale.processor import IMAGE_PAD, VIDEO_PAD, VISION_END, VISION_START, reads_pictures
 
 TINY_MODEL = Path(__file__).parent / "tiny_qwen2_5_vl"
+TINY_TEXT_MODEL = Path(__file__).parent / "tiny_qwen2"
+SHIPPED_MODELS = {"tiny": TINY_MODEL, "tiny-text": TINY_TEXT_MODEL}
+"""Name of a shipped checkpoint -> its folder; both are made by ``full_scale/pretrain.py``."""
 
 
 def tiny_config(
@@ -63,11 +73,40 @@ def tiny_config(
     return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **ids)
 
 
-def build_model(config: Qwen2_5_VLConfig, *, seed: int) -> Qwen2_5_VLForConditionalGeneration:
+def tiny_text_config(
+    tokenizer: PreTrainedTokenizerBase, *, layers: int = 3, width: int = 96, heads: int = 4
+) -> Qwen2Config:
+    """Qwen2's configuration, made small.
+
+    Args:
+        tokenizer: Gives the vocabulary size and the special ids.
+        layers: Layers.
+        width: Hidden size.
+        heads: Attention heads; they divide ``width``.
+
+    Returns:
+        The configuration (0.4 million parameters with the defaults and 320 tokens).
+    """
+    return Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def build_model(config: Qwen2_5_VLConfig | Qwen2Config, *, seed: int) -> PreTrainedModel:
     """A model with random weights that depend on ``seed`` only; the global random state is left as it was.
 
     Args:
-        config: From :func:`tiny_config`.
+        config: From :func:`tiny_config` or :func:`tiny_text_config`.
         seed: Of the initial weights.
 
     Returns:
@@ -75,14 +114,16 @@ def build_model(config: Qwen2_5_VLConfig, *, seed: int) -> Qwen2_5_VLForConditio
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Qwen2_5_VLForConditionalGeneration(config)
-    model.generation_config.eos_token_id = config.text_config.eos_token_id
-    model.generation_config.pad_token_id = config.text_config.pad_token_id
+        is_text = isinstance(config, Qwen2Config)
+        model = Qwen2ForCausalLM(config) if is_text else Qwen2_5_VLForConditionalGeneration(config)
+    text = config.get_text_config()
+    model.generation_config.eos_token_id = text.eos_token_id
+    model.generation_config.pad_token_id = text.pad_token_id
     return model
 
 
 def load_model(folder: str | Path, *, dtype: torch.dtype | str = "auto") -> PreTrainedModel:
-    """A vision-language checkpoint, by ``AutoModelForImageTextToText``.
+    """A checkpoint, by ``AutoModelForImageTextToText``, or by ``AutoModelForCausalLM`` where it reads text only.
 
     Args:
         folder: Folder of a checkpoint, or a hub id.
@@ -91,4 +132,5 @@ def load_model(folder: str | Path, *, dtype: torch.dtype | str = "auto") -> PreT
     Returns:
         The model.
     """
-    return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype)
+    kind = AutoModelForImageTextToText if reads_pictures(folder) else AutoModelForCausalLM
+    return kind.from_pretrained(folder, dtype=dtype)

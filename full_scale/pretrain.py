@@ -1,6 +1,7 @@
-"""Makes the shipped tiny model: random weights, then a short supervised warm-up on expert solutions, stopped early.
+"""Makes the shipped tiny models: random weights, then a short supervised warm-up on expert solutions, stopped early.
 
-    python full_scale/pretrain.py --seed 0 --out full_scale/tiny_qwen2_5_vl
+    python full_scale/pretrain.py           # the vision-language model: full_scale/tiny_qwen2_5_vl
+    python full_scale/pretrain.py --text    # the text model, on word problems: full_scale/tiny_qwen2
 
 The warm-up stops as soon as the greedy accuracy on held-out problems lies between the two bounds: the model has then
 learnt the format and a part of the skill, and reinforcement learning has something to improve.
@@ -10,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from transformers.modeling_utils import PreTrainedModel
@@ -18,14 +20,15 @@ from transformers.processing_utils import ProcessorMixin
 if __package__ in (None, ""):  # run as a script: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from full_scale.data import expert_response
-from full_scale.model import TINY_MODEL, build_model, tiny_config
+from full_scale.data import DATASETS, expert_response
+from full_scale.model import TINY_MODEL, TINY_TEXT_MODEL, build_model, tiny_config, tiny_text_config
 from full_scale.problem import Problem
-from full_scale.processor import build_processor, build_tokenizer
+from full_scale.processor import CHAT_TEMPLATE, TextProcessor, build_processor, build_tokenizer
 from full_scale.prompting import model_inputs
 from full_scale.rendered import rendered_problems
 from full_scale.rewards import is_correct
 from full_scale.sampling import answer_problems
+from full_scale.word_problems import word_problems
 
 ACCURACY_BOUNDS = (0.40, 0.55)
 """Stop when the measured greedy accuracy is in here; 35 % to 60 % is wanted, and 200 problems leave +- 3.5 points."""
@@ -92,21 +95,14 @@ def supervised_batch(processor: ProcessorMixin, problems: Sequence[Problem]) -> 
         Inputs of the model's forward, with ``labels``.
     """
     tokenizer = processor.tokenizer
-    prompts = model_inputs(processor, problems, instruct=False)
+    prompts = dict(model_inputs(processor, problems, instruct=False))
     targets = [f"{expert_response(problem)}{tokenizer.eos_token}" for problem in problems]
     response = tokenizer(targets, padding=True, padding_side="right", add_special_tokens=False, return_tensors="pt")
     ids, mask = response["input_ids"], response["attention_mask"]
-    return {
-        "input_ids": torch.cat([prompts["input_ids"], ids], dim=1),
-        "attention_mask": torch.cat([prompts["attention_mask"], mask], dim=1),
-        "mm_token_type_ids": torch.cat([prompts["mm_token_type_ids"], torch.zeros_like(ids)], dim=1),
-        "pixel_values": prompts["pixel_values"],
-        "image_grid_thw": prompts["image_grid_thw"],
-        "labels": torch.cat(
-            [torch.full_like(prompts["input_ids"], -100), ids.masked_fill(mask == 0, -100)],
-            dim=1,
-        ),
-    }
+    labels = torch.full_like(prompts["input_ids"], -100)
+    longer = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": torch.zeros_like(ids)}
+    joined = {name: torch.cat([prompts[name], more], dim=1) for name, more in longer.items() if name in prompts}
+    return prompts | joined | {"labels": torch.cat([labels, ids.masked_fill(mask == 0, -100)], dim=1)}
 
 
 def greedy_accuracy(model: PreTrainedModel, processor: ProcessorMixin, problems: Sequence[Problem]) -> float:
@@ -126,8 +122,44 @@ def greedy_accuracy(model: PreTrainedModel, processor: ProcessorMixin, problems:
     return sum(is_correct(a.text, problem) for (a,), problem in zip(answers, problems, strict=True)) / len(problems)
 
 
+def untrained(problems: Sequence[Problem], *, text: bool, seed: int) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """A tiny model with random weights, and its processor.
+
+    Args:
+        problems: Whose texts the tokenizer is trained on.
+        text: The text model, else the vision-language model.
+        seed: Of the weights.
+
+    Returns:
+        Both.
+    """
+    tokenizer = build_tokenizer([f"{problem.question}\n{expert_response(problem)}" for problem in problems])
+    if text:
+        tokenizer.chat_template = CHAT_TEMPLATE
+        processor = TextProcessor(tokenizer, chat_template=CHAT_TEMPLATE)
+        return build_model(tiny_text_config(tokenizer), seed=seed), processor
+    return build_model(tiny_config(tokenizer), seed=seed), build_processor(tokenizer)
+
+
+def pretraining_problems(count: int, *, text: bool, seed: int, split: Literal["train", "test"]) -> list[Problem]:
+    """Generated problems: rendered geometry, or word problems.
+
+    Args:
+        count: Number of problems.
+        text: Word problems.
+        seed: Of the problems.
+        split: "train" or "test".
+
+    Returns:
+        The problems, with expert solutions.
+    """
+    if text:
+        return [DATASETS["gsm8k"].problem(record) for record in word_problems(count, seed=seed, split=split)]
+    return rendered_problems(count, seed=seed, split=split)
+
+
 def main(arguments: Sequence[str] | None = None) -> float:
-    """Build, warm up and save the tiny model.
+    """Build, warm up and save a tiny model.
 
     Args:
         arguments: Command line; None reads ``sys.argv``.
@@ -136,21 +168,24 @@ def main(arguments: Sequence[str] | None = None) -> float:
         The saved model's greedy accuracy on 500 held-out problems.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", action="store_true", help="make the text model")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the problems and the batches")
     parser.add_argument("--steps", type=int, default=1300, help="length of the learning-rate schedule")
     parser.add_argument("--problems", type=int, default=8000, help="number of training problems")
-    parser.add_argument("--out", type=Path, default=TINY_MODEL, help="folder of the checkpoint")
+    parser.add_argument("--out", type=Path, default=None, help="folder of the checkpoint")
     options = parser.parse_args(arguments)
-    problems = rendered_problems(options.problems, seed=options.seed, split="train")
-    texts = [f"{problem.question}\n{expert_response(problem)}" for problem in problems[:1000]]
-    processor = build_processor(build_tokenizer(texts))
-    model = build_model(tiny_config(processor.tokenizer), seed=options.seed)
-    held_out = rendered_problems(200, seed=options.seed + 1, split="test")
-    warm_up(model, processor, problems, held_out, steps=options.steps, seed=options.seed)
-    accuracy = greedy_accuracy(model, processor, rendered_problems(500, seed=options.seed + 2, split="test"))
-    print(f"saved to {options.out}: greedy accuracy {accuracy:.1%} on 500 held-out problems")
-    model.save_pretrained(options.out)
-    processor.save_pretrained(options.out)
+    out = options.out or (TINY_TEXT_MODEL if options.text else TINY_MODEL)
+    problems = pretraining_problems(options.problems, text=options.text, seed=options.seed, split="train")
+    model, processor = untrained(problems[:1000], text=options.text, seed=options.seed)
+    looks, last = (
+        pretraining_problems(count, text=options.text, seed=options.seed + more, split="test")
+        for count, more in ((200, 1), (500, 2))
+    )
+    warm_up(model, processor, problems, looks, steps=options.steps, seed=options.seed)
+    accuracy = greedy_accuracy(model, processor, last)
+    print(f"saved to {out}: greedy accuracy {accuracy:.1%} on {len(last)} held-out problems")
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
     return accuracy
 
 

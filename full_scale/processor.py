@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoConfig, AutoProcessor, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoProcessor, AutoTokenizer, PreTrainedTokenizerFast
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.processing_utils import ProcessorMixin
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
@@ -113,24 +114,63 @@ def build_processor(tokenizer: PreTrainedTokenizerFast, *, image_size: int = 112
     return ImageTextProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)
 
 
-def load_processor(folder: str | Path) -> ProcessorMixin:
-    """The processor saved beside a checkpoint.
-
-    A processor saved by this project, or any Qwen2-VL family processor where torchvision is absent, is read by
-    :class:`ImageTextProcessor`; every other one by ``AutoProcessor``.
+class TextProcessor(ProcessorMixin):
+    """A tokenizer behind a processor's interface, so that text-only models need no code of their own.
 
     Args:
-        folder: Folder of a checkpoint (or a hub id, read by ``AutoProcessor``).
+        tokenizer: Of a text-only checkpoint, with a chat template.
+        chat_template: Jinja template of a conversation.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase | None = None, chat_template: str | None = None) -> None:
+        if tokenizer is None:
+            raise ValueError("TextProcessor needs a tokenizer; pass one.")
+        super().__init__(tokenizer, chat_template=chat_template)
+
+    def save_pretrained(self, save_directory: str | Path, **options: object) -> list[str]:  # type: ignore[override]  # a str is fine there
+        """Save the tokenizer, as text-only checkpoints have it."""
+        return list(self.tokenizer.save_pretrained(save_directory, **options))
+
+
+def reads_pictures(folder: str | Path) -> bool:
+    """Whether a checkpoint is a vision-language model, by its configuration.
+
+    Args:
+        folder: Folder of a checkpoint, or a hub id.
 
     Returns:
-        A processor that pads on the left.
+        False for a model of text only.
+    """
+    return AutoConfig.from_pretrained(folder).model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+
+def load_processor(folder: str | Path) -> ProcessorMixin:
+    """The processor of a checkpoint.
+
+    Args:
+        folder: Folder of a checkpoint, or a hub id.
+
+    Returns:
+        :class:`ImageTextProcessor` where this project saved it, :class:`TextProcessor` for a text-only model, else the
+        checkpoint's own, by ``AutoProcessor``. It pads on the left.
+
+    Raises:
+        ValueError: If the checkpoint's own processor needs a package that is missing, or there is no chat template.
     """
     saved = Path(folder) / "processor_config.json"
-    name = json.loads(saved.read_text()).get("processor_class") if saved.is_file() else None
-    if name == ImageTextProcessor.__name__ or (find_spec("torchvision") is None and _is_qwen_vl(folder)):
+    if saved.is_file() and json.loads(saved.read_text()).get("processor_class") == ImageTextProcessor.__name__:
         return ImageTextProcessor.from_pretrained(folder, padding_side="left")
-    return AutoProcessor.from_pretrained(folder, padding_side="left")
-
-
-def _is_qwen_vl(folder: str | Path) -> bool:
-    return AutoConfig.from_pretrained(folder).model_type in ("qwen2_vl", "qwen2_5_vl")
+    if not reads_pictures(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        if tokenizer.chat_template is None:
+            raise ValueError(f"the tokenizer of {folder} has no chat template; choose an instruction-tuned model.")
+        return TextProcessor(tokenizer, chat_template=tokenizer.chat_template)
+    try:
+        return AutoProcessor.from_pretrained(folder, padding_side="left")
+    except (ImportError, OSError) as error:  # OSError: without torchvision its video processor cannot be loaded
+        if find_spec("torchvision") is not None:
+            raise
+        raise ValueError(
+            f"the processor of {folder} could not be loaded, and torchvision, which most processors need, is missing: "
+            f"pip install 'calibrl-ref[gpu]'. transformers says: {error}"
+        ) from error

@@ -1,78 +1,113 @@
-"""Every option of a training run: a preset, then the command line; and where each value came from."""
+"""Every option of a training run, with its meaning and its valid values; presets and flags fill it in."""
 
-import argparse
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import MISSING, dataclass, field
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-import yaml
-
 from calibrl_ref import RECIPES, SCHEDULES, Objective, Schedule
-from full_scale.model import TINY_MODEL
+from full_scale.model import SHIPPED_MODELS
+from full_scale.word_problems import WORD_PROBLEMS
 
-PRESETS = Path(__file__).parent / "presets"
+METHODS = (*RECIPES, *SCHEDULES)
+"""Names for ``--method``."""
 
 
-def _option(text: str) -> dataclasses.Field[object]:
-    return field(metadata={"help": text})
+def _option(
+    group: str, text: str, default: object = MISSING, *, least: float | None = None, valid: tuple[str, ...] = ()
+) -> Any:  # noqa: ANN401  # a field of any type, as dataclasses.field
+    """A field of :class:`Settings`: its group and meaning, its smallest value, or all its values."""
+    return field(default=default, metadata={"group": group, "help": text, "least": least, "valid": valid})  # type: ignore[call-overload]  # its overloads do not know MISSING
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One training run. The fields are the command line's flags; their meaning is in each field's help text."""
+    """One training run. Each field is a flag of the same name; its meaning is its help text.
 
-    model: str = _option("folder or hub id of a vision-language model; 'tiny' is the shipped one")
-    dataset: str = _option("'rendered', a folder or file, or '<layout>:<path>'")
-    experts: str = _option("where experts come from: dataset, column:<name>, answer_only or none")
-    instruct: bool = _option("append the paper's instruction to think first and answer in tags")
-    method: str = _option("a recipe of calibrl_ref")
-    steps: int = _option("updates")
-    prompts_per_step: int = _option("prompts in one update")
-    group_size: int = _option("sampled responses per prompt")
-    micro_batch_prompts: int = _option("prompts in one forward pass; divides prompts_per_step")
-    learning_rate: float = _option("of AdamW, constant")
-    weight_decay: float = _option("of AdamW")
-    max_grad_norm: float = _option("gradients are clipped to this norm")
-    temperature: float = _option("of the sampled responses")
-    format_weight: float = _option("reward = accuracy + this x format")
-    max_prompt_length: int = _option("tokens; longer prompts are dropped and counted")
-    max_response_length: int = _option("tokens; longer experts are dropped and counted")
-    dtype: str = _option("of the weights: float32 or bfloat16")
-    save_every: int = _option("updates between two checkpoints")
-    evaluate_problems: int = _option("held-out problems before and after training; 0 for none")
-    limit: int | None = field(default=None, metadata={"help": "use only so many training problems"})
-    seed: int = field(default=0, metadata={"help": "of problems, order and sampling"})
+    Raises:
+        ValueError: A value has the wrong type or is out of range, or two values contradict each other.
+    """
+
+    model: str = _option("model", f"folder or hub id of a checkpoint; {' and '.join(SHIPPED_MODELS)} are shipped")
+    dtype: str = _option("model", "of the weights", valid=("float32", "bfloat16"))
+    needs_gpu: bool = _option("model", "refuse to start without a GPU")
+    mixed_precision: str = _option("model", "type of the computation", valid=("none", "bfloat16"))
+    gradient_checkpointing: bool = _option("model", "recompute activations in the backward pass: slower, less memory")
+    lora_rank: int = _option("model", "train low-rank adapters of this rank; 0 trains all weights", 0, least=0)
+    lora_alpha: int = _option("model", "adapters are scaled by lora_alpha / lora_rank", 32, least=1)
+    lora_targets: str = _option(
+        "model", "all-linear, or a pattern of the names of layers that get adapters", "all-linear"
+    )
+    lora_dropout: float = _option("model", "dropout in front of the adapters", 0.0, least=0)
+
+    dataset: str = _option("data", "rendered, word_problems, a folder or file, hub:<id>, or <layout>:<path or hub:id>")
+    experts: str = _option("data", "where experts come from: dataset, column:<name>, answer_only or none")
+    instruct: bool = _option("data", "append the paper's instruction to think first and answer in tags")
+    limit: int | None = _option("data", "use only so many training problems", None, least=1)
+    max_prompt_length: int = _option("data", "tokens; longer prompts are dropped and counted", least=1)
+
+    group_size: int = _option("rollouts", "sampled responses per prompt, beside the expert's", least=2)
+    max_response_length: int = _option("rollouts", "tokens; longer experts are dropped and counted", least=1)
+    temperature: float = _option("rollouts", "of the sampled responses", least=1e-6)
+    format_weight: float = _option("rollouts", "reward = accuracy + this x format", least=0)
+    vllm: str = _option(
+        "rollouts", "sample with vLLM: in this process, or on a server", "none", valid=("none", "colocate", "server")
+    )
+    vllm_memory: float = _option("rollouts", "share of each GPU's memory for a colocated vLLM", 0.3, least=0)
+    vllm_url: str | None = _option("rollouts", "address of the vLLM server, such as http://host:8000", None)
+
+    method: str = _option("training", "a recipe or schedule of calibrl_ref", valid=METHODS)
+    steps: int = _option("training", "updates", least=1)
+    prompts_per_step: int = _option("training", "prompts in one update, over all processes", least=1)
+    updates_per_sampling: int = _option("training", "updates made with one batch of rollouts", 1, least=1)
+    generation_rounds: int = _option(
+        "training", "samplings in place of groups that the method drops (DAPO)", 10, least=1
+    )
+    micro_batch_rows: int = _option("training", "responses in one forward pass; fastest: whole groups", least=1)
+    learning_rate: float = _option("training", "of AdamW, at the start", least=0)
+    learning_rate_schedule: str = _option("training", "over all steps", "constant", valid=("constant", "linear"))
+    weight_decay: float = _option("training", "of AdamW", least=0)
+    max_grad_norm: float = _option("training", "gradients are clipped to this norm", least=0)
+
+    save_every: int = _option("run", "updates between two checkpoints", least=1)
+    evaluate_problems: int = _option("run", "held-out problems answered before and after training; 0 for none", least=0)
+    evaluate_samples: int = _option("run", "sampled answers to each held-out problem", 1, least=1)
+    seed: int = _option("run", "of problems, order and sampling", 0, least=0)
+
     recipe: dict[str, Any] = field(default_factory=dict)
+    """The method's hyper-parameters that differ from its defaults."""
 
     def __post_init__(self) -> None:
-        if self.method not in RECIPES:
-            raise ValueError(f"method {self.method!r} is unknown; valid: {', '.join(RECIPES)}.")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"dtype is {self.dtype!r}; valid: float32, bfloat16.")
-        for name in ("steps", "prompts_per_step", "micro_batch_prompts", "max_prompt_length", "max_response_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        if self.group_size < 2:
-            raise ValueError(f"group_size is {self.group_size}; a group needs at least 2 responses to compare.")
-        if self.prompts_per_step % self.micro_batch_prompts:
+        hints = get_type_hints(Settings)
+        for option in OPTIONS.values():
+            _check_value(option.name, getattr(self, option.name), hints[option.name], option.metadata)
+        rows = self.prompts_per_step * self.group_size
+        if rows % self.micro_batch_rows:
             raise ValueError(
-                f"micro_batch_prompts ({self.micro_batch_prompts}) does not divide prompts_per_step "
-                f"({self.prompts_per_step}); choose a divisor."
+                f"micro_batch_rows ({self.micro_batch_rows}) does not divide prompts_per_step x group_size ({rows}); "
+                f"choose a divisor, best a multiple of group_size ({self.group_size})."
             )
+        if self.vllm == "server" and self.vllm_url is None:
+            raise ValueError("vllm is 'server' without an address; give --vllm-url http://host:8000.")
 
     @property
     def model_folder(self) -> str:
         """Where the model is read from."""
-        return str(TINY_MODEL) if self.model == "tiny" else self.model
+        return str(SHIPPED_MODELS.get(self.model, self.model))
+
+    @property
+    def dataset_place(self) -> str:
+        """The data set as ``load_problems`` knows it."""
+        return f"gsm8k:{WORD_PROBLEMS}" if self.dataset == "word_problems" else self.dataset
+
+    def hyper_parameters(self) -> dict[str, Any]:
+        """All hyper-parameters of the method."""
+        return {name: default for name, (default, _) in recipe_parameters(self.method).items()} | self.recipe
 
     def schedule(self) -> Schedule:
         """The method's stages; a recipe is one stage. Each stage takes the hyper-parameters that it knows."""
-        stages = SCHEDULES.get(self.method, ((self.method, 1.0),))
-        return Schedule(tuple((self._objective(recipe), share) for recipe, share in stages))
+        return Schedule(tuple((self._objective(recipe), share) for recipe, share in stages_of(self.method)))
 
     def _objective(self, recipe: str) -> Objective:
         """The recipe with its hyper-parameters; a constant length is the longest response unless it was given."""
@@ -83,120 +118,59 @@ class Settings:
         return RECIPES[recipe](**values)
 
 
-def read_settings(arguments: Sequence[str]) -> tuple[Settings, dict[str, str], argparse.Namespace]:
-    """Parse a command line: the preset's values, replaced by the flags.
+OPTIONS = {item.name: item for item in dataclasses.fields(Settings) if item.name != "recipe"}
+"""Name of a setting -> its field."""
+
+
+def stages_of(method: str) -> tuple[tuple[str, float], ...]:
+    """The recipes of a method and each one's share of the steps; a recipe alone is one stage.
 
     Args:
-        arguments: The command line, without the program's name.
-
-    Returns:
-        The settings; for each value where it came from; and the flags that are no settings (out, resume, ...).
+        method: One of :data:`METHODS`.
 
     Raises:
-        ValueError: Unknown preset, or a value that does not fit.
+        ValueError: If there is no such method.
     """
-    first = _parser(add_help=False)
-    known, _ = first.parse_known_args(arguments)
-    preset = read_preset(known.preset)
-    method = getattr(known, "method", preset["method"])
-    if method not in RECIPES:
-        raise ValueError(f"method {method!r} is unknown; valid: {', '.join(RECIPES)}.")
-    options = vars(_parser(add_help=True, recipe=RECIPES[method]).parse_args(arguments))
-    parameters = inspect.signature(RECIPES[method]).parameters
-    values, origin = {}, {}
-    recipe = {name: parameter.default for name, parameter in parameters.items()}
-    for name in recipe:
-        origin[name] = f"default of {method}"
-    preset_recipe = preset.pop("recipe", {}) if method == preset["method"] else {}
-    preset.pop("recipe", None)
-    for source, given in ((f"preset {known.preset}", preset | preset_recipe), ("command line", options)):
-        for name, value in given.items():
-            if name in recipe:
-                recipe[name] = value
-            elif name in SETTINGS:
-                values[name] = value
-            else:
-                continue
-            origin[name] = source
-    run = argparse.Namespace(**{name: value for name, value in options.items() if name not in origin})
-    return Settings(**values, recipe=recipe), origin, run
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} is unknown; valid: {', '.join(METHODS)}.")
+    return SCHEDULES.get(method, ((method, 1.0),))
 
 
-def read_preset(name: str) -> dict[str, Any]:
-    """The values of a preset.
+def recipe_parameters(method: str) -> dict[str, tuple[Any, Any]]:
+    """The hyper-parameters of a method: of each of its recipes, where two share one the last one's default.
 
     Args:
-        name: Name of a file in ``presets``, without its ending.
+        method: One of :data:`METHODS`.
 
     Returns:
-        Field of :class:`Settings` -> value.
+        Name -> default and type.
 
     Raises:
-        ValueError: If there is no such preset, or it has an unknown key.
+        ValueError: If there is no such method.
     """
-    path = PRESETS / f"{name}.yaml"
-    if not path.is_file():
-        valid = ", ".join(sorted(file.stem for file in PRESETS.glob("*.yaml")))
-        raise ValueError(f"preset {name!r} is unknown; valid: {valid}.")
-    values = yaml.safe_load(path.read_text())
-    unknown = sorted(set(values) - set(SETTINGS) - {"recipe"})
-    if unknown:
-        raise ValueError(f"{path.name} has unknown keys {', '.join(unknown)}; valid: {', '.join(SETTINGS)}, recipe.")
-    return values
+    parameters: dict[str, tuple[Any, Any]] = {}
+    for name, _ in stages_of(method):
+        hints = get_type_hints(RECIPES[name])
+        signature = inspect.signature(RECIPES[name])
+        parameters |= {key: (parameter.default, hints[key]) for key, parameter in signature.parameters.items()}
+    return parameters
 
 
-def describe(settings: Settings, origin: dict[str, str]) -> str:
-    """One line per value, with its origin.
-
-    Args:
-        settings: The settings.
-        origin: From :func:`read_settings`.
-
-    Returns:
-        The text of ``--print-config``.
-    """
-    values = dataclasses.asdict(settings)
-    flat = values | values.pop("recipe")
-    return "\n".join(f"{name:22} {flat[name]!s:28} {origin.get(name, 'default')}" for name in flat if name != "recipe")
-
-
-SETTINGS = tuple(item.name for item in dataclasses.fields(Settings) if item.name != "recipe")
-"""Names of the settings that are flags."""
-
-
-def _parser(*, add_help: bool, recipe: Callable[..., Objective] | None = None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description="Train a vision-language model on geometry by GRPO with experts.",
-        argument_default=argparse.SUPPRESS,
-        add_help=add_help,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--preset", default="tiny", help="named settings in full_scale/presets (default: tiny)")
-    parser.add_argument("--out", type=Path, default=Path("runs/full_scale"), help="output folder")
-    parser.add_argument(
-        "--resume", action="store_true", default=False, help="go on from the output folder's checkpoint"
-    )
-    parser.add_argument("--overwrite", action="store_true", default=False, help="empty the output folder first")
-    parser.add_argument("--print-config", action="store_true", default=False, help="show all values, and stop")
-    hints = get_type_hints(Settings)
-    for item in dataclasses.fields(Settings):
-        if item.name != "recipe":
-            _add(parser, item.name, hints[item.name], item.metadata["help"])
-    if recipe is not None:
-        hints = get_type_hints(recipe)
-        for name in inspect.signature(recipe).parameters:
-            _add(parser, name, hints[name], f"hyper-parameter of the method, see {recipe.__name__} in calibrl_ref")
-    return parser
-
-
-def _add(parser: argparse.ArgumentParser, name: str, hint: object, text: str) -> None:
+def kind_of(hint: object) -> type:
+    """The type of a value that may also be None, such as int for ``int | None``."""
     kinds = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
-    flag = "--" + name.replace("_", "-")
-    if kinds == [bool]:
-        parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
-    elif NoneType in get_args(hint):
-        parser.add_argument(
-            flag, type=lambda given: None if given == "none" else kinds[0](given), help=f"{text}; or none"
-        )
-    else:
-        parser.add_argument(flag, type=kinds[0], help=text)
+    return kinds[0]
+
+
+def _check_value(name: str, value: object, hint: object, metadata: Any) -> None:  # noqa: ANN401  # a mappingproxy
+    if value is None and NoneType in get_args(hint):
+        return
+    kind = kind_of(hint)
+    wanted = (int, float) if kind is float else (kind,)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
+        hint_text = "; YAML reads 1e-6 as text: write 1.0e-6" if kind is float and isinstance(value, str) else ""
+        raise ValueError(f"{name} is {value!r}; it must be of type {kind.__name__}{hint_text}.")
+    if metadata["valid"] and value not in metadata["valid"]:
+        raise ValueError(f"{name} {value!r} is unknown; valid: {', '.join(metadata['valid'])}.")
+    if metadata["least"] is not None and not value >= metadata["least"]:  # also refuses NaN
+        raise ValueError(f"{name} is {value}; it must be at least {metadata['least']}.")

@@ -1,19 +1,20 @@
-"""Trains a vision-language model on geometry with a recipe of ``calibrl_ref``.
+"""Trains a vision-language model on geometry with a method of ``calibrl_ref``.
 
 python full_scale/train.py                                     # the tiny model on rendered geometry, on a CPU
+python full_scale/train.py --preset tiny-text                  # a tiny text model on word problems
 python full_scale/train.py --dataset FOLDER --experts answer_only --method calibrl --slope 0.3
-python full_scale/train.py --print-config                      # all values, and where each comes from
+python full_scale/train.py --preset qwen2.5-vl-7b --print-config   # all values, and where each comes from
 """
 
+import dataclasses
 import json
 import os
 import shutil
-import signal
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 if __package__ in (None, ""):  # run as a script: make the repository importable
@@ -22,21 +23,23 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL reports every trai
 
 import torch
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from rich.console import Console
+from transformers import PrinterCallback
 from transformers.modeling_utils import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
-from trl import GRPOConfig
 
+from full_scale.command_line import describe, read_command_line
 from full_scale.data import load_problems
+from full_scale.held_out import HeldOut, Outcome, answer_held_out, blank_accuracy, held_out_problems
+from full_scale.launch import adapters, check_machine, device, is_main_process, processes, trainer_arguments
 from full_scale.model import load_model
 from full_scale.problem import Problem
-from full_scale.processor import load_processor
-from full_scale.rewards import is_correct
+from full_scale.processor import TextProcessor, load_processor
+from full_scale.reporting import Reporter, forget_later_metrics, save_curves, versions
 from full_scale.rows import accuracy, formatted, training_rows
-from full_scale.sampling import answer_problems
-from full_scale.settings import Settings, describe, read_settings
+from full_scale.settings import Settings
 from full_scale.trainer import HybridPolicyTrainer
 
 EXPERTS = {
@@ -44,53 +47,12 @@ EXPERTS = {
     "answer_only": "a bare statement of the right answer (NOT a chain of thought)",
     "none": "none",
 }
-
-
-class Reporter(TrainerCallback):
-    """Writes metrics.jsonl and the progress line; turns the first Ctrl-C into a checkpoint and an orderly end.
-
-    Args:
-        file: metrics.jsonl.
-        steps: Updates in all.
-    """
-
-    def __init__(self, file: Path, steps: int) -> None:
-        self.file, self.steps, self.interrupted = file, steps, False
-
-    def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
-        """Handle Ctrl-C: finish this update and save; a second Ctrl-C stops at once."""
-        if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
-        print("\nCtrl-C: finishing this update and saving a checkpoint (again to stop at once)", flush=True)
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Save and stop after Ctrl-C."""
-        if self.interrupted:
-            control.should_save = control.should_training_stop = True
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **_: object,
-    ) -> None:
-        """Append the update's metrics."""
-        if not logs or "accuracy" not in logs:
-            return
-        record = {"step": state.global_step, **logs}
-        with self.file.open("a") as lines:
-            lines.write(json.dumps(record) + "\n")
-        line = f"step {state.global_step:4d}/{self.steps}  reward {logs['reward']:.3f}  accuracy {logs['accuracy']:.3f}"
-        line += f"  entropy {logs.get('entropy', 0.0):.3f}  exploration {logs.get('loss/exploration', 0.0):+.4f}"
-        live = sys.stdout.isatty()
-        print(f"\r{line}" if live else line, end="" if live else "\n", flush=True)
+MAY_CHANGE = ("steps", "save_every", "evaluate_problems", "evaluate_samples")
+"""Settings that a resumed run may change."""
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Train, and write the checkpoint, metrics.jsonl and results.json to the output folder.
+    """Train, and write checkpoint, metrics, curves, sample answers and results.json to the output folder.
 
     Args:
         arguments: Command line; None reads ``sys.argv``.
@@ -99,16 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         What results.json holds; empty after ``--print-config``.
 
     Raises:
-        ValueError: If a setting, the data, the model or the output folder does not fit.
+        ValueError: If a setting, the machine, the data, the model or the output folder does not fit.
     """
-    settings, origin, run = read_settings(sys.argv[1:] if arguments is None else arguments)
+    run = read_command_line(sys.argv[1:] if arguments is None else arguments)
     if run.print_config:
-        print(describe(settings, origin))
+        print(describe(run))
         return {}
+    check_machine(run.settings)
     transformers_logging.disable_progress_bar()  # the progress line is the reporter's
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)  # read by TRL 1.16
-    checkpoint = prepare_folder(run.out, resume=run.resume, overwrite=run.overwrite)
-    return train(settings, run.out, checkpoint=checkpoint)
+    checkpoint = prepare_folder(run.out, run.settings, resume=run.resume, overwrite=run.overwrite)
+    return train(run.settings, run.out, checkpoint=checkpoint)
 
 
 def train(settings: Settings, out: Path, *, checkpoint: str | None = None) -> dict[str, Any]:
@@ -120,45 +83,111 @@ def train(settings: Settings, out: Path, *, checkpoint: str | None = None) -> di
         checkpoint: Folder of the checkpoint to go on from; None starts anew.
 
     Returns:
-        Held-out accuracy and entropy before and after, and the settings.
+        What results.json holds.
     """
+    started = time.monotonic()
+    console = Console(quiet=not is_main_process(), soft_wrap=True)
     processor = load_processor(settings.model_folder)
+    rows = load_rows(settings, processor, console)
+    problems = held_out_problems(settings)
     model = load_model(settings.model_folder, dtype=getattr(torch, settings.dtype))
-    problems = load_problems(
-        settings.dataset, split="train", limit=settings.limit, seed=settings.seed, experts=settings.experts
-    )
-    rows, dropped = training_rows(
-        problems,
-        processor,
-        instruct=settings.instruct,
-        format_weight=settings.format_weight,
-        max_prompt_length=settings.max_prompt_length,
-        max_response_length=settings.max_response_length,
-    )
-    print(f"{settings.method} on {settings.dataset}: {len(rows)} problems; {dropped}")
-    print(f"expert: {EXPERTS.get(settings.experts, settings.experts)}")
-    held_out = held_out_problems(settings)
-    before = measure(model, processor, held_out, settings) if checkpoint is None else None
-    trainer, reporter = build_trainer(settings, out, model, processor, rows)
+    before = answers_before(model, processor, problems, settings, out, console, resumed=checkpoint is not None)
+    trainer, reporter = build_trainer(settings, out, model, processor, rows, console)
     if checkpoint is not None:
-        _forget_later_metrics(reporter.file, int(checkpoint.rpartition("-")[2]))
-    previous = signal.signal(signal.SIGINT, reporter.interrupt)
-    try:
+        forget_later_metrics(reporter.file, int(checkpoint.rpartition("-")[2]))
+    with reporter:
         trainer.train(resume_from_checkpoint=checkpoint)
-    finally:
-        signal.signal(signal.SIGINT, previous)
     trainer.save_model(str(out))
-    processor.save_pretrained(out)
-    after = measure(model, processor, held_out, settings)
-    results = {"before": before, "after": after, "steps": trainer.state.global_step, "method": settings.method}
-    results |= {"seed": settings.seed, "recipe": settings.recipe, "experts": settings.experts}
-    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(f"\nheld-out before {before}\nheld-out after  {after}\ncheckpoint and metrics in {out}")
+    outcome = None
+    if problems:
+        console.print(f"answering {len(problems)} held-out problems after training ...")
+        after = answer_held_out(trainer.model, processor, problems, settings)
+        outcome = Outcome(problems, before, after, blank_accuracy(trainer.model, processor, problems, settings))
+    results = {"method": settings.method, "steps": trainer.state.global_step, "processes": processes()}
+    results |= outcome.as_json() if outcome else {}
+    results |= {"seconds": round(time.monotonic() - started, 1), "versions": versions()}
+    results |= {"settings": dataclasses.asdict(settings) | {"recipe": settings.hyper_parameters()}}
+    if is_main_process():
+        processor.save_pretrained(out)
+        write_outcome(out, settings, results, outcome, console)
     return results
 
 
+def load_rows(settings: Settings, processor: ProcessorMixin, console: Console) -> Dataset:
+    """The training rows of a run's settings.
+
+    Args:
+        settings: All options.
+        processor: Of the model.
+        console: Where it says what was dropped.
+
+    Returns:
+        The rows.
+
+    Raises:
+        ValueError: If the data does not fit the model or the method.
+    """
+    options = {"limit": settings.limit, "seed": settings.seed, "experts": settings.experts}
+    problems = load_problems(settings.dataset_place, split="train", **options)
+    if isinstance(processor, TextProcessor) and any(problem.images for problem in problems):
+        raise ValueError(
+            f"{settings.dataset} has pictures, but {settings.model} reads text only; "
+            "choose another --model or --dataset."
+        )
+    if settings.schedule().uses_expert and all(problem.solution is None for problem in problems):
+        raise ValueError(
+            f"method {settings.method} reads experts, but no problem of {settings.dataset} has one; give --experts "
+            "column:<name> or answer_only, make experts with full_scale/make_experts.py, or choose --method grpo."
+        )
+    lengths = {name: getattr(settings, name) for name in ("max_prompt_length", "max_response_length")}
+    rows, dropped = training_rows(
+        problems, processor, instruct=settings.instruct, format_weight=settings.format_weight, **lengths
+    )
+    missing = sum(problem.solution is None for problem in problems)
+    console.print(f"{settings.method} on {settings.dataset}: {len(rows)} problems; {dropped}; {missing} without expert")
+    console.print(f"expert: {EXPERTS.get(settings.experts, settings.experts)}")
+    return rows
+
+
+def answers_before(
+    model: PreTrainedModel,
+    processor: ProcessorMixin,
+    problems: Sequence[Problem],
+    settings: Settings,
+    out: Path,
+    console: Console,
+    *,
+    resumed: bool,
+) -> HeldOut | None:
+    """The answers before training, made now, or kept from the start of a resumed run; None where there are none.
+
+    Args:
+        model: The initial model; it is moved to the GPU if there is one.
+        processor: Its processor.
+        problems: The held-out problems.
+        settings: All options.
+        out: Output folder, where they are kept.
+        console: Where it says what takes the time.
+        resumed: Whether the run goes on from a checkpoint.
+
+    Returns:
+        The answers.
+    """
+    file = out / "held_out_before.json"
+    if resumed:
+        kept = HeldOut.load(file) if file.is_file() else None
+        return kept if kept and len(kept.greedy) == len(problems) else None
+    if not problems:
+        return None
+    console.print(f"answering {len(problems)} held-out problems before training ...")
+    answers = answer_held_out(model.to(device()), processor, problems, settings)
+    if is_main_process():
+        answers.save(file)
+    return answers
+
+
 def build_trainer(
-    settings: Settings, out: Path, model: PreTrainedModel, processor: ProcessorMixin, rows: Dataset
+    settings: Settings, out: Path, model: PreTrainedModel, processor: ProcessorMixin, rows: Dataset, console: Console
 ) -> tuple[HybridPolicyTrainer, Reporter]:
     """The trainer of a run and its reporter.
 
@@ -167,97 +196,60 @@ def build_trainer(
         out: Output folder.
         model: The model, changed in place.
         processor: Its processor.
-        rows: From :func:`~full_scale.rows.training_rows`.
+        rows: From :func:`load_rows`.
+        console: Of the reporter.
 
     Returns:
         Both.
     """
-    reporter = Reporter(out / "metrics.jsonl", settings.steps)
+    reporter = Reporter(out / "metrics.jsonl", settings.steps, console)
     schedule = settings.schedule()
+    needs_reference = any(objective.needs_reference for objective, _ in schedule.stages)
     trainer = HybridPolicyTrainer(
         schedule=schedule,
         method=settings.method,
+        generation_rounds=settings.generation_rounds,
         model=model,
         reward_funcs=[accuracy, formatted],
-        args=trainer_arguments(
-            settings, out, needs_reference=any(objective.needs_reference for objective, _ in schedule.stages)
-        ),
+        args=trainer_arguments(settings, out, needs_reference=needs_reference),
         train_dataset=rows,
-        processing_class=processor,
+        processing_class=processor.tokenizer if isinstance(processor, TextProcessor) else processor,
+        peft_config=adapters(settings),
         callbacks=[reporter],
     )
     trainer.remove_callback(PrinterCallback)  # the reporter prints
     return trainer, reporter
 
 
-def trainer_arguments(settings: Settings, out: Path, *, needs_reference: bool) -> GRPOConfig:
-    """TRL's options for a run.
+def write_outcome(
+    out: Path, settings: Settings, results: dict[str, Any], outcome: Outcome | None, console: Console
+) -> None:
+    """Write results.json, the curves and the page of sample answers, and print what came out.
 
     Args:
-        settings: All options.
         out: Output folder.
-        needs_reference: Keep a copy of the initial model.
-
-    Returns:
-        The options.
+        settings: All options.
+        results: For results.json.
+        outcome: Of the held-out problems; without it there is no page.
+        console: Where the table goes.
     """
-    return GRPOConfig(
-        output_dir=str(out),
-        max_steps=settings.steps,
-        seed=settings.seed,
-        per_device_train_batch_size=settings.micro_batch_prompts * settings.group_size,
-        gradient_accumulation_steps=settings.prompts_per_step // settings.micro_batch_prompts,
-        num_generations=settings.group_size,
-        max_completion_length=settings.max_response_length,
-        temperature=settings.temperature,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="constant",
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        reward_weights=[1.0, settings.format_weight],
-        beta=1e-3 if needs_reference else 0.0,  # above 0 TRL keeps a reference model; its weight is the recipe's
-        bf16=settings.dtype == "bfloat16",
-        activation_checkpointing=settings.dtype == "bfloat16",  # the tiny model needs no memory saved
-        use_cpu=not torch.cuda.is_available(),
-        logging_steps=1,
-        save_steps=settings.save_every,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-    )
+    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    title = f"{settings.method} on {settings.dataset}, seed {settings.seed}"
+    save_curves(out, title)
+    if outcome:
+        outcome.write_page(out / "answers.html", title)
+        console.print(outcome.table())
+    files = ["results.json", "metrics.jsonl", "curves.png", *(["answers.html"] if outcome else [])]
+    console.print(f"{results['seconds']:.0f} s; checkpoint, {', '.join(files)} in {out}")
+    console.print(f"curves of all metrics: tensorboard --logdir {out}")
 
 
-def held_out_problems(settings: Settings) -> list[Problem]:
-    """The problems for the accuracy before and after: the test split of the same data."""
-    if settings.evaluate_problems == 0:
-        return []
-    return load_problems(settings.dataset, split="test", limit=settings.evaluate_problems, seed=settings.seed)
-
-
-def measure(
-    model: PreTrainedModel, processor: ProcessorMixin, problems: Sequence[Problem], settings: Settings
-) -> dict[str, float] | None:
-    """Greedy and sampled accuracy, and the policy's entropy in nats per token; None without problems."""
-    if not problems:
-        return None
-    options = {"max_new_tokens": settings.max_response_length, "instruct": settings.instruct}
-    greedy = answer_problems(model, processor, problems, greedy=True, **options)
-    sampled = answer_problems(model, processor, problems, seed=settings.seed, **options)
-    right = [
-        sum(is_correct(given.text, problem) for (given,), problem in zip(answers, problems, strict=True))
-        for answers in (greedy, sampled)
-    ]
-    tokens = sum(answer.length for (answer,) in sampled)
-    entropy = sum(answer.entropy * answer.length for (answer,) in sampled) / tokens
-    count = len(problems)
-    return {"greedy_accuracy": right[0] / count, "sampled_accuracy": right[1] / count, "entropy": round(entropy, 4)}
-
-
-def prepare_folder(out: Path, *, resume: bool, overwrite: bool) -> str | None:
+def prepare_folder(out: Path, settings: Settings, *, resume: bool, overwrite: bool) -> str | None:
     """Make the output folder; never overwrite one silently.
 
     Args:
         out: The folder.
+        settings: All options, kept in the folder.
         resume: Go on from its last checkpoint.
         overwrite: Empty it first.
 
@@ -265,26 +257,49 @@ def prepare_folder(out: Path, *, resume: bool, overwrite: bool) -> str | None:
         The checkpoint to resume from, or None.
 
     Raises:
-        ValueError: If the folder is in use, or has nothing to resume from.
+        ValueError: If the folder is in use, has nothing to resume from, or was begun with other settings.
     """
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"output folder {out} is a file; choose another --out.")
+    file = out / "settings.json"
     if resume:
         checkpoint = get_last_checkpoint(str(out)) if out.is_dir() else None
         if checkpoint is None:
             raise ValueError(f"--resume: {out} has no checkpoint; start without --resume.")
+        check_same_settings(file, settings)
         return checkpoint
-    if out.is_dir() and any(out.iterdir()):
-        if not overwrite:
-            raise ValueError(f"output folder {out} is not empty; choose another --out, or --resume, or --overwrite.")
-        shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
+    if is_main_process():
+        if out.is_dir() and any(out.iterdir()):
+            if not overwrite:
+                raise ValueError(
+                    f"output folder {out} is not empty; choose another --out, or --resume, or --overwrite."
+                )
+            shutil.rmtree(out)
+        out.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(dataclasses.asdict(settings), indent=2) + "\n", encoding="utf-8")
     return None
 
 
-def _forget_later_metrics(file: Path, step: int) -> None:
-    """Drop the metrics of updates that will be done again."""
-    if file.is_file():
-        lines = [line for line in file.read_text().splitlines(keepends=True) if json.loads(line)["step"] <= step]
-        file.write_text("".join(lines))
+def check_same_settings(file: Path, settings: Settings) -> None:
+    """Refuse to go on with a run under other settings than those that it was begun with.
+
+    Args:
+        file: settings.json of the run.
+        settings: All options now.
+
+    Raises:
+        ValueError: Naming each difference.
+    """
+    if not file.is_file():
+        raise ValueError(f"--resume: {file} is missing, so this command did not begin the run; start anew.")
+    begun, now = json.loads(file.read_text(encoding="utf-8")), dataclasses.asdict(settings)
+    differences = [
+        f"{name} was {begun.get(name)!r}, now {value!r}"
+        for name, value in now.items()
+        if name not in MAY_CHANGE and begun.get(name) != value
+    ]
+    if differences:
+        raise ValueError(f"--resume: {'; '.join(differences)}. Resume with the run's settings, or start anew.")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 from tiny import tiny_model, tiny_processor
 
 from full_scale import train
+from full_scale.command_line import read_command_line
 from full_scale.model import load_model
 from full_scale.processor import load_processor
-from full_scale.train import main
+from full_scale.train import main, prepare_folder
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
@@ -21,8 +22,8 @@ pytestmark = [
 SMALL = [
     "--prompts-per-step",
     "2",
-    "--micro-batch-prompts",
-    "1",
+    "--micro-batch-rows",
+    "2",
     "--group-size",
     "2",
     "--max-response-length",
@@ -113,16 +114,32 @@ def test_a_used_output_folder_is_refused(tmp_path, checkpoint):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--method", "nope"], "method 'nope' is unknown; valid: grpo, dr_grpo"),
-        (["--preset", "nope"], "preset 'nope' is unknown; valid: .*tiny"),
         (["--dataset", "nope"], "unknown data set 'nope'.*valid: rendered"),
-        (["--group-size", "1"], "group_size is 1"),
-        (["--prompts-per-step", "3", "--micro-batch-prompts", "2"], "does not divide prompts_per_step"),
+        (["--experts", "column:nope"], "has no column 'nope'"),
+        (["--experts", "none"], "method calibrl reads experts, but no problem of rendered has one; give --experts"),
+        (["--preset", "tiny-text", "--dataset", "rendered"], "rendered has pictures, but tiny-text reads text only"),
+        (["--preset", "qwen2.5-vl-7b"], r"need a GPU, and torch finds none.*--preset tiny"),
     ],
 )
-def test_bad_input_lists_what_is_valid(tmp_path, flags, message):
+def test_bad_input_says_what_to_do(tmp_path, flags, message):
     with pytest.raises(ValueError, match=message):
         main(["--out", str(tmp_path / "out"), *flags])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--method", "grpo"], "method was 'calibrl', now 'grpo'"),
+        (["--model", "tiny"], "model was '.*', now 'tiny'"),
+        (["--slope", "0.1", "--seed", "3"], r"seed was 0, now 3; recipe was {}, now {'slope': 0.1}. Resume with"),
+    ],
+)
+def test_resuming_with_other_settings_is_refused(tmp_path, checkpoint, flags, message):
+    settings = read_command_line([*SMALL, "--model", str(checkpoint), "--limit", "8"]).settings
+    prepare_folder(tmp_path / "out", settings, resume=False, overwrite=False)
+    shutil.copytree(checkpoint, tmp_path / "out" / "checkpoint-1")
+    with pytest.raises(ValueError, match=message):
+        run(checkpoint, tmp_path / "out", "--resume", *flags)
 
 
 def test_too_long_prompts_are_dropped_with_a_count(tmp_path, checkpoint):
@@ -130,9 +147,7 @@ def test_too_long_prompts_are_dropped_with_a_count(tmp_path, checkpoint):
         run(checkpoint, tmp_path / "out", "--max-prompt-length", "5")
 
 
-def test_print_config_shows_where_each_value_comes_from(capsys):
-    assert main(["--print-config", "--slope", "0.3"]) == {}
-    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert lines["slope"].split()[1:] == ["0.3", "command", "line"]
-    assert lines["learning_rate"].endswith("preset tiny")
-    assert lines["exploration_weight"].endswith("default of calibrl")
+def test_print_config_starts_nothing(tmp_path, capsys):
+    assert main(["--print-config", "--preset", "qwen2.5-vl-7b", "--out", str(tmp_path / "out")]) == {}
+    assert "preset qwen2.5-vl-7b" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
