@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
 import PIL.Image
 
 MAX_PIXELS = 50_000_000
@@ -164,8 +165,9 @@ def _checked(image: PIL.Image.Image, shown: str) -> PIL.Image.Image:
 
 def _on_white(image: PIL.Image.Image) -> PIL.Image.Image:
     """Flatten transparency onto white (the diagrams are black on nothing) and convert to RGB."""
-    if image.mode.startswith("I"):  # 16 or 32 bits a pixel: PIL's own conversion clips all above 255
-        image = image.point(lambda value: value / 257, "L") if image.getextrema()[1] > 255 else image.convert("L")
+    if image.mode.startswith("I"):  # 16 or 32 bits a pixel: PIL itself clips all above 255
+        values = np.asarray(image)
+        image = PIL.Image.fromarray((values // (257 if values.max() > 255 else 1)).astype(np.uint8))
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image.convert("RGB")
     rgba = image.convert("RGBA")

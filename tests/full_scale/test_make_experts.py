@@ -1,0 +1,272 @@
+"""make_experts against a real HTTP server on this machine, which answers right, wrong, and not at all."""
+
+import asyncio
+import base64
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+from full_scale import make_experts
+from full_scale.data import expert_response, load_problems, verified_experts
+from full_scale.make_experts import main
+from full_scale.problem import Problem
+
+SCRIPT = Path(make_experts.__file__)
+
+
+class Teacher:
+    """A chat-completions server; `reply(question, count)` gives a text, a status, bytes, or seconds of silence."""
+
+    def __init__(self, reply):
+        self.reply, self.asked, self.requests, self.most = reply, Counter(), [], 0
+        self._under_way, self._lock = 0, threading.Lock()
+        teacher = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                question = request["messages"][0]["content"][-1]["text"].split("\n")[0]
+                with teacher._lock:
+                    teacher.asked[question] += 1
+                    teacher._under_way += 1
+                    teacher.most = max(teacher.most, teacher._under_way)
+                    teacher.requests.append((self.path, self.headers, request))
+                try:
+                    self._answer(teacher.reply(question, teacher.asked[question]))
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # the client stopped waiting
+                finally:
+                    with teacher._lock:
+                        teacher._under_way -= 1
+
+            def _answer(self, reply):
+                if isinstance(reply, float):
+                    time.sleep(reply)
+                    reply = "late"
+                status = reply if isinstance(reply, int) else 200
+                message = reply if isinstance(reply, dict) else {"role": "assistant", "content": str(reply)}
+                choice = {"index": 0, "finish_reason": "stop", "message": message}
+                completion = {"id": "1", "created": 0, "model": "m", "system_fingerprint": "", "choices": [choice]}
+                usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+                body = reply if isinstance(reply, bytes) else json.dumps({**completion, "usage": usage}).encode()
+                self.send_response(status)
+                if status == 429:
+                    self.send_header("Retry-After", "0")
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def solve(question):
+    problem = next(one for one in load_problems("rendered", limit=6) if one.question == question)
+    return expert_response(problem)
+
+
+def right(question, _count):
+    return solve(question)
+
+
+def ask(teacher, out, *options, limit=6):
+    arguments = ["--base-url", teacher.url, "--model", "m", "--dataset", "rendered", "--limit", str(limit)]
+    return main([*arguments, "--out", str(out), "--pause", "0.01", *options])
+
+
+def lines(out):
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_right_answers_become_experts_that_the_loader_reads(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("EXPERT_API_KEY", "secret-key")
+    out = tmp_path / "new" / "experts.jsonl"
+    with Teacher(right) as teacher:
+        assert ask(teacher, out, "--concurrency", "2") == 0
+    problems = load_problems("rendered", limit=6, experts=f"file:{out}")
+    kept, found = verified_experts(problems)
+    assert (found.kept, found.rejected) == (6, ())
+    assert all(problem.solution.startswith("<think>") for problem in kept)
+    assert teacher.most <= 2
+    path, headers, request = teacher.requests[0]
+    assert path == "/v1/chat/completions"
+    assert headers["Authorization"] == "Bearer secret-key"
+    assert request["model"] == "m"
+    picture, text = request["messages"][0]["content"]
+    data = base64.b64decode(picture["image_url"]["url"].removeprefix("data:image/png;base64,"))
+    assert PIL.Image.open(io.BytesIO(data)).size == (112, 112)
+    assert "<answer> </answer>" in text["text"]
+    written, shown = out.read_text(), capsys.readouterr()
+    assert "secret-key" not in written + shown.out + shown.err
+    assert "6 of 6 problems have an expert solution" in shown.out
+
+
+def test_without_a_key_no_token_of_this_machine_is_sent(tmp_path, monkeypatch):
+    monkeypatch.delenv("EXPERT_API_KEY", raising=False)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with Teacher(right) as teacher:
+        ask(teacher, tmp_path / "experts.jsonl", limit=1)
+    assert teacher.requests[0][1]["Authorization"] == "Bearer none"
+
+
+def test_wrong_and_malformed_answers_are_counted_and_dropped(tmp_path, capsys):
+    first, second = (problem.question for problem in load_problems("rendered", limit=2))
+
+    def reply(question, _count):
+        return {first: "<think>t</think><answer>1</answer>", second: "no tags"}.get(question, "") or solve(question)
+
+    out = tmp_path / "experts.jsonl"
+    with Teacher(reply) as teacher:
+        ask(teacher, out)
+        assert "4 of 6 problems have an expert solution\n4 accepted, 1 rejected, 1 malformed, 0 failed" in (
+            capsys.readouterr().out
+        )
+        asked = sum(teacher.asked.values())
+        ask(teacher, out)  # nothing is left to do
+        assert sum(teacher.asked.values()) == asked
+        ask(teacher, out, "--tries", "3")  # two more each for the two
+        assert sum(teacher.asked.values()) == asked + 4
+    assert "without: train-0-0, train-0-1" in capsys.readouterr().out
+    problems = load_problems("rendered", limit=6, experts=f"file:{out}")
+    assert [problem.solution is not None for problem in problems] == [False] * 2 + [True] * 4
+
+
+def test_a_second_try_may_succeed(tmp_path):
+    out = tmp_path / "experts.jsonl"
+    with Teacher(lambda question, count: "no" if count == 1 else solve(question)) as teacher:
+        ask(teacher, out, "--tries", "2")
+    assert Counter(line["status"] for line in lines(out)) == {"malformed": 6, "accepted": 6}
+
+
+@pytest.mark.parametrize("fault", [429, 500, 503, b"no JSON", b"{}", b'{"choices": []}', 3.0])
+def test_a_passing_fault_is_retried(fault, tmp_path):
+    out = tmp_path / "experts.jsonl"
+    with Teacher(lambda question, count: fault if count == 1 else solve(question)) as teacher:
+        ask(teacher, out, "--seconds", "1", limit=2)
+    assert set(teacher.asked.values()) == {2}
+    assert {line["status"] for line in lines(out)} == {"accepted"}
+
+
+def test_a_fault_that_stays_is_a_failure_which_the_next_run_repeats(tmp_path, capsys):
+    out = tmp_path / "experts.jsonl"
+    with Teacher(lambda question, count: 500 if count <= 3 else solve(question)) as teacher:
+        ask(teacher, out, "--retries", "2", limit=2)
+        assert [line["error"] for line in lines(out)] == ["HTTP 500"] * 2
+        assert "2 x HTTP 500" in capsys.readouterr().out
+        ask(teacher, out, "--retries", "2", limit=2)
+    assert Counter(line["status"] for line in lines(out)) == {"failed": 2, "accepted": 2}
+
+
+def test_a_request_that_the_server_does_not_take_is_not_repeated(tmp_path):
+    with Teacher(lambda *_: 400) as teacher:
+        ask(teacher, tmp_path / "experts.jsonl", limit=1)
+    assert set(teacher.asked.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(401, "refuses the key in the environment variable EXPERT_API_KEY"), (404, "does not know the address or the")],
+)
+def test_a_refusal_of_all_requests_ends_the_run(status, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPERT_API_KEY", "secret-key")
+    with Teacher(lambda *_: status) as teacher, pytest.raises(ValueError, match=message) as error:
+        ask(teacher, tmp_path / "experts.jsonl")
+    assert "secret-key" not in str(error.value)
+
+
+def test_a_server_that_is_gone_ends_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_experts, "GIVE_UP", 3)
+    with Teacher(right) as teacher:
+        pass
+    with pytest.raises(ValueError, match="3 requests in a row failed"):
+        ask(teacher, tmp_path / "experts.jsonl", "--retries", "0")
+
+
+def test_thoughts_that_come_apart_are_put_in_front(tmp_path):
+    def reply(question, _count):
+        thoughts, answer = solve(question).removeprefix("<think>").split("</think>")
+        return {"role": "assistant", "content": answer, "reasoning_content": thoughts}
+
+    out = tmp_path / "experts.jsonl"
+    with Teacher(reply) as teacher:
+        ask(teacher, out, limit=1)
+    assert [line["status"] for line in lines(out)] == ["accepted"]
+    assert lines(out)[0]["response"].startswith("<think>")
+
+
+def test_a_line_that_was_cut_off_is_asked_for_again(tmp_path):
+    out = tmp_path / "experts.jsonl"
+    with Teacher(right) as teacher:
+        ask(teacher, out, limit=2)
+        content = out.read_bytes()
+        out.write_bytes(content[:-20])
+        ask(teacher, out, limit=2)
+    assert sorted(teacher.asked.values()) == [1, 2]
+    assert {line["id"] for line in lines(out)} == {"train-0-0", "train-0-1"}
+
+
+def test_a_file_of_another_model_is_left_alone(tmp_path):
+    out = tmp_path / "experts.jsonl"
+    out.write_text(json.dumps({"source": "rendered", "id": "1", "model": "other", "status": "accepted"}) + "\n")
+    with (
+        Teacher(right) as teacher,
+        pytest.raises(ValueError, match="made with model other, not m; choose another --out"),
+    ):
+        ask(teacher, out)
+
+
+def test_ctrl_c_keeps_what_is_there_and_the_same_command_goes_on(tmp_path):
+    out = tmp_path / "experts.jsonl"
+    command = [sys.executable, str(SCRIPT), "--model", "m", "--dataset", "rendered", "--limit", "6"]
+    command += ["--out", str(out), "--concurrency", "1"]
+    with Teacher(lambda question, _count: solve(question) if len(teacher.asked) <= 2 else 30.0) as teacher:
+        run = subprocess.Popen([*command, "--base-url", teacher.url], stdout=subprocess.PIPE, text=True)
+        while len(teacher.asked) < 3 and run.poll() is None:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        shown, _ = run.communicate(timeout=120)
+    assert run.returncode == 130, shown
+    assert "the same command goes on from here" in shown
+    assert [line["id"] for line in lines(out)] == ["train-0-0", "train-0-1"]
+    with Teacher(right) as teacher:
+        ask(teacher, out)
+    assert sum(teacher.asked.values()) == 4
+    assert len(lines(out)) == 6
+
+
+def test_a_problem_whose_picture_cannot_be_read_stops_before_it_is_asked(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"")
+    problem = Problem(id="1", source="s", question="q", answer="1", images=(tmp_path / "broken.png",))
+    server = make_experts.Server(base_url="http://127.0.0.1:9/v1", model="m")
+    with pytest.raises(ValueError, match="cannot read picture"):
+        asyncio.run(make_experts.ask(None, server, problem))
+
+
+@pytest.mark.parametrize("flag", ["--tries", "--concurrency", "--limit", "--max-tokens"])
+def test_counts_below_one_are_refused(flag, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--base-url", "u", "--model", "m", "--dataset", "rendered", "--out", os.devnull, flag, "0"])
+    assert "must be at least 1, got 0" in capsys.readouterr().err
