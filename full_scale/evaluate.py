@@ -42,6 +42,10 @@ PACKAGES = ("torch", "transformers", "tokenizers", "math-verify", "sympy", "pill
 DEFAULT_OUT = Path("runs/evaluation")
 
 
+TOGETHER = 3
+"""Benchmarks side by side in one table: more are unreadable in a terminal."""
+
+
 def main(arguments: Sequence[str] | None = None, *, console: Console | None = None) -> dict[str, Any]:
     """Evaluate a checkpoint, or compare two finished evaluations.
 
@@ -251,7 +255,9 @@ def model_fingerprint(model: PreTrainedModel) -> str:
 
 
 def _tables(benchmarks: Sequence[Benchmark], summaries: dict[str, dict[str, Any]]) -> list[PageTable]:
-    tables = [overview(summaries)]
+    names = list(summaries)
+    parts = [names[start : start + TOGETHER] for start in range(0, len(names), TOGETHER)]
+    tables = [overview({name: summaries[name] for name in part}) for part in parts]
     for item in benchmarks:
         summary = summaries[item.name]
         tables.append(category_table(item.name, summary))

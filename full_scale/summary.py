@@ -168,7 +168,8 @@ def _image_versions(problems: Sequence[Problem], greedy: Sequence[Sequence[Recor
             drawn = [right[draw][version[draw] == name] for name in present]
             return float(np.mean([values.mean() for values in drawn if len(values)]))
 
-        result[metric] = bootstrap(mean, len(pictured)).as_json()
+        alike = right.min() == right.max()
+        result[metric] = (_chance(right) if alike else bootstrap(mean, len(pictured))).as_json()
     return result
 
 

@@ -24,6 +24,7 @@ OFFICIAL_RULES: dict[str, str] = {
     "mathvista": "the choice nearest by edit distance, or the rounded number; rules replace GPT's extraction",
     "mmk12": _SYMBOLIC,
     "virl39k": f"{_SYMBOLIC} (math-verify, as its card recommends)",
+    "verl": _SYMBOLIC,
     "gsm8k": "the number after ####, or else the stated answer, is equal",
     "math": _SYMBOLIC,
 }
@@ -77,8 +78,8 @@ def why_different(response: str, problem: Problem) -> str:
     Returns:
         One of a few sentences, so that equal causes can be counted.
     """
-    rule = f"official: {OFFICIAL_RULES[problem.source]}"
     if extract_answer(response) is None:
         read = "the whole response" if final_answer(response) == response.strip() else "the answer stated in the text"
-        return f"no <answer> tags: the reward reads nothing, the official scoring reads {read}; {rule}"
-    return f"both read the same answer; reward: {REWARD_RULE}; {rule}"
+        return f"no <answer> tags: the reward reads nothing, the official scoring reads {read}"
+    strictness = "stricter" if is_correct(response, problem) else "laxer"
+    return f"both read the same answer, the official scoring is {strictness}: {OFFICIAL_RULES[problem.source]}"

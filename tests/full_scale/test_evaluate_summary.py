@@ -99,6 +99,8 @@ def test_mathverse_is_the_mean_over_versions_with_a_picture_and_text_only_apart(
     assert value(summary["image_versions"]["official_accuracy"]) == pytest.approx((1 / 3 + 1) / 2)
     labels = [row[0] for row in category_table("mathverse", summary).rows]
     assert labels == ["Text Lite", "Text Only", "Vision Only", "mean over 2 versions with a picture"]
+    unsure = summarise(problems, [record(n, False, official=False) for n in range(5)], pass_at=[])
+    assert unsure["image_versions"]["accuracy"]["high"] > 0.3
     only_text = summarise(problems[4:], records[4:], pass_at=[])
     assert only_text["image_versions"]["problems"] == 0
     assert [row[0] for row in category_table("mathverse", only_text).rows] == ["Text Only"]

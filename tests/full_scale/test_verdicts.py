@@ -9,7 +9,9 @@ from full_scale.scoring import OFFICIAL_SCORES
 from full_scale.verdicts import OFFICIAL_RULES, Verdict, judge, why_different
 
 CHOICE = {"question": "q", "choices": ("50°", "65°"), "answer": "65°", "answer_letter": "B", "id": "1"}
-GEOMETRY3K, MATHVERSE = (Problem(source=source, **CHOICE) for source in ("geometry3k", "mathverse"))
+GEOMETRY3K, MATHVERSE, MATHVISTA = (
+    Problem(source=source, **CHOICE) for source in ("geometry3k", "mathverse", "mathvista")
+)
 
 
 def tagged(text):
@@ -24,11 +26,22 @@ def test_every_official_scoring_is_described():
     ("response", "problem", "verdict", "reason"),
     [
         (tagged("65"), GEOMETRY3K, Verdict(True, True, True), None),
-        (tagged("B"), GEOMETRY3K, Verdict(True, False, True), "both read the same answer.*a letter does not count"),
+        (
+            tagged("B"),
+            GEOMETRY3K,
+            Verdict(True, False, True),
+            "both read the same answer.* stricter: .*a letter does not count",
+        ),
         ("so it is \\boxed{65}", GEOMETRY3K, Verdict(False, True, False), "no <answer> tags.*stated in the text"),
         ("65", GEOMETRY3K, Verdict(False, True, False), "no <answer> tags.*the whole response"),
-        (tagged("65"), MATHVERSE, Verdict(True, False, True), "both read the same answer.*exactly the letter"),
+        (
+            tagged("65"),
+            MATHVERSE,
+            Verdict(True, False, True),
+            "both read the same answer.* stricter: exactly the letter",
+        ),
         (tagged("B"), MATHVERSE, Verdict(True, True, True), None),
+        (tagged("66"), MATHVISTA, Verdict(False, True, True), "both read the same answer.* laxer: the choice nearest"),
     ],
 )
 def test_verdicts_and_reasons(response, problem, verdict, reason):
