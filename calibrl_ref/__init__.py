@@ -31,6 +31,7 @@ from calibrl_ref.extension import extends
 from calibrl_ref.gates import GATES, linear_gate, random_gate, relu_gate, sigmoid_gate, softplus_gate
 from calibrl_ref.log_probs import (
     chunked_token_log_probs,
+    chunked_token_log_probs_and_entropy,
     token_entropy,
     token_log_probs,
     token_log_probs_and_entropy,
@@ -88,6 +89,7 @@ __all__ = [
     "aggregation_divisor",
     "approx_kl",
     "chunked_token_log_probs",
+    "chunked_token_log_probs_and_entropy",
     "clip_fraction",
     "clipped_surrogate",
     "correctness_sign",

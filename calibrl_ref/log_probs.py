@@ -1,6 +1,7 @@
 """Log-probabilities and entropies of tokens, from logits or from hidden states, and of whole responses."""
 
 import functools
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -41,7 +42,8 @@ def token_log_probs(
         >>> token_log_probs(torch.zeros(1, 2, 4), torch.tensor([[0, 3]]))
         tensor([[-1.3863, -1.3863]])
     """
-    return token_log_probs_and_entropy(logits, tokens, temperature=temperature)[0]
+    _check_tokens(logits, tokens)
+    return _gather(_log_softmax(logits, temperature), tokens)
 
 
 def token_entropy(logits: Float[Tensor, "*batch vocab"], *, temperature: float = 1.0) -> Float[Tensor, "*batch"]:
@@ -88,7 +90,7 @@ def token_log_probs_and_entropy(
     """
     _check_tokens(logits, tokens)
     log_probs = _log_softmax(logits, temperature)
-    return log_probs.gather(-1, tokens.long().unsqueeze(-1)).squeeze(-1), _entropy(log_probs)
+    return _gather(log_probs, tokens), _entropy(log_probs)
 
 
 def chunked_token_log_probs(
@@ -124,18 +126,45 @@ def chunked_token_log_probs(
         >>> bool(torch.allclose(chunked, token_log_probs(hidden @ head.T, tokens), atol=1e-5))
         True
     """
-    check_float("hidden", hidden)
-    check_float("weight", weight)
-    check_count("chunk_size", chunk_size)
-    check_same_shape(hidden=hidden[..., 0], tokens=tokens)
+    return _by_chunk(token_log_probs, hidden, weight, tokens, chunk_size, temperature).view_as(tokens)
 
-    def log_probs_of(hidden_chunk: Tensor, tokens_chunk: Tensor) -> Tensor:
-        """Score one chunk; run again in the backward pass."""
-        return token_log_probs(hidden_chunk @ weight.T, tokens_chunk, temperature=temperature)
 
-    score = functools.partial(checkpoint, log_probs_of, use_reentrant=False)
-    parts = map(score, torch.split(hidden.flatten(0, 1), chunk_size), torch.split(tokens.flatten(), chunk_size))
-    return torch.cat([*parts]).view_as(tokens)
+def chunked_token_log_probs_and_entropy(
+    hidden: Float[Tensor, "rows time width"],
+    weight: Float[Tensor, "vocab width"],
+    tokens: Int[Tensor, "rows time"],
+    *,
+    chunk_size: int = 1024,
+    temperature: float = 1.0,
+) -> tuple[Float[Tensor, "rows time"], Float[Tensor, "rows time"]]:
+    """``token_log_probs_and_entropy(hidden @ weight.T, tokens)`` without ever holding all logits.
+
+    Args:
+        hidden: the last hidden states, aligned with ``tokens``.
+        weight: the language-model head.
+        tokens: token ids.
+        chunk_size: positions at a time.
+        temperature: the sampling temperature, above 0.
+
+    Returns:
+        Log-probabilities and entropies in nats.
+
+    Raises:
+        ValueError: ``chunk_size`` is below 1, or as ``token_log_probs``.
+        TypeError: a wrong dtype.
+
+    Example:
+        >>> hidden, head, tokens = torch.randn(2, 3, 5), torch.zeros(7, 5), torch.randint(7, (2, 3))
+        >>> log_prob, entropy = chunked_token_log_probs_and_entropy(hidden, head, tokens, chunk_size=2)
+        >>> bool(torch.allclose(log_prob, -entropy))
+        True
+    """
+
+    def both(logits: Tensor, tokens: Tensor, *, temperature: float) -> Tensor:
+        return torch.stack(token_log_probs_and_entropy(logits, tokens, temperature=temperature))
+
+    log_prob, entropy = _by_chunk(both, hidden, weight, tokens, chunk_size, temperature).view(2, *tokens.shape)
+    return log_prob, entropy
 
 
 def trajectory_log_prob(
@@ -170,6 +199,27 @@ def _log_softmax(logits: Tensor, temperature: float) -> Tensor:
     check_range("temperature", temperature, 1e-6)
     precise = logits if logits.dtype == torch.float64 else logits.float()
     return torch.log_softmax(precise / temperature, dim=-1)
+
+
+def _by_chunk(
+    score: Callable[..., Tensor], hidden: Tensor, weight: Tensor, tokens: Tensor, chunk_size: int, temperature: float
+) -> Tensor:
+    """Score ``chunk_size`` positions at a time; each chunk's logits are made again in the backward pass."""
+    check_float("hidden", hidden)
+    check_float("weight", weight)
+    check_count("chunk_size", chunk_size)
+    check_same_shape(hidden=hidden[..., 0], tokens=tokens)
+
+    def score_chunk(hidden_chunk: Tensor, tokens_chunk: Tensor) -> Tensor:
+        return score(hidden_chunk @ weight.T, tokens_chunk, temperature=temperature)
+
+    recomputed = functools.partial(checkpoint, score_chunk, use_reentrant=False)
+    chunks = map(recomputed, torch.split(hidden.flatten(0, 1), chunk_size), torch.split(tokens.flatten(), chunk_size))
+    return torch.cat([*chunks], dim=-1)
+
+
+def _gather(log_probs: Tensor, tokens: Tensor) -> Tensor:
+    return log_probs.gather(-1, tokens.long().unsqueeze(-1)).squeeze(-1)
 
 
 def _entropy(log_probs: Tensor) -> Tensor:

@@ -77,6 +77,11 @@ CALLS = (
         {"hidden": HIDDEN, "weight": HEAD, "tokens": TOKENS},
         {"chunk_size": 1024, "temperature": 1.0},
     ),
+    Call(
+        "chunked_token_log_probs_and_entropy",
+        {"hidden": HIDDEN, "weight": HEAD, "tokens": TOKENS},
+        {"chunk_size": 1024, "temperature": 1.0},
+    ),
     Call("clip_fraction", {"ratio": RATIO, "advantage": WEIGHTS, "mask": MASK}, CLIP, constant=READ_ONLY),
     Call(
         "clipped_surrogate", {"ratio": RATIO, "advantage": WEIGHTS}, CLIP | {"dual_clip": None}, stopped=("advantage",)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from calibrl_ref import (
     chunked_token_log_probs,
+    chunked_token_log_probs_and_entropy,
     log_probs,
     token_entropy,
     token_log_probs,
@@ -47,29 +48,37 @@ def test_chunks_equal_the_whole_with_their_gradient(seed, chunk_size):
     hidden = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     head = torch.randn(6, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     tokens = torch.randint(6, (2, 3), generator=generator)
-    chunked = chunked_token_log_probs(hidden, head, tokens, chunk_size=chunk_size, temperature=0.7)
-    whole = token_log_probs(hidden @ head.T, tokens, temperature=0.7)
-    close(chunked, whole)
-    for ours, naive in zip(
-        torch.autograd.grad(chunked.square().sum(), (hidden, head)),
-        torch.autograd.grad(whole.square().sum(), (hidden, head)),
-        strict=True,
+    settings = {"chunk_size": chunk_size, "temperature": 0.7}
+    log_prob, entropy = chunked_token_log_probs_and_entropy(hidden, head, tokens, **settings)
+    whole = token_log_probs_and_entropy(hidden @ head.T, tokens, temperature=0.7)
+    for ours, naive in (
+        (chunked_token_log_probs(hidden, head, tokens, **settings), whole[0]),
+        (log_prob, whole[0]),
+        (entropy, whole[1]),
     ):
-        close(ours, naive, rtol=1e-9, atol=1e-10)
+        close(ours, naive)
+        for our_slope, naive_slope in zip(
+            torch.autograd.grad(ours.square().sum(), (hidden, head), retain_graph=True),
+            torch.autograd.grad(naive.square().sum(), (hidden, head), retain_graph=True),
+            strict=True,
+        ):
+            close(our_slope, naive_slope, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize(("chunk_size", "sizes"), [(None, [1024, 1]), (400, [400, 400, 225])])
-def test_no_more_than_a_chunk_of_logits_is_made_at_a_time(chunk_size, sizes, monkeypatch):
-    seen = []
+@pytest.mark.parametrize("name", ["token_log_probs", "token_log_probs_and_entropy"])
+def test_no_more_than_a_chunk_of_logits_is_made_at_a_time(name, chunk_size, sizes, monkeypatch):
+    seen, function = [], getattr(log_probs, name)
 
     def watched(logits, tokens, **options):
         seen.append(len(tokens))
-        return token_log_probs(logits, tokens, **options)
+        return function(logits, tokens, **options)
 
-    monkeypatch.setattr(log_probs, "token_log_probs", watched)
+    monkeypatch.setattr(log_probs, name, watched)
     settings = {} if chunk_size is None else {"chunk_size": chunk_size}
     hidden, tokens = torch.ones(5, 205, 1), torch.zeros(5, 205, dtype=torch.long)
-    scored = chunked_token_log_probs(hidden.requires_grad_(), torch.ones(2, 1), tokens, **settings)
+    scored = getattr(log_probs, f"chunked_{name}")(hidden.requires_grad_(), torch.ones(2, 1), tokens, **settings)
+    scored = scored[0] if name.endswith("entropy") else scored
     close(scored, torch.full((5, 205), -math.log(2.0)), rtol=1e-6, atol=1e-6)
     assert seen == sizes
     scored.sum().backward()

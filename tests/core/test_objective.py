@@ -162,6 +162,37 @@ def test_released_identity_breaks_where_the_format_reward_flips_the_sign():
     assert ((scale > 0.89) & (scale < 0.96)).all()
 
 
+def test_released_form_beyond_the_expert_s_end_compares_with_certainty():
+    """Its padding 0 stands for log 1: every token is less likely, so a correct one has slope 1, a wrong one alpha."""
+    mask = torch.ones(3, 4, dtype=torch.bool)
+    mask[2, 2:] = False  # the expert ends after two tokens
+    log_prob = torch.full((3, 4), -2.0, dtype=torch.float64)
+    log_prob[2] = -5.0
+    rollouts = Rollouts(
+        token_log_prob=log_prob.requires_grad_(),
+        old_token_log_prob=log_prob.detach(),
+        mask=mask,
+        group=torch.zeros(3, dtype=torch.long),
+        is_expert=torch.tensor([False, False, True]),
+        correct=torch.tensor([True, False, True]),
+        advantage=torch.tensor([0.5, -0.5, 0.5], dtype=torch.float64),
+    )
+    plain = RECIPES["grpo"](aggregation="token_mean")
+    scale = gradient(RECIPES["calibrl_released"](), rollouts) / gradient(plain, rollouts)
+    close(scale[:2], [[1.05, 1.05, 1.10, 1.10], [1.10, 1.10, 1.05, 1.05]])
+
+
+@pytest.mark.parametrize("name", EVERY_RECIPE)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_extreme_log_probs_give_finite_losses_and_gradients(name, dtype):
+    given_fields = fields_of(make_rollouts(0, dtype=dtype, requires_grad=False))
+    for field in ("token_log_prob", "old_token_log_prob", "reference_token_log_prob"):
+        given_fields[field] = given_fields[field] * 1e5
+    total, grad = evaluate(name, given_fields)
+    assert torch.isfinite(total)
+    assert torch.isfinite(grad).all()
+
+
 def test_released_form_leaves_gradient_where_ppo_has_clipped_it():
     rollouts = make_rollouts(0)
     far = dataclasses.replace(
