@@ -1,7 +1,7 @@
-"""Lets a stronger model write the expert solutions, and keeps those that the verifier accepts.
+r"""Lets a stronger model write the expert solutions, and keeps those that the verifier accepts.
 
 export EXPERT_API_KEY=...
-python full_scale/make_experts.py --base-url https://api.openai.com/v1 --model gpt-4o \\
+python full_scale/make_experts.py --base-url https://api.openai.com/v1 --model gpt-4o \
     --dataset FOLDER --out experts.jsonl
 python full_scale/train.py --dataset FOLDER --experts file:experts.jsonl
 
@@ -162,12 +162,12 @@ def _failure(error: Exception, server: Server) -> str:
 
 def _pause(error: Exception, server: Server, attempt: int) -> float | None:
     """Seconds to wait; None where the same request would fail again."""
-    wait = min(60.0, server.pause * 2**attempt) * random.uniform(0.5, 1.5)
+    wait: float = min(60.0, server.pause * 2.0**attempt) * random.uniform(0.5, 1.5)
     if not isinstance(error, HfHubHTTPError):
         return wait
-    status, asked = error.response.status_code, error.response.headers.get("Retry-After", "")
-    if status < 500 and status not in PASSING:
+    if error.response.status_code < 500 and error.response.status_code not in PASSING:
         return None
+    asked = str(error.response.headers.get("Retry-After", ""))
     return max(wait, min(60.0, float(asked))) if asked.isdigit() else wait
 
 
