@@ -180,5 +180,5 @@ class Outcome:
 
 def _as_json(found: Mapping[str, Estimate]) -> dict[str, Any]:
     values: dict[str, Any] = {name: round(estimate.value, 4) for name, estimate in found.items()}
-    intervals = {name: (round(estimate.low, 4), round(estimate.high, 4)) for name, estimate in found.items()}
+    intervals = {name: [round(estimate.low, 4), round(estimate.high, 4)] for name, estimate in found.items()}
     return values | {"interval_95": intervals}

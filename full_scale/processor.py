@@ -172,5 +172,5 @@ def load_processor(folder: str | Path) -> ProcessorMixin:
             raise
         raise ValueError(
             f"the processor of {folder} could not be loaded, and torchvision, which most processors need, is missing: "
-            f"pip install 'calibrl-ref[gpu]'. transformers says: {error}"
+            f"pip install '.[gpu]'. transformers says: {error}"
         ) from error

@@ -1,12 +1,17 @@
 """The image-only processor, the tokenizer and the shipped model."""
 
+import shutil
+from importlib.util import find_spec
+
 import PIL.Image
 import pytest
 import torch
 from tiny import tiny_model, tiny_processor
+from transformers import AutoTokenizer
 
-from full_scale.model import TINY_MODEL, load_model
-from full_scale.processor import IMAGE_PAD, build_tokenizer, load_processor
+from full_scale.model import TINY_MODEL, TINY_TEXT_MODEL, load_model
+from full_scale.problem import Problem
+from full_scale.processor import IMAGE_PAD, build_tokenizer, load_processor, reads_pictures
 from full_scale.prompting import model_inputs
 from full_scale.rendered import rendered_problems
 
@@ -52,3 +57,36 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_random_state_alone(
 def test_the_shipped_model_is_small_and_loads():
     assert (TINY_MODEL / "model.safetensors").stat().st_size <= 10_000_000
     assert 2.0e6 < sum(weight.numel() for weight in load_model(TINY_MODEL).parameters()) < 2.5e6
+
+
+def test_the_shipped_text_model_is_small_and_reads_text():
+    assert (TINY_TEXT_MODEL / "model.safetensors").stat().st_size <= 2_000_000
+    assert not reads_pictures(TINY_TEXT_MODEL)
+    assert type(load_model(TINY_TEXT_MODEL)).__name__ == "Qwen2ForCausalLM"
+
+
+def test_a_text_models_processor_saves_a_tokenizer_that_transformers_reads(tmp_path):
+    processor = load_processor(TINY_TEXT_MODEL)
+    problem = Problem(id="1", source="here", question="Tom has 30 coins.", answer="30")
+    inputs = model_inputs(processor, [problem], instruct=False)
+    assert processor.batch_decode(inputs["input_ids"])[0].startswith("<|im_start|>user\nTom has 30 coins.<|im_end|>")
+    processor.save_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.chat_template == processor.tokenizer.chat_template
+    assert tokenizer(problem.question).input_ids == processor.tokenizer(problem.question).input_ids
+
+
+def test_a_text_model_without_chat_template_is_refused(tmp_path):
+    shutil.copytree(TINY_TEXT_MODEL, tmp_path / "model")
+    (tmp_path / "model" / "chat_template.jinja").unlink()
+    with pytest.raises(ValueError, match="has no chat template; choose an instruction-tuned model"):
+        load_processor(tmp_path / "model")
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="with torchvision the processor is loaded")
+def test_a_real_processor_without_torchvision_names_the_package(tmp_path):
+    shutil.copytree(TINY_MODEL, tmp_path / "model")
+    file = tmp_path / "model" / "processor_config.json"
+    file.write_text(file.read_text().replace("ImageTextProcessor", "Qwen2_5_VLProcessor"))
+    with pytest.raises(ValueError, match=r"torchvision.* is missing: pip install '.\[gpu\]'"):
+        load_processor(tmp_path / "model")

@@ -7,12 +7,14 @@ import pytest
 import torch
 from realdata import GEOMETRY3K
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import tiny_model, tiny_processor
 
 from full_scale import train
 from full_scale.command_line import read_command_line
-from full_scale.model import load_model
-from full_scale.processor import load_processor
+from full_scale.model import TINY_TEXT_MODEL, load_model
+from full_scale.processor import TextProcessor, load_processor
+from full_scale.reporting import read_metrics
 from full_scale.train import main, prepare_folder
 
 pytestmark = [
@@ -69,6 +71,70 @@ def test_three_steps_on_real_geometry3k_move_text_and_vision(tmp_path, checkpoin
     assert [record["step"] for record in metrics] == [1, 2, 3]
     assert all({"reward", "accuracy", "entropy", "loss/exploration"} <= set(record) for record in metrics)
     assert all(record["grad_norm"] > 0 and record["rows"] > 4 for record in metrics)
+
+
+def test_a_run_leaves_results_curves_answers_and_logs(tmp_path, checkpoint, capsys):
+    out = tmp_path / "out"
+    flags = ["--evaluate-problems", "4", "--evaluate-samples", "2", "--steps", "1", "--slope", "0.25"]
+    results = run(checkpoint, out, *flags)
+    assert json.loads((out / "results.json").read_text()) == results
+    assert (results["problems"], results["steps"], results["method"]) == (4, 1, "calibrl")
+    for when in ("before", "after"):
+        assert 0 < results[when]["entropy"] < 10
+        for name in ("greedy_accuracy", "sampled_accuracy", "entropy"):
+            low, high = results[when]["interval_95"][name]
+            assert low <= results[when][name] <= high
+    assert results["blank_pictures"]["greedy_accuracy"] == 0.0
+    assert results["settings"]["recipe"]["slope"] == 0.25
+    assert results["settings"]["recipe"]["exploration_weight"] == 0.1
+    assert results["versions"]["trl"].startswith("1.16")
+    assert "before training" in capsys.readouterr().out
+    page = (out / "answers.html").read_text()
+    assert page.count("data:image/png;base64") == 4
+    assert all((out / name).stat().st_size > 1000 for name in ("curves.png", "curves.svg"))
+    assert any("reward" in tag for tag in tensorboard_tags(out))
+
+
+def tensorboard_tags(out):
+    (folder,) = (out / "runs").iterdir()
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return events.Tags()["scalars"]
+
+
+def test_a_text_model_trains_on_gsm8ks_layout(tmp_path):
+    flags = ["--preset", "tiny-text", *SMALL, "--limit", "6", "--evaluate-problems", "3", "--evaluate-samples", "1"]
+    results = main([*flags, "--steps", "2", "--learning-rate", "1e-3", "--out", str(tmp_path / "out")])
+    assert "blank_pictures" not in results
+    assert results["before"]["interval_95"]
+    trained = load_model(tmp_path / "out")
+    assert type(trained).__name__ == "Qwen2ForCausalLM"
+    assert isinstance(load_processor(tmp_path / "out"), TextProcessor)
+    metrics = read_metrics(tmp_path / "out" / "metrics.jsonl")
+    assert [record["step"] for record in metrics] == [1, 2]
+    before = dict(load_model(TINY_TEXT_MODEL).named_parameters())
+    moved = [name for name, weight in trained.named_parameters() if not torch.equal(weight, before[name])]
+    assert bool(moved) == any(record["grad_norm"] > 0 for record in metrics)
+
+
+def test_adapters_alone_are_trained_and_load_again(tmp_path, checkpoint, rewarded):
+    flags = ["--lora-rank", "2", "--lora-targets", ".*language_model.*q_proj", "--learning-rate", "1e-2"]
+    run(checkpoint, tmp_path / "out", *flags, "--steps", "2", "--save-every", "2")
+    adapter = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert adapter
+    assert all("q_proj.lora_" in name for name in adapter)
+    assert any(weight.abs().sum() > 0 for name, weight in adapter.items() if "lora_B" in name)
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("method", ["sft_grpo", "luffy", "dapo", "cppo"])
+def test_other_methods_train_by_name(tmp_path, checkpoint, rewarded, method):
+    results = run(checkpoint, tmp_path / "out", "--method", method, "--steps", "3")
+    assert results["steps"] == 3
+    metrics = read_metrics(tmp_path / "out" / "metrics.jsonl")
+    assert len(metrics) == 3
+    assert any(record["grad_norm"] > 0 for record in metrics)
+    assert ("loss/imitation" in metrics[0]) == (method == "sft_grpo")
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, checkpoint, rewarded):
