@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 8. Break it: ten faults that no shape test sees
+# # Break it: ten faults that no shape test sees
 #
 # **The question.** The loss has the right shape, it is finite, it falls, and the policy gets better. Is it right?
 #
@@ -34,8 +34,10 @@ for part in fields(HEALTHY):
     print(inspect.getsource(getattr(HEALTHY, part.name)))
 
 # %% [markdown]
-# `HEALTHY.loss(batch)` puts them together: the token mean of the surrogate, plus 0.1 times the mean exploration loss.
-# The library gives the same number for the same batch, and the same gradient:
+# A batch holds what a trainer hands over: `log_prob`, `old_log_prob` and `mask` by row and token, `group`,
+# `is_expert`, `correct` and `reward` by row; one row of each group is the expert's. `HEALTHY.loss(batch)` puts them
+# together: the token mean of the surrogate, plus 0.1 times the mean exploration loss. The library gives the same
+# number for the same batch, and the same gradient:
 
 # %%
 batch = random_batch()
@@ -178,8 +180,9 @@ def order_check(core):
 print("order_check catches", examine(order_check))
 
 # %% [markdown]
-# **Exercise 8.1.** Padding carries no meaning either. Write `padding_check`: `batch.pad(3)` gives the same responses
-# with three more columns of padding, filled with junk.
+# ### Exercise 8.1
+# Padding carries no meaning either. Write `padding_check`: `batch.pad(3)` gives the same responses with three more
+# columns of padding, filled with junk.
 
 
 # %% tags=["exercise"]
@@ -250,10 +253,9 @@ print("gradient_check catches", examine(gradient_check))
 # A stop-gradient can be meant: this patient does what the released code of CalibRL does on purpose (tutorial 7), and
 # ends where GRPO ends. A check says that something is detached; the paper, or the author, says whether it should be.
 #
-# ### The push on each quadrant
-#
-# **Exercise 8.2.** The most telling check of all is the table of tutorial 2. With $|A| = 1$ a descent step pushes the
-# log-probability of a response by
+# ### Exercise 8.2: the push on each quadrant
+# The most telling check of all is the table of tutorial 2. With $|A| = 1$ a descent step pushes the log-probability
+# of a response by
 #
 # | response | gap | push on the response | push on the expert |
 # |---|---|---|---|
@@ -338,7 +340,8 @@ print(f"caught: {len(PATIENTS) - len(at_large)} of {len(PATIENTS)}; at large: {a
 # Read it by rows: no check sees more than three faults, and the shape test sees none. Read it by columns: most faults
 # are seen by one check only, so leaving out one kind of check leaves out a kind of fault.
 #
-# **Exercise 8.3.** Now the diagnosis. For each patient, the name of its fault, out of these:
+# ### Exercise 8.3
+# Now the diagnosis. For each patient, the name of its fault, out of these:
 
 # %%
 print("\n".join(sorted(patient.name for patient in PATIENTS.values())))
@@ -392,5 +395,4 @@ check("8.3", diagnosis)
 # - Joshua Achiam, *Spinning Up as a Deep RL Researcher*, OpenAI 2018: "Broken RL code almost always fails silently".
 # - PPO's clip: arXiv:1707.06347, Eq. 7. CalibRL: arXiv:2602.20197, Eq. 9.
 #
-# **Next:** [9. A real vision-language model](09_vision_language.ipynb), or [10. Build your
-# own](10_build_your_own.ipynb).
+# **Next:** [A vision-language model](09_vision_language_model.ipynb), trained with the loss that you now trust.

@@ -266,8 +266,8 @@ show(figure, "A constant slope of 0.3 does as well as the adaptive one, and smal
 # A constant 0.3 does as well, and a constant 0.1 better. **The adaptation brought nothing; the smaller slope did.**
 # One more run, and the paper is gone. This is what a control is for, and it is better to find it oneself.
 #
-# (Nor is "slope 0 is best" a result: the measure rewards speed. At the end all these slopes are within 0.01 of each
-# other, and what a small slope does to the entropy is in `docs/toy_findings.md`.)
+# (Nor is "slope 0 is best" a result: the measure rewards speed. At the end all these slopes are within about 0.01 of
+# each other, and what a small slope does to the entropy is in `docs/toy_findings.md`.)
 #
 # ### Exercise 10.3
 # Write the verdict as a function, so that nobody can argue with it afterwards: "better" or "worse" if the 95 %
@@ -299,9 +299,9 @@ check("10.3", verdict)
 # %% [markdown]
 # ## 6. How many seeds?
 #
-# Most papers in this field show one run a method. What would that be worth here? Compare a method *with itself*: take
-# many seeds of one method, draw two groups of `n` from them, and see how far apart their means are. Whatever you find
-# is noise.
+# The paper's tables give one number a method, without seeds. What would that be worth here? Compare a method *with
+# itself*: take many seeds of one method, draw two groups of `n` from them, and see how far apart their means are.
+# Whatever you find is noise.
 
 # %%
 many = range(budget(full=128, reduced=8))
@@ -345,7 +345,7 @@ for rate in RATES:
     mean, low, high = mean_interval(tuned)
     print(f"GRPO, learning rate {rate:g}: mean accuracy over the run {mean:.3f} [{low:.3f}, {high:.3f}]")
 mean, low, high = mean_interval(score["CalibRL"])
-print(f"CalibRL, learning rate 4:                      {mean:.3f} [{low:.3f}, {high:.3f}]")
+print(f"CalibRL, learning rate 4:                       {mean:.3f} [{low:.3f}, {high:.3f}]")
 
 # %% [markdown]
 # No learning rate brings GRPO near: the lead over it is not one of tuning. (CalibRL was not tuned here, but the
@@ -375,5 +375,5 @@ print(f"CalibRL, learning rate 4:                      {mean:.3f} [{low:.3f}, {h
 # - Rishabh Agarwal et al., *Deep RL at the Edge of the Statistical Precipice*, arXiv:2108.13264.
 # - Peter Henderson et al., *Deep Reinforcement Learning that Matters*, arXiv:1709.06560.
 #
-# **Next:** your own. `python -m toy compare --recipe` takes any registered recipe, and `full_scale/train.py --method`
-# trains a vision-language model with it.
+# **Next:** your own. Put it beside its siblings in `calibrl_ref` with one test (`tests/toy/test_new_gate.py` is the
+# one to copy), and `python -m toy compare --recipe` and `full_scale/train.py --method` know it by its name.

@@ -19,6 +19,7 @@ def luffy(answer: Callable[[float, float], float]) -> str:
             log_prob = torch.tensor(probability, dtype=torch.float64).log().requires_grad_()
             (pull,) = torch.autograd.grad(luffy_shaping(log_prob, log_prob.detach(), gamma=gamma), log_prob)
             given = answer(probability, gamma)
+            assert given is not ..., "replace the three dots by your code"
             assert abs(given - float(pull)) < 1e-6, (
                 f"p = {probability}, gamma = {gamma}: autograd gives {float(pull):.4f}, not {given}; "
                 "the derivative is with respect to log p, so p times that with respect to p"
@@ -36,6 +37,7 @@ def experts_advantage(answer: Callable[[int, int], float]) -> str:
         group = torch.zeros(rollouts + 1, dtype=torch.long)
         expected = float(group_advantage(reward, group, is_expert, scale_by_std=False, count_expert=True)[-1])
         given = answer(right, rollouts)
+        assert given is not ..., "replace the three dots by your code"
         assert abs(given - expected) < 1e-9, (
             f"{right} of {rollouts} right: expected {expected:.3f}, not {given}; does the mean count the expert?"
         )
@@ -47,7 +49,9 @@ def paired(answer: Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[fl
     """The interval of the paired difference."""
     theirs = np.array([0.6, 0.6, 0.9, 0.9, 0.95])
     ours = theirs + np.array([0.02, 0.03, 0.02, 0.03, 0.02])
-    mean, low, high = answer(ours, theirs)
+    given = answer(ours, theirs)
+    assert given is not ..., "replace the three dots by your code"
+    mean, low, high = given
     assert low <= mean <= high, "return mean, lower and upper bound, in this order"
     assert abs(mean - 0.024) < 1e-9, f"every seed gains 0.02 or 0.03, 0.024 on average; your mean is {mean:.3f}"
     assert low > 0, "every seed gains at least 0.02, yet your interval holds zero: subtract seed by seed first"

@@ -17,6 +17,7 @@ def early(answer: Gate) -> str:
     for slope in (0.0, 0.3, 1.0):
         leaf = x.clone().requires_grad_()
         values = answer(leaf, slope=slope)
+        assert values is not ..., "replace the three dots by your code"
         assert abs(float(values[1].detach())) < 1e-9, "the gate has to be 0 at 0"
         (derivative,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True)
         expected = torch.tensor([slope, slope, slope, 1.0], dtype=torch.float64)
@@ -33,6 +34,7 @@ def old_self(answer: Callable[[Rollouts], Baseline]) -> str:
     """The same response under the old policy."""
     rollouts = _two_responses()
     baseline = answer(rollouts)
+    assert baseline is not ..., "replace the three dots by your code"
     assert bool(baseline.present.all()), "every row has a former self, so present is True everywhere"
     assert torch.equal(baseline.mask, rollouts.mask), "its tokens are those of the response: the same mask"
     assert torch.equal(baseline.token_log_prob, rollouts.old_token_log_prob), "take old_token_log_prob"
@@ -47,6 +49,7 @@ def judged(answer: Callable[[NDArray[np.float64], NDArray[np.float64]], str]) ->
     mixed = np.array([0.1, -0.1, 0.1, -0.1, 0.1, -0.1])
     for change, expected in ((0.02, "better"), (-0.02, "worse"), (mixed, "undecided")):
         given = answer(theirs + change, theirs)
+        assert given is not ..., "replace the three dots by your code"
         assert given == expected, f"seeds that change by {change} are {expected}, not {given!r}"
     return "paired, and undecided where the interval holds zero"
 
