@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
     if not console.is_terminal:  # a log file has no width of its own; this one keeps the tables whole
-        console.width = 170
+        console.width = 220
     try:
         return watch.run(options, console) if options.command == "watch" else _study(options, console)
     except (ValueError, FileExistsError) as error:

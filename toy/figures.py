@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from toy.palette import style_of
 from toy.sections import Column, Line, Section, axis_label
@@ -74,10 +75,10 @@ def _map_figure(section: Section) -> Figure:
     return figure
 
 
-def _table(section: Section, lines: Sequence[Line], key: str) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+def _table(section: Section, lines: Sequence[Line], key: str) -> NDArray[np.float64]:
     """Final means over the first axis (columns) and the second (rows; one for a method without it)."""
     (across, columns), (down, rows) = section.axes.items()
-    used = [value for value in rows if any(line.at.get(down) == value for line in lines)] or [None]
+    used: list[float | None] = [value for value in rows if any(line.at.get(down) == value for line in lines)] or [None]
     table = np.full((len(used), len(columns)), np.nan)
     for line in lines:
         table[used.index(line.at.get(down)), columns.index(line.at[across])] = line.curves[key]["mean"][-1]
@@ -88,9 +89,7 @@ def _largest(section: Section, key: str) -> float:
     return max(max(line.curves[key]["mean"][-1] for line in section.lines), 1e-6)
 
 
-def _draw_map(
-    axes: Axes, section: Section, table: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", *, top: float
-) -> None:
+def _draw_map(axes: Axes, section: Section, table: NDArray[np.float64], *, top: float) -> None:
     (across, columns), (down, rows) = section.axes.items()
     axes.imshow(table, origin="lower", aspect="auto", cmap=RAMP, vmin=0.0, vmax=top)
     for (y, x), value in np.ndenumerate(table):

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from toy.figures import RAMP, SYMLOG_FROM, save_figure, section_figure
 from toy.palette import KIND_COLOURS
-from toy.sections import Column, Curve, Line, Section, axis_label, build_sections
+from toy.sections import Column, Line, Section, axis_label, build_sections
 from toy.study import SOLVED_ABOVE
 from toy.world import Kind, Tree
 
@@ -67,9 +67,9 @@ def terminal_table(section: Section) -> Table:
     table = Table(title=section.title, title_justify="left")
     table.add_column("", no_wrap=True)
     for title, _, _ in columns:
-        table.add_column(title, justify="right", no_wrap=True)
+        table.add_column(title, justify="right", width=20)  # of a number with its interval; a longer title is wrapped
     for line in section.lines:
-        table.add_row(line.row, *(cell(line.curves[column.key], point) for _, column, point in columns))
+        table.add_row(line.row, *(cell(line, column, point) for _, column, point in columns))
     return table
 
 
@@ -85,9 +85,11 @@ def key_numbers(sections: Sequence[Section]) -> list[str]:
     return lines
 
 
-def cell(curve: Curve, point: int) -> str:
-    """A number with its interval, three decimals."""
-    return f"{curve['mean'][point]:.3f} [{curve['low'][point]:.3f}, {curve['high'][point]:.3f}]"
+def cell(line: Line, column: Column, point: int) -> str:
+    """A line's number in a column at a recorded step, with its interval."""
+    curve, digits = line.curves[column.key], column.digits
+    mean, low, high = (f"{curve[part][point]:z.{digits}f}" for part in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
 
 
 def _headliners(sections: Sequence[Section]) -> list[Line]:
@@ -146,7 +148,7 @@ def _section_data(section: Section) -> dict[str, Any]:
     ]
     columns = [
         {"key": column.key, "title": column.title, "unit": column.unit, "top": column.top}
-        | {"symlog": column.symlog, "panel": column.panel}
+        | {"symlog": column.symlog, "panel": column.panel, "digits": column.digits}
         for column in section.columns
     ]
     keys = dict.fromkeys([column.key for column in section.columns])

@@ -34,6 +34,7 @@ class Column:
         top: upper end of the axis; None: the largest value.
         symlog: whether the axis is logarithmic away from zero.
         panel: whether it is drawn; else it is in the table only.
+        digits: decimals of its numbers.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Column:
     top: float | None = None
     symlog: bool = False
     panel: bool = True
+    digits: int = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +167,7 @@ def _map(name: str, setting: Setting, members: Sequence[Entry], everything: Sequ
 
 def _mechanism(entries: Sequence[Entry]) -> list[Section]:
     """A panel for each method: whom it pushes, and how the entropy answers."""
-    columns = tuple(Column(key=entry["method"], title=entry["method"], symlog=True) for entry in entries)
+    columns = tuple(Column(key=entry["method"], title=entry["method"], symlog=True, digits=4) for entry in entries)
     parts = (
         ("push", PUSHES, "Who is pushed where", "Which responses does an update make likelier, and which less likely?"),
         (

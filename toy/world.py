@@ -266,7 +266,8 @@ def _build_one(world: World, rng: np.random.Generator) -> tuple[NDArray[np.gener
 def _sound_in(world: World) -> NDArray[np.bool_]:
     """Whether a family can use a sound path, ``[families, sound]``: the last ones belong to one family each in turn."""
     own = np.arange(world.sound) - (world.sound - world.own_sound_paths)
-    return (own < 0) | (own % world.families == np.arange(world.families)[:, None])
+    usable: NDArray[np.bool_] = (own < 0) | (own % world.families == np.arange(world.families)[:, None])
+    return usable
 
 
 def _executable(world: World) -> NDArray[np.int64]:

@@ -29,8 +29,10 @@ function swatch(line) {
 }
 
 /** "0.643 [0.610, 0.687]": the mean and the interval of a curve at a point. */
-function withInterval([mean, low, high], index) {
-  return `${mean[index].toFixed(3)} [${low[index].toFixed(3)}, ${high[index].toFixed(3)}]`;
+function withInterval(curve, index, digits = 3) {
+  // adding 0 turns -0 into 0
+  const [mean, low, high] = curve.map((values) => (Number(values[index].toFixed(digits)) + 0).toFixed(digits));
+  return `${mean} [${low}, ${high}]`;
 }
 
 /** A scale from values to pixels, linear or logarithmic away from zero, with the values that get a label. */
@@ -146,7 +148,7 @@ class Chart {
   }
 
   describe(lines, now) {
-    const values = lines.map((line) => `${line.row} ${withInterval(line.curves[this.column.key], now)}`);
+    const values = lines.map((line) => `${line.row} ${withInterval(line.curves[this.column.key], now, this.column.digits)}`);
     return `${this.column.title} over training steps. At step ${this.steps[now]}: ${values.join("; ")}`;
   }
 
@@ -164,7 +166,7 @@ class Chart {
   fillTooltip(index, lines, x) {
     const key = this.column.key;
     const sorted = [...lines].sort((one, other) => other.curves[key][0][index] - one.curves[key][0][index]);
-    const rows = sorted.map((line) => html("tr", {}, html("td", {}, swatch(line)), html("td", {}, line.label), html("td", {}, withInterval(line.curves[key], index))));
+    const rows = sorted.map((line) => html("tr", {}, html("td", {}, swatch(line)), html("td", {}, line.label), html("td", {}, withInterval(line.curves[key], index, this.column.digits))));
     this.tooltip.replaceChildren(html("strong", {}, `step ${this.steps[index]}`), html("table", {}, html("tbody", {}, ...rows)));
     this.placeTooltip(x);
   }

@@ -58,11 +58,19 @@ class Choices {
   }
 }
 
+/** Where the sliders start: the paper's values, or the middle of an axis without one. */
+const START = { slope: 0.5, exploration_weight: 0.1 };
+
+function startOf(axis) {
+  const paper = axis.values.indexOf(START[axis.name]);
+  return paper >= 0 ? paper : Math.floor((axis.values.length - 1) / 2);
+}
+
 /** Sliders over the axes of a map, and for each method a map whose cells can be chosen. */
 class Maps {
   constructor(section, ramp, onChange) {
     Object.assign(this, { section, ramp, onChange });
-    this.chosen = Object.fromEntries(section.axes.map((axis) => [axis.name, Math.floor((axis.values.length - 1) / 2)]));
+    this.chosen = Object.fromEntries(section.axes.map((axis) => [axis.name, startOf(axis)]));
     this.column = section.columns.find((column) => column.key === "accuracy");
     this.sliders = section.axes.map((axis) => this.slider(axis));
     this.maps = html("div", { class: "maps" });
@@ -107,7 +115,7 @@ class Maps {
 
   /** What the chosen cell says, in words, with intervals. */
   read(lines, index) {
-    const values = this.here(lines).map((line) => `${line.label} ${withInterval(line.curves[this.column.key], index)} (${line.seeds} seeds)`);
+    const values = this.here(lines).map((line) => `${line.label} ${withInterval(line.curves[this.column.key], index, this.column.digits)} (${line.seeds} seeds)`);
     const place = this.section.axes.map((axis) => `${axis.label} ${axis.values[this.chosen[axis.name]]}`).join(", ");
     this.reading.replaceChildren(html("b", {}, `${this.column.title} at ${place}: `), values.join("; "));
   }
@@ -229,7 +237,7 @@ class Section {
     this.data.lines.forEach((line, row) => {
       this.rows[row].hidden = !this.choices.has(line);
       const cells = this.rows[row].querySelectorAll("td");
-      this.data.columns.forEach((column, place) => { cells[place].textContent = withInterval(line.curves[column.key], index); });
+      this.data.columns.forEach((column, place) => { cells[place].textContent = withInterval(line.curves[column.key], index, column.digits); });
     });
   }
 }
