@@ -20,7 +20,7 @@ from transformers.processing_utils import ProcessorMixin
 if __package__ in (None, ""):  # run as a script: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from full_scale.data import DATASETS, expert_response
+from full_scale.data import expert_response
 from full_scale.model import TINY_MODEL, TINY_TEXT_MODEL, build_model, tiny_config, tiny_text_config
 from full_scale.problem import Problem
 from full_scale.processor import CHAT_TEMPLATE, TextProcessor, build_processor, build_tokenizer
@@ -153,9 +153,15 @@ def pretraining_problems(count: int, *, text: bool, seed: int, split: Literal["t
     Returns:
         The problems, with expert solutions.
     """
-    if text:
-        return [DATASETS["gsm8k"].problem(record) for record in word_problems(count, seed=seed, split=split)]
-    return rendered_problems(count, seed=seed, split=split)
+    if not text:
+        return rendered_problems(count, seed=seed, split=split)
+    problems = []
+    for number, record in enumerate(word_problems(count, seed=seed, split=split)):
+        solution, answer = record["answer"].split("\n#### ")
+        name = f"{split}-{seed}-{number}"
+        problem = Problem(id=name, source="words", question=record["question"], answer=answer, solution=solution)
+        problems.append(problem)
+    return problems
 
 
 def main(arguments: Sequence[str] | None = None) -> float:

@@ -40,8 +40,8 @@ class Reporter(TrainerCallback):
         self.file, self.steps, self.interrupted = file, steps, False
         self._console = console
         columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
-        live = console.is_terminal
-        self._progress = Progress(*columns, console=console, disable=not live, speed_estimate_period=3600)
+        hidden = console.quiet or not console.is_terminal
+        self._progress = Progress(*columns, console=console, disable=hidden, speed_estimate_period=3600)
         self._task = self._progress.add_task("training", total=steps)
 
     def __enter__(self) -> "Reporter":
@@ -81,8 +81,8 @@ class Reporter(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: object,
     ) -> None:
-        """Append the update's metrics."""
-        if not logs or "train_runtime" in logs:  # the summary at the end
+        """Append the update's metrics, in the first of several processes."""
+        if not logs or "train_runtime" in logs or not state.is_world_process_zero:
             return
         with self.file.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"step": state.global_step, **logs}) + "\n")

@@ -93,7 +93,7 @@ def train(settings: Settings, out: Path, *, checkpoint: str | None = None) -> di
     model = load_model(settings.model_folder, dtype=getattr(torch, settings.dtype))
     before = answers_before(model, processor, problems, settings, out, console, resumed=checkpoint is not None)
     trainer, reporter = build_trainer(settings, out, model, processor, rows, console)
-    if checkpoint is not None:
+    if checkpoint is not None and is_main_process():
         forget_later_metrics(reporter.file, int(checkpoint.rpartition("-")[2]))
     with reporter:
         trainer.train(resume_from_checkpoint=checkpoint)

@@ -60,6 +60,13 @@ def test_a_supervised_update_has_no_reward_and_is_logged_all_the_same(tmp_path):
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 0, "loss/imitation": 2.0}]
 
 
+def test_of_several_processes_one_writes(tmp_path):
+    reporter, text = reporter_on(tmp_path, 1)
+    reporter.on_log(None, TrainerState(is_world_process_zero=False), TrainerControl(), logs=LOGS)
+    assert not (tmp_path / "metrics.jsonl").exists()
+    assert text.getvalue() == ""
+
+
 def test_the_first_ctrl_c_saves_and_the_second_stops(tmp_path):
     reporter, _ = reporter_on(tmp_path, 9)
     former = signal.getsignal(signal.SIGINT)
