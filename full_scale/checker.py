@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from functools import lru_cache
+from pathlib import Path
 
 SECONDS = 2.0
 """Processor time of one question."""
@@ -56,14 +57,14 @@ class Checker:
             return json.loads(answer)  # type: ignore[no-any-return]  # the child answers bool, float or null
 
     def _start(self) -> subprocess.Popen[str]:
-        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        root = str(Path(__file__).resolve().parents[1])
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, str(SECONDS), str(MEMORY)],
+            [sys.executable, "-P", "-c", _CHILD, str(SECONDS), str(MEMORY)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))},
         )
         if _exchange(self._process, json.dumps(["equal", "1", "1.0"])) != "true\n":
             self.stop()

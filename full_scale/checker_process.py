@@ -1,5 +1,6 @@
 """The child process of :mod:`full_scale.checker`: answers one question a line, and is ended by its own limits."""
 
+import contextlib
 import json
 import math
 import resource
@@ -49,7 +50,8 @@ def serve() -> None:
     """Answer questions until the input ends. Command line: seconds of processor time a question, bytes of memory."""
     seconds, memory = float(sys.argv[1]), int(sys.argv[2])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    with contextlib.suppress(ValueError, OSError):  # macOS has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answer(["equal", "\\frac{1}{2}", "0.5"])  # imports and tables, outside of the first question's time
     for line in sys.stdin:

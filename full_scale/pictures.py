@@ -126,11 +126,16 @@ def find_picture(root: Path, name: str) -> Path | PackedPicture:
 
 
 def _packed(folder: Path, name: str) -> PackedPicture | None:
-    for archive in sorted([*folder.glob("*.zip"), *folder.parent.glob("images*.zip")]):
+    for archive in _archives(folder):
         for member in _members(archive).get(Path(name).name, ()):
             if f"/{member}".endswith(f"/{name}"):
                 return PackedPicture(archive, member)
     return None
+
+
+@lru_cache(maxsize=8)
+def _archives(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.zip"), *folder.parent.glob("images*.zip")])
 
 
 @lru_cache(maxsize=8)

@@ -212,6 +212,25 @@ def test_gllava_verdicts_are_reproduced_on_all_754_outputs():
 
 
 @needs_real_data
+def test_the_training_reward_agrees_with_gllava_on_every_answer_that_an_output_states():
+    from full_scale.data.records import choice_text, listed_choices, read_jsonl
+    from full_scale.rewards import is_correct
+
+    gold = {
+        row["question_id"]: row["text"] for row in read_jsonl(REAL_DATA / "geoqa" / "gllava" / "test_answers.jsonl")
+    }
+    differing = []
+    for row in read_jsonl(REAL_DATA / "scoring_fixtures" / "gllava_geoqa_outputs.jsonl"):
+        choices, letter = listed_choices(row["prompt"]), gold[row["question_id"]]
+        answer = choice_text(choices, letter, "")
+        problem = dataclasses.replace(BASE, source="geoqa_gllava", answer=answer, choices=choices, answer_letter=letter)
+        rewarded = is_correct(f"<answer>{final_answer(row['text'])}</answer>", problem)
+        if rewarded != official_score(row["text"], problem):
+            differing.append(row["question_id"])
+    assert differing == []
+
+
+@needs_real_data
 def test_inter_gps_verdicts_are_reproduced():
     from full_scale.data import load_problems
     from full_scale.data.records import read_json
@@ -223,5 +242,5 @@ def test_inter_gps_verdicts_are_reproduced():
         problem = problems[row["num"]]
         verdict = is_nearest_choice(row["guess"], problem.facts["precise_value"], "ABCD".index(problem.answer_letter))
         assert verdict == (row["correctness"] == "yes"), row
-    assert len(compared) == 30
+    assert len(compared) == 30  # of 601: the others' choices are not in the samples
     assert {row["correctness"] for row in compared} == {"yes", "no"}
