@@ -123,8 +123,8 @@ AXIS_LABELS = {
     "slope": "alpha",
     "exploration_weight": "lambda",
     "executable": "executable share",
-    "sound_prior": "prior on sound paths",
-    "rollouts": "responses per prompt",
+    "sound_prior": "sound prior",
+    "rollouts": "group size",
 }
 
 

@@ -24,7 +24,7 @@ class Bars {
     });
     const spoken = this.kinds.map((kind) => `${kind.label} ${withInterval(line.curves[kind.key], index)}`).join(", ");
     const bar = html("div", { class: "bar", role: "img", "aria-label": `${line.row}: ${spoken}` }, ...parts);
-    return html("div", { class: "bar-row" }, html("span", { title: line.row }, line.row), bar);
+    return html("div", { class: "bar-row" }, html("span", { title: line.row }, line.label), bar);
   }
 }
 
