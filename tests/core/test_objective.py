@@ -72,7 +72,7 @@ def test_gradcheck(name):
         return RECIPES[name]()(Rollouts(**given_fields)).total
 
     leaves = (fixed["token_log_prob"].requires_grad_(), fixed["token_entropy"].requires_grad_())
-    assert torch.autograd.gradcheck(total, leaves)
+    assert torch.autograd.gradcheck(total, leaves, fast_mode=True)
 
 
 @pytest.mark.parametrize("name", CUTTABLE)
