@@ -32,9 +32,10 @@ from full_scale.answering import Benchmark, Options, answer_all, blanked
 from full_scale.answers_page import PageTable, write_answers_page
 from full_scale.comparison import compare
 from full_scale.data import find_schema, load_problems
-from full_scale.model import TINY_MODEL, load_model
-from full_scale.processor import load_processor
+from full_scale.model import SHIPPED_MODELS, load_model
+from full_scale.processor import TextProcessor, load_processor
 from full_scale.summary import category_table, disagreement_table, overview, summarise
+from full_scale.word_problems import WORD_PROBLEMS
 
 PACKAGES = ("torch", "transformers", "tokenizers", "math-verify", "sympy", "pillow")
 """Their versions decide answers and verdicts."""
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None, *, console: Console | None = No
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--model", default="tiny", help="folder or hub id of a checkpoint; 'tiny' is the shipped one")
+    add("--model", default="tiny", help="folder or hub id of a checkpoint; shipped: tiny, tiny-text")
     add(
         "--dataset", nargs="+", default=["rendered"], help="'rendered', a folder or file, or '<layout>:<path>'; several"
     )
@@ -110,6 +111,7 @@ def run(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
     check_folder(arguments.out, overwrite=arguments.overwrite)
     benchmarks = load_benchmarks(arguments)
     model, processor = load_checkpoint(arguments.model)
+    check_pictures(processor, benchmarks)
     settings = describe(arguments.model, model, options, benchmarks)
     log = AnswerLog(arguments.out, settings, overwrite=arguments.overwrite)
     records = answer_all(model, processor, benchmarks, log, options, console)
@@ -162,9 +164,10 @@ def load_benchmarks(arguments: argparse.Namespace) -> list[Benchmark]:
     """
     benchmarks: list[Benchmark] = []
     for dataset in arguments.dataset:
-        split = arguments.split or scored_split(dataset)
+        place = f"gsm8k:{WORD_PROBLEMS}" if dataset == "word_problems" else dataset
+        split = arguments.split or scored_split(place)
         problems = load_problems(
-            dataset, split=split, limit=arguments.limit, seed=arguments.seed, skip_broken=arguments.skip_broken
+            place, split=split, limit=arguments.limit, seed=arguments.seed, skip_broken=arguments.skip_broken
         )
         source = problems[0].source
         same = sum(item.name.split(" #")[0] == source for item in benchmarks)
@@ -195,7 +198,7 @@ def load_checkpoint(name: str) -> tuple[PreTrainedModel, ProcessorMixin | PreTra
     """A model and its processor, on the GPU where there is one.
 
     Args:
-        name: Folder or hub id; "tiny" is the shipped model.
+        name: Folder or hub id, or "tiny" or "tiny-text" for a shipped model.
 
     Returns:
         Both.
@@ -203,13 +206,28 @@ def load_checkpoint(name: str) -> tuple[PreTrainedModel, ProcessorMixin | PreTra
     Raises:
         ValueError: There is no such checkpoint.
     """
-    folder = str(TINY_MODEL) if name == "tiny" else name
+    folder = SHIPPED_MODELS.get(name, name)
     try:
         model, processor = load_model(folder), load_processor(folder)
     except OSError as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"--model {name!r} is neither a folder with a checkpoint nor a hub id: {reason}") from error
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
+
+
+def check_pictures(processor: ProcessorMixin | PreTrainedTokenizerBase, benchmarks: Sequence[Benchmark]) -> None:
+    """Refuse problems with pictures for a model that reads text only.
+
+    Args:
+        processor: Of the model.
+        benchmarks: What it shall answer.
+
+    Raises:
+        ValueError: A benchmark has pictures that the model cannot see.
+    """
+    for benchmark in benchmarks:
+        if isinstance(processor, TextProcessor) and any(problem.images for problem in benchmark.problems):
+            raise ValueError(f"{benchmark.name} has pictures, but the model reads text only; choose another --dataset.")
 
 
 def describe(name: str, model: PreTrainedModel, options: Options, benchmarks: Sequence[Benchmark]) -> dict[str, Any]:

@@ -152,6 +152,18 @@ def test_the_shipped_model_needs_the_picture(tmp_path, capsys):
     assert "Comparison of two evaluations" in capsys.readouterr().out
 
 
+def test_a_text_model_answers_word_problems_and_no_pictures(tmp_path):
+    flags = ["--model", "tiny-text", "--limit", "8", "--out", str(tmp_path / "out")]
+    results = main([*flags, "--dataset", "word_problems"])
+    assert results["data"]["gsm8k"]["dataset"] == "word_problems"
+    greedy = results["benchmarks"]["gsm8k"]["greedy"]
+    assert greedy["finished"]["value"] > 0.5
+    assert greedy["official_accuracy"]["value"] >= greedy["accuracy"]["value"]
+    assert "<img" not in (tmp_path / "out" / "answers.html").read_text()
+    with pytest.raises(ValueError, match="rendered has pictures, but the model reads text only"):
+        main([*flags[:4], "--out", str(tmp_path / "other"), "--dataset", "rendered"])
+
+
 def test_the_same_data_set_twice_is_two_benchmarks(checkpoint, tmp_path):
     results = run(checkpoint, tmp_path / "out", "--dataset", str(GEOMETRY3K), f"geometry3k:{GEOMETRY3K}")
     assert list(results["benchmarks"]) == ["geometry3k", "geometry3k #2"]
