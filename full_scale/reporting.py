@@ -19,7 +19,7 @@ PANELS = {
     "reward": ("Reward", "mean reward"),
     "accuracy": ("Accuracy of the rollouts", "share correct"),
     "entropy": ("Entropy of the policy", "nats per token"),
-    "loss/exploration": ("Exploration term's share of the loss", "loss"),
+    "loss/exploration": ("Exploration term", "its share of the loss"),
 }
 """Key in metrics.jsonl -> title and unit of its panel."""
 
@@ -147,7 +147,8 @@ def curves_figure(records: Sequence[Mapping[str, Any]], title: str) -> Figure:
         axes.set(title=heading, xlabel="update", ylabel=unit)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False, fontsize="small")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

@@ -42,7 +42,7 @@ class Settings:
     lora_dropout: float = _option("model", "dropout in front of the adapters", 0.0, least=0)
 
     dataset: str = _option("data", "rendered, word_problems, a folder or file, hub:<id>, or <layout>:<path or hub:id>")
-    experts: str = _option("data", "where experts come from: dataset, column:<name>, answer_only or none")
+    experts: str = _option("data", "where experts come from: dataset, column:<name>, file:<path>, answer_only or none")
     instruct: bool = _option("data", "append the paper's instruction to think first and answer in tags")
     limit: int | None = _option("data", "use only so many training problems", None, least=1)
     max_prompt_length: int = _option("data", "tokens; longer prompts are dropped and counted", least=1)

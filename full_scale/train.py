@@ -137,7 +137,7 @@ def load_rows(settings: Settings, processor: ProcessorMixin, console: Console) -
     if settings.schedule().uses_expert and all(problem.solution is None for problem in problems):
         raise ValueError(
             f"method {settings.method} reads experts, but no problem of {settings.dataset} has one; give --experts "
-            "column:<name> or answer_only, make experts with full_scale/make_experts.py, or choose --method grpo."
+            "column:<name>, file:<path> (full_scale/make_experts.py makes one) or answer_only, or choose --method grpo."
         )
     lengths = {name: getattr(settings, name) for name in ("max_prompt_length", "max_response_length")}
     rows, dropped = training_rows(
