@@ -1,0 +1,206 @@
+"""Cost of a training step beside stock TRL: prints one table and writes runs/bench/full_scale.json.
+
+python -m benchmarks.full_scale            # about five minutes on one core
+
+All train the shipped tiny model on the same rendered problems, in turns and repeatedly, with a learning rate so small
+that they keep sampling the same responses. Time is the process's CPU time on one thread, so that other programs hardly
+matter; memory is the peak of a process of its own, and what of it came after loading the model.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from transformers import PrinterCallback, TrainerCallback
+from transformers.modeling_utils import PreTrainedModel
+from transformers.processing_utils import ProcessorMixin
+from trl import GRPOConfig, GRPOTrainer
+
+from calibrl_ref import Schedule
+from full_scale.model import TINY_MODEL, load_model
+from full_scale.processor import load_processor
+from full_scale.rendered import rendered_problems
+from full_scale.rows import accuracy, formatted, training_rows
+from full_scale.trainer import HybridPolicyTrainer
+
+OUT = Path("runs/bench/full_scale.json")
+STOCK = "stock TRL GRPO"
+METHODS = {
+    "grpo": ("grpo", {}),
+    "calibrl": ("calibrl", {}),
+    "calibrl_released": ("calibrl_released", {}),
+    "cppo, all kept": ("cppo", {"keep_fraction": 1.0}),
+    "cppo, half kept": ("cppo", {"keep_fraction": 0.5}),
+}
+BARS = {"calibrl": 1.15, "calibrl_released": 1.10}
+GROUP_SIZE, PROMPTS, LONGEST = 8, 4, 48
+
+
+class StepTimes(TrainerCallback):
+    """Seconds of each step, by the given clock."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock, self.seconds, self.start = clock, list[float](), 0.0
+
+    def on_step_begin(self, *_: object, **__: object) -> None:
+        """Start the clock; generation is part of the step."""
+        self.start = self.clock()
+
+    def on_step_end(self, *_: object, **__: object) -> None:
+        """Stop it."""
+        self.seconds.append(self.clock() - self.start)
+
+
+def build_trainer(
+    name: str,
+    model: PreTrainedModel,
+    processor: ProcessorMixin,
+    rows: Dataset,
+    args: GRPOConfig,
+    rewards: Sequence[Callable[..., list[float]]] = (accuracy, formatted),
+) -> GRPOTrainer:
+    """Stock TRL's trainer, or this project's with one of :data:`METHODS`.
+
+    Args:
+        name: Which.
+        model: Changed in place.
+        processor: Its processor.
+        rows: Training data.
+        args: TRL's options.
+        rewards: Reward functions; 1 from the first is correct.
+
+    Returns:
+        A trainer that prints nothing.
+    """
+    options = {
+        "model": model,
+        "reward_funcs": list(rewards),
+        "args": args,
+        "train_dataset": rows,
+        "processing_class": processor,
+    }
+    if name == STOCK:
+        trainer = GRPOTrainer(**options)
+    else:
+        recipe, hyper_parameters = METHODS[name]
+        trainer = HybridPolicyTrainer(schedule=Schedule.named(recipe, **hyper_parameters), method=recipe, **options)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def tiny_trainer(name: str, folder: str, steps: int) -> GRPOTrainer:
+    """A trainer of the shipped model on rendered problems."""
+    processor = load_processor(TINY_MODEL)
+    rows, _ = training_rows(
+        rendered_problems(64, seed=0),
+        processor,
+        instruct=False,
+        format_weight=0.1,
+        max_prompt_length=512,
+        max_response_length=LONGEST,
+    )
+    args = GRPOConfig(
+        output_dir=folder,
+        max_steps=steps,
+        per_device_train_batch_size=PROMPTS * GROUP_SIZE,
+        num_generations=GROUP_SIZE,
+        max_completion_length=LONGEST,
+        learning_rate=1e-7,
+        reward_weights=[1.0, 0.1],
+        bf16=False,
+        activation_checkpointing=False,
+        use_cpu=True,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    return build_trainer(name, load_model(TINY_MODEL), processor, rows, args)
+
+
+def step_seconds(name: str, steps: int) -> float:
+    """CPU seconds of a step, the median over all but the first."""
+    times = StepTimes(time.process_time)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = tiny_trainer(name, folder, steps + 1)
+        trainer.add_callback(times)
+        trainer.train()
+    return statistics.median(times.seconds[1:])
+
+
+def peak_mib(name: str) -> tuple[float, float]:
+    """Peak memory of a process that trains three steps, and its growth since the model was loaded, in MiB."""
+    command = [sys.executable, "-m", "benchmarks.full_scale", "--memory-of", name]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    before, peak = json.loads(done.stdout.splitlines()[-1])
+    return peak, peak - before
+
+
+def print_memory(name: str) -> None:
+    """Train three steps, and print the peak memory before and after as JSON."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = tiny_trainer(name, folder, 3)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        trainer.train()
+    print(json.dumps([before / 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and save."""
+    parser = argparse.ArgumentParser(description="Cost of a training step beside stock TRL.")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each method")
+    parser.add_argument("--steps", type=int, default=4, help="steps in a turn")
+    parser.add_argument("--memory-of", help="only train this method and print its peak memory")
+    given = parser.parse_args(arguments)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    torch.set_num_threads(1)
+    if given.memory_of:
+        print_memory(given.memory_of)
+        return
+    names = [STOCK, *METHODS]
+    memory = {name: peak_mib(name) for name in names}  # first: a child's peak starts at its parent's size
+    turns = [{name: step_seconds(name, given.steps) for name in names} for _ in range(given.rounds)]
+    figures = {name: summary(name, turns, memory) for name in names}
+    for name, row in figures.items():
+        bar = f"  (bar {BARS[name]})" if name in BARS else ""
+        print(f"{name:18}" + "".join(f"  {key} {value:8.3f}" for key, value in row.items()) + bar)
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps(figures | {"torch": torch.__version__}, indent=1))
+
+
+def summary(name: str, turns: Sequence[dict[str, float]], memory: dict[str, tuple[float, float]]) -> dict[str, float]:
+    """Medians of one method, and its ratios to stock TRL within the same turn.
+
+    Args:
+        name: The method.
+        turns: Seconds of each method, turn by turn.
+        memory: Peak and growth of each method, MiB.
+
+    Returns:
+        Name of the figure -> value.
+    """
+    (peak, growth), (stock_peak, stock_growth) = memory[name], memory[STOCK]
+    return {
+        "seconds": statistics.median(turn[name] for turn in turns),
+        "ratio": statistics.median(turn[name] / turn[STOCK] for turn in turns),
+        "MiB": peak,
+        "ratio of MiB": peak / stock_peak,
+        "ratio of growth": growth / stock_growth,
+    }
+
+
+if __name__ == "__main__":
+    main()
