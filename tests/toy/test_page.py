@@ -14,6 +14,8 @@ FLAGS = (
 )
 STUDIES = ("compare", "ablate", "phase", "mechanism")
 
+expect.set_options(timeout=30_000)  # a busy machine is slow, not wrong
+
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on PATH")
 
 
