@@ -34,7 +34,10 @@ _UNIT = re.compile(
     rf"\\?(?:{_UNITS})\s*(?:\^?\s*\{{?[23]\}}?|[²³])?$",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"^(?:[A-Za-z]{2,}\s*)?=\s*(?=.)")  # "Volume = 32" and "= 32", not "x = 5"
+_NAME = re.compile(  # "Volume = 32", "= 32", "The answer is 32"; not "x = 5"
+    r"^(?:(?:[A-Za-z]{2,}\s*)?=|(?i:(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\s+is|\s*:)))\s*(?=.)"
+)
+_LEFT_SIDE = re.compile(r"^[^=\d+*/^<>{}()-]{1,30}=\s*(?=[^=]+$)")  # "x = 65", "∠ABC = 65"
 _WORD = re.compile(r"(?<![A-Za-z\\])(?!(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?\b|log\b|sqrt\b|frac\b|mod\b)[A-Za-z]{3,}")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _FULL_WIDTH = {0xFF01 + place: 0x21 + place for place in range(94)}  # a Chinese keyboard's letters and digits
@@ -140,9 +143,10 @@ def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
     Returns:
         Its letter, or None.
     """
-    texts = [normalised(choice) for choice in choices]
-    if normalised(text) in texts and normalised(text):
-        return LETTERS[texts.index(normalised(text))]
+    for form in (_plain, normalised):  # without units "8 cm" and "8 cm²" may be two choices of one text
+        texts = [form(choice) for choice in choices]
+        if form(text) and texts.count(form(text)) == 1:
+            return LETTERS[texts.index(form(text))]
     found = _LETTER.fullmatch(_plain(text))
     return found[1] if found and found[1] in LETTERS[: len(choices) or len(LETTERS)] else None
 
@@ -163,6 +167,8 @@ def equal_answers(text: str, truth: str) -> bool:
     given, wanted = normalised(unboxed(text)), normalised(unboxed(truth))
     if not given:
         return False
+    if "=" not in wanted:
+        given = _LEFT_SIDE.sub("", given)
     given_text, wanted_text = given.replace(" ", ""), wanted.replace(" ", "")
     if has_words(wanted) or has_words(given):
         return given_text.lower() == wanted_text.lower()

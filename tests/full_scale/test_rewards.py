@@ -60,6 +60,12 @@ EQUAL = [
     ("\\{1,2\\}", "\\{2,1\\}"),
     ("5!", "120"),
     ("$3.5", "3.5"),  # an unbalanced dollar
+    ("The answer is 65", "65"),
+    ("Answer: $65^\\circ$", "65"),
+    ("∠ABC = 65°", "65"),
+    ("m\\angle ABC = 65^{\\circ}", "65"),
+    ("AB = 4\\sqrt{3} cm", "4\\sqrt{3}"),
+    ("y=x-5", "$y=x-5$"),
 ]
 DIFFERENT = [
     ("", "65"),
@@ -76,6 +82,8 @@ DIFFERENT = [
     ("1.234", "1234"),
     ("-5", "5"),
     ("triangle isosceles", "isosceles triangle"),
+    ("y=5", "x=5"),
+    ("∠ABC = 64°", "65"),
     ("cm", "65 cm"),
     ("°", "65°"),
     ("50\\%", "50.1"),
@@ -170,6 +178,16 @@ def test_a_choice_may_be_given_by_letter_or_by_text(text):
 )
 def test_a_wrong_or_ambiguous_choice_is_refused(text):
     assert not is_correct(f"<answer>{text}</answer>", CHOICE)
+
+
+def test_choices_that_differ_in_their_units_only():
+    choices = ("8 cm", "8 cm²", "9 cm")
+    problem = Problem(id="1", source="s", question="q", answer="8 cm²", choices=choices, answer_letter="B")
+    assert answer_matches("8 cm²", problem)
+    assert answer_matches("B", problem)
+    assert answer_matches("8", problem)
+    assert not answer_matches("8 cm", problem)
+    assert not answer_matches("9 cm", problem)
 
 
 def test_a_letter_whose_choices_are_in_the_picture():
