@@ -6,7 +6,7 @@
 # **Afterwards you can** write the eight checks that find most faults in GRPO-like code, say what each of them cannot
 # see, and score your own tests by planting faults.
 #
-# **Time.** About 25 seconds to run, an hour if you solve it. You need tutorials 2 to 5.
+# **Time.** About 30 seconds to run, an hour if you solve it. You need tutorials 2 to 5.
 
 # %%
 import inspect
@@ -390,7 +390,7 @@ check("8.3", diagnosis)
 #   alone holds in this toy, which has no padding and orders its rows; another testbed hides others.
 # - A fault in the data, the reward or the generation is out of reach of these checks.
 # - That a fault does not lower the accuracy here does not make it harmless, and that a fault speeds training up
-#   (patient 2 does) does not make it right: what it computes is not what the paper says.
+#   (patients 2 and 9 do) does not make it right: what it computes is not what the paper says.
 #
 # ## References
 #
