@@ -79,7 +79,12 @@ class HybridRollouts(GRPOTrainer):
         present = [row["expert"] is not None for row in prompts]
         statistics["prompts_without_expert"].append(float(sum(gather_object([present.count(False)]))))
         everyone = torch.ones_like(rows, dtype=torch.bool)
-        columns = {"group": rows, "is_expert": everyone, "correct": everyone, "advantage": torch.zeros(len(prompts))}
+        columns = {
+            "group": rows,
+            "is_expert": everyone,
+            "correct": everyone,
+            "advantage": torch.zeros_like(rows).float(),
+        }
         return take_rows(batch | columns, [row for row, given in enumerate(present) if given])
 
     def _scored(self, inputs: list[Rows]) -> Rows:
@@ -129,7 +134,8 @@ class HybridRollouts(GRPOTrainer):
         self, inputs: list[Rows], prompts: list[Any], completions: list[Any], completion_ids_list: list[list[int]]
     ) -> Tensor:
         if self._demonstrations is not None:  # nothing was sampled, so there is nothing to reward
-            return torch.zeros(len(prompts) * self.accelerator.num_processes, len(self.reward_funcs))
+            rows = len(prompts) * self.accelerator.num_processes
+            return torch.zeros(rows, len(self.reward_funcs), device=self.accelerator.device)
         rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         start = self.accelerator.process_index * len(prompts)  # TRL returns all processes' rows
         local = rewards[start : start + len(prompts)]

@@ -13,7 +13,7 @@ from tiny import tiny_model
 from training import processor
 
 HERE = Path(__file__).parent
-EQUAL = ("grpo", "calibrl", "calibrl:2", "calibrl_released", "calibrl_shuffled_expert", "cppo")
+EQUAL = ("grpo", "calibrl", "calibrl:2", "calibrl_released", "calibrl_shuffled_expert", "cppo", "sft")
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16

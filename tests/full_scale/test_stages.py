@@ -104,6 +104,15 @@ def test_resuming_within_either_stage_equals_an_uninterrupted_run(tmp_path, resu
     assert losses(cut) == pytest.approx(losses(whole), abs=1e-6)
 
 
+def test_resuming_between_two_samplings_of_several_updates_equals_an_uninterrupted_run(tmp_path):
+    options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2, "steps_per_generation": 2}
+    whole = run(with_schedule(Schedule.named("calibrl"), "calibrl"), tmp_path / "whole", **options)
+    cut = build(with_schedule(Schedule.named("calibrl"), "calibrl"), tmp_path / "cut", **options)
+    cut.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-2"))
+    torch.testing.assert_close(weights(cut.model), weights(whole.model), atol=1e-6, rtol=0)
+    assert losses(cut) == pytest.approx(losses(whole), abs=1e-6)
+
+
 @pytest.fixture
 def dull(monkeypatch):
     """Rewards all equal in a group, except where the prompt's numbers are even."""
