@@ -81,9 +81,13 @@ def test_check_prints_the_hint(sum_exercise, capsys):
 
 
 def test_an_answer_that_raises_is_not_yet_right(sum_exercise):
-    found = verdict("99.1", ...)
+    found = verdict("99.1", "seven")
     assert not found.right
     assert "your answer raised TypeError" in found.message
+
+
+def test_an_untouched_answer_is_not_yet_right(sum_exercise):
+    assert str(verdict("99.1", ...)) == "not yet: replace the three dots by your answer"
 
 
 def test_two_checks_of_one_number_are_refused(sum_exercise):

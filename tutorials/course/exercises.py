@@ -60,6 +60,8 @@ def verdict(number: str, answer: Any) -> Verdict:  # noqa: ANN401  # an answer i
     """
     importlib.import_module(f"course.checks.t{int(number.partition('.')[0]):02d}")
     check_answer = _CHECKS[number]
+    if answer is ...:
+        return Verdict(False, "replace the three dots by your answer")
     try:
         return Verdict(True, check_answer(answer))
     except AssertionError as wrong:
