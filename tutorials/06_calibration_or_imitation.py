@@ -192,8 +192,7 @@ draw_map(
 # - **CalibRL** needs hardly more. It does so without ever imitating.
 # - **LUFFY** gains little here, **RL-PLUS** only with good experts. A likely reason: a sound path starts with a small
 #   probability at some decision, and there both curves of the first figure are low.
-# - In the **first column** nobody is good, and that column is why calibration was invented. Is it the better choice
-#   there?
+# - In the **first column** nobody is good. It is the case against imitation: is calibration the better choice there?
 #
 # ## 3. Seed by seed
 #
