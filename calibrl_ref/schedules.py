@@ -1,5 +1,6 @@
 """Methods that train with several recipes one after another."""
 
+import bisect
 import itertools
 import math
 from dataclasses import dataclass
@@ -65,6 +66,6 @@ class Schedule:
 
     def objective_at(self, progress: float) -> Objective:
         """Return the objective at a point of the training, ``progress`` from 0 (start) to 1 (end)."""
-        ends = itertools.accumulate(share for _, share in self.stages)
-        passed = sum(progress > end - 1e-9 for end in ends)  # 1e-9: 0.1 + 0.2 is 0.3, not more
+        ends = [*itertools.accumulate(share for _, share in self.stages)]
+        passed = bisect.bisect(ends, progress + 1e-9)  # 1e-9: 0.1 + 0.2 is 0.3, not more
         return self.stages[min(passed, len(self.stages) - 1)][0]
