@@ -38,9 +38,7 @@ class Population:
         worlds = [self.world] * len(self.seeds) if isinstance(self.world, World) else list(self.world)
         _check_alike(worlds)
         self.shape = worlds[0]
-        if self.training.prompts % self.shape.families:
-            found = f"prompts={self.training.prompts}"
-            raise ValueError(f"{found}: expected a multiple of families={self.shape.families}. Fix: choose one.")
+        check_prompts(self.shape, self.training)
         tree = Tree(self.shape.depth, self.shape.branching)
         paths = build_paths(worlds, self.seeds)
         self.reward_noise = torch.tensor([world.reward_noise for world in worlds], dtype=torch.float64)[:, None, None]
@@ -84,6 +82,17 @@ class Population:
             self.exact.kl(log_prob, self.prior),
         )
         return {name: value.mean(-1) for name, value in zip(EXACT_METRICS, values, strict=True)}
+
+
+def check_prompts(world: World, training: Training) -> None:
+    """Refuse a batch that the families of prompts cannot share evenly.
+
+    Raises:
+        ValueError: the prompts are no multiple of the families.
+    """
+    if training.prompts % world.families:
+        found = f"prompts={training.prompts}"
+        raise ValueError(f"{found}: expected a multiple of families={world.families}. Fix: choose one.")
 
 
 def _check_alike(worlds: Sequence[World]) -> None:

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from toy.methods import parse_method
+from toy.population import check_prompts
 from toy.settings import Training
 from toy.study import Arm
 from toy.trainer import check_cells
@@ -249,14 +250,15 @@ def plan(study: str, recipes: Sequence[str], world: World, training: Training, s
     """The arms of a study, checked before anything is trained.
 
     Raises:
-        ValueError: a recipe or one of its options is unknown, or cannot be trained on a grid that the study has.
+        ValueError: a recipe or one of its options is unknown, or cannot be trained on a grid that the study has; the
+            prompts are no multiple of the families.
     """
     for recipe in recipes:
         parse_method(recipe)
     arms = STUDIES[study].arms(list(dict.fromkeys(recipes)), world, training, seeds)
     for arm in arms:
+        method = parse_method(arm.method)
+        check_prompts(arm.world, arm.training)
         if arm.cells:
-            check_cells(parse_method(arm.method), arm.cells)
-        else:
-            parse_method(arm.method)
+            check_cells(method, arm.cells)
     return arms

@@ -76,6 +76,7 @@ def test_a_foreign_folder_is_never_touched(tmp_path, capsys):
         (["compare", "--depth", "9"], "at most 16384 paths to enumerate. Nearest valid setting: depth=7"),
         (["compare", "--sound", "0"], "Nearest valid setting: sound=1"),
         (["compare", "--sound", "250"], "at least 267 paths"),
+        (["ablate", "--prompts", "6"], "prompts=6: expected a multiple of families=4"),
         (["ablate", "--recipe", "grpo"], "option='slope=0' of grpo"),
         (["ablate", "--recipe", "calibrl_cppo"], "it drops rows"),
         (["phase", "--recipe", "cppo"], "it drops rows"),

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from calibrl_ref import Rollouts
+from calibrl_ref.baselines import shuffled_expert_baseline
 from toy.mechanism import MECHANISM_METRICS
 from toy.methods import parse_method
+from toy.population import Population, build_rollouts, sample_batch
 from toy.settings import Training
 from toy.trainer import train, train_grid
-from toy.world import Tree, World, build_paths
+from toy.world import Kind, Tree, World, build_paths
 
 SHORT = Training(steps=6, prompts=4, rollouts=4, points=7)
 WORLD = World(depth=3, branching=3, sound=2, shortcuts=2, demonstrations=4)
@@ -168,6 +170,24 @@ def test_impossible_settings_are_refused(settings, message):
 def test_prompts_must_divide_among_families():
     with pytest.raises(ValueError, match="prompts=16: expected a multiple of families=3"):
         train(parse_method("grpo"), World(families=3), Training(), [0])
+
+
+def test_the_shuffled_expert_is_another_familys():
+    world = World(families=4, own_sound=1.0, demonstrations=16, executable=1.0)
+    population = Population(world, Training(prompts=8, rollouts=2), [0, 1])
+    objective = parse_method("calibrl_shuffled_expert").schedule.stages[0][0]
+    nodes = population.node_log_prob()
+    rollouts = build_rollouts(
+        population, objective, sample_batch(population, objective, nodes, expert=True), nodes, nodes
+    )
+    other = (
+        shuffled_expert_baseline(rollouts).token_log_prob.sum(-1).reshape(2, 4, 2, 3)
+    )  # seeds, families, prompts, rows
+    expert = rollouts.token_log_prob.sum(-1).reshape(2, 4, 2, 3)[..., -1:]
+    torch.testing.assert_close(other[:, :-1], expert[:, 1:].expand(-1, -1, -1, 3))
+    assert (population.kind.gather(-1, population.demonstration.flatten(2)) == Kind.SOUND).all()
+    foreign = population.demonstration.roll(-1, 1).flatten(2)
+    assert (population.kind.gather(-1, foreign) == Kind.FLAWED).all()
 
 
 CELLS = [
