@@ -1,6 +1,6 @@
 """Cost of a training step beside stock TRL: prints one table and writes runs/bench/full_scale.json.
 
-python -m benchmarks.full_scale            # about five minutes on one core
+python -m benchmarks.full_scale            # about three minutes on one idle core
 
 All train the shipped tiny model on the same rendered problems, in turns and repeatedly, with a learning rate so small
 that they keep sampling the same responses. Time is the process's CPU time on one thread, so that other programs hardly
