@@ -7,6 +7,7 @@ the same with one line of one function exchanged. Reading on spoils the game.
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -179,7 +180,7 @@ class Bug:
         source = inspect.getsource(getattr(HEALTHY, self.part))
         if source.count(self.healthy) != 1:
             raise ValueError(f"{self.part}: expected {self.healthy!r} once in its source. Fix: renew the bug.")
-        namespace = {"torch": torch, "Tensor": Tensor}
+        namespace: dict[str, Any] = {"torch": torch, "Tensor": Tensor}
         exec(source.replace(self.healthy, self.planted), namespace)
         return replace(HEALTHY, **{self.part: namespace[self.part]})
 
