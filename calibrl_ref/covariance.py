@@ -86,7 +86,7 @@ class ClipCovSurrogate(OnPolicyTerm):
         covariance = token_covariance(rollouts)
         unclipped = loss.detach() <= (-ratio * advantage).detach()
         band = (covariance > self.lower) & (covariance < self.upper) & unclipped
-        chosen = _choose(rollouts, value_hash(rollouts.token_log_prob).to(ratio.dtype), band, self.fraction)
+        chosen = _choose(rollouts, value_hash(rollouts.token_log_prob).double(), band, self.fraction)
         return loss.masked_fill(chosen, 0.0)
 
 

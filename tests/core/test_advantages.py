@@ -118,6 +118,11 @@ def test_equal_rewards_give_exactly_zero_whatever_they_are(value, size, scale_by
     assert group_advantage(reward, group, scale_by_std=scale_by_std, std_epsilon=0.0).tolist() == [0.0] * size
 
 
+def test_a_large_common_reward_costs_no_precision():
+    reward = torch.tensor([2.0**24, 2.0**24 + 2.0])  # float32 tells these apart, and not their doubles
+    assert group_advantage(reward, torch.zeros(2, dtype=torch.long), scale_by_std=False).tolist() == [-1.0, 1.0]
+
+
 def test_a_group_of_only_an_uncounted_expert_is_zero():
     advantage = group_advantage(torch.tensor([1.0]), torch.tensor([3]), torch.tensor([True]))
     assert advantage.tolist() == [0.0]
