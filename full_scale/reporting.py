@@ -60,7 +60,7 @@ class Reporter(TrainerCallback):
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
-        self._console.print("Ctrl-C: finishing this update and saving a checkpoint (again to stop at once)")
+        self._console.print("Ctrl-C: finishing this update and saving a checkpoint for --resume (again: stop at once)")
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object

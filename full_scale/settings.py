@@ -18,7 +18,7 @@ def _option(
     group: str, text: str, default: object = MISSING, *, least: float | None = None, valid: tuple[str, ...] = ()
 ) -> Any:  # noqa: ANN401  # a field of any type, as dataclasses.field
     """A field of :class:`Settings`: its group and meaning, its smallest value, or all its values."""
-    return field(default=default, metadata={"group": group, "help": text, "least": least, "valid": valid})  # type: ignore[call-overload]  # its overloads do not know MISSING
+    return field(default=default, metadata={"group": group, "help": text, "least": least, "valid": valid})
 
 
 @dataclass(frozen=True, kw_only=True)

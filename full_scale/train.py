@@ -47,6 +47,9 @@ EXPERTS = {
     "answer_only": "a bare statement of the right answer (NOT a chain of thought)",
     "none": "none",
 }
+SETTINGS_FILE, BEFORE_FILE = "settings.json", "held_out_before.json"
+"""What a run writes before its first update; a folder with no more than these is not in use."""
+
 MAY_CHANGE = ("steps", "save_every", "evaluate_problems", "evaluate_samples")
 """Settings that a resumed run may change."""
 
@@ -99,7 +102,7 @@ def train(settings: Settings, out: Path, *, checkpoint: str | None = None) -> di
         trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(str(out))
     outcome = None
-    if problems:
+    if problems and not reporter.interrupted:
         console.print(f"answering {len(problems)} held-out problems after training ...")
         after = answer_held_out(trainer.model, processor, problems, settings)
         outcome = Outcome(problems, before, after, blank_accuracy(trainer.model, processor, problems, settings))
@@ -173,7 +176,7 @@ def answers_before(
     Returns:
         The answers.
     """
-    file = out / "held_out_before.json"
+    file = out / BEFORE_FILE
     if resumed:
         kept = HeldOut.load(file) if file.is_file() else None
         return kept if kept and len(kept.greedy) == len(problems) else None
@@ -261,7 +264,7 @@ def prepare_folder(out: Path, settings: Settings, *, resume: bool, overwrite: bo
     """
     if out.exists() and not out.is_dir():
         raise ValueError(f"output folder {out} is a file; choose another --out.")
-    file = out / "settings.json"
+    file = out / SETTINGS_FILE
     if resume:
         checkpoint = get_last_checkpoint(str(out)) if out.is_dir() else None
         if checkpoint is None:
@@ -269,11 +272,10 @@ def prepare_folder(out: Path, settings: Settings, *, resume: bool, overwrite: bo
         check_same_settings(file, settings)
         return checkpoint
     if is_main_process():
-        if out.is_dir() and any(out.iterdir()):
-            if not overwrite:
-                raise ValueError(
-                    f"output folder {out} is not empty; choose another --out, or --resume, or --overwrite."
-                )
+        in_use = out.is_dir() and any(path.name not in (SETTINGS_FILE, BEFORE_FILE) for path in out.iterdir())
+        if in_use and not overwrite:
+            raise ValueError(f"output folder {out} is in use; choose another --out, or --resume, or --overwrite.")
+        if in_use:
             shutil.rmtree(out)
         out.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(dataclasses.asdict(settings), indent=2) + "\n", encoding="utf-8")

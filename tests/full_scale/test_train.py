@@ -170,9 +170,11 @@ def test_ctrl_c_leaves_a_checkpoint(tmp_path, checkpoint, monkeypatch):
 
 def test_a_used_output_folder_is_refused(tmp_path, checkpoint):
     (tmp_path / "file").write_text("precious")
-    with pytest.raises(ValueError, match="is not empty; choose another --out, or --resume, or --overwrite"):
+    with pytest.raises(ValueError, match="is in use; choose another --out, or --resume, or --overwrite"):
         run(checkpoint, tmp_path, "--steps", "1")
     assert (tmp_path / "file").read_text() == "precious"
+    with pytest.raises(ValueError, match="is a file; choose another --out"):
+        run(checkpoint, tmp_path / "file", "--steps", "1")
     with pytest.raises(ValueError, match="has no checkpoint"):
         run(checkpoint, tmp_path, "--steps", "1", "--resume")
 
@@ -190,6 +192,18 @@ def test_a_used_output_folder_is_refused(tmp_path, checkpoint):
 def test_bad_input_says_what_to_do(tmp_path, flags, message):
     with pytest.raises(ValueError, match=message):
         main(["--out", str(tmp_path / "out"), *flags])
+
+
+def test_a_run_that_never_started_leaves_the_folder_free(tmp_path, checkpoint):
+    settings = read_command_line([*SMALL, "--model", str(checkpoint)]).settings
+    with pytest.raises(ValueError, match="unknown data set"):
+        run(checkpoint, tmp_path / "out", "--dataset", "nope")
+    assert prepare_folder(tmp_path / "out", settings, resume=False, overwrite=False) is None
+    (tmp_path / "out" / "metrics.jsonl").write_text("")
+    with pytest.raises(ValueError, match="is in use"):
+        prepare_folder(tmp_path / "out", settings, resume=False, overwrite=False)
+    prepare_folder(tmp_path / "out", settings, resume=False, overwrite=True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["settings.json"]
 
 
 @pytest.mark.parametrize(
