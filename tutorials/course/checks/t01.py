@@ -27,7 +27,7 @@ def raise_entropy(answer: Callable[[Tensor], Tensor]) -> str:
 @exercise("1.2")
 def chance_to_meet(answer: Callable[[float, int], float]) -> str:
     """1 - (1 - p)^n."""
-    for probability, draws in ((0.5, 1), (0.1, 8), (0.001, 128)):
+    for probability, draws in ((0.2, 1), (0.1, 8), (0.001, 128)):
         found = answer(probability, draws)
         assert isinstance(found, float), "return a number"
         missed = (1.0 - probability) ** draws
