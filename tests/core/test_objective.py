@@ -131,6 +131,24 @@ def test_replicas_are_independent_batches(name):
     close(grad, torch.cat([alone[0][1], alone[1][1]]), rtol=1e-9, atol=1e-10)
 
 
+def test_divisors_of_an_objective_with_fewer_terms_are_refused(rollouts):
+    with pytest.raises(ValueError, match="shorter"):
+        RECIPES["calibrl"]()(rollouts, divisors=RECIPES["grpo"]().divisors(rollouts))
+    with pytest.raises(ValueError, match="longer"):
+        RECIPES["grpo"]()(rollouts, divisors=RECIPES["calibrl"]().divisors(rollouts))
+
+
+def test_gspo_by_a_slow_loop(rollouts):
+    """One ratio per response, the geometric mean over its own tokens, in the clipped surrogate of each."""
+    total, rows = 0.0, torch.nonzero(~rollouts.is_expert).flatten().tolist()
+    for row in rows:
+        own = rollouts.mask[row]
+        ratio = (rollouts.token_log_prob - rollouts.old_token_log_prob)[row][own].mean().exp().item()
+        advantage = rollouts.advantage[row].item()
+        total += max(-ratio * advantage, -min(max(ratio, 0.97), 1.05) * advantage) / len(rows)
+    close(RECIPES["grpo"](ratio_level="sequence", clip_low=0.03, clip_high=0.05)(rollouts).total, total)
+
+
 def test_replicas_refuse_foreign_divisors(rollouts):
     replicated = dataclasses.replace(rollouts, replica=torch.zeros_like(rollouts.group))
     objective = RECIPES["calibrl"]()
