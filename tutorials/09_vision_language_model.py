@@ -358,6 +358,9 @@ check("9.3", paired_p)
 # <details><summary>Solution</summary>
 #
 # ```python
+# from full_scale.intervals import mcnemar_p
+#
+#
 # def paired_p(before: list[bool], after: list[bool]) -> float:
 #     """Count the problems that changed, in each direction."""
 #     lost = sum(old and not new for old, new in zip(before, after, strict=True))
