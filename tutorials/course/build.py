@@ -83,7 +83,7 @@ def execute(notebook: NotebookNode, *, budget: str, timeout: int = 900) -> Cost:
     notebook.cells.insert(0, nbformat.v4.new_code_cell(_WARNINGS))
     where = {"metadata": {"path": str(TUTORIALS)}}
     started, used = time.perf_counter(), _children_seconds()
-    client = NotebookClient(notebook, timeout=timeout, record_timing=False, resources=where)
+    client = NotebookClient(notebook, timeout=timeout, record_timing=False, coalesce_streams=True, resources=where)
     client.execute(env={**os.environ, VARIABLE: budget})
     del notebook.cells[0]
     for cell in notebook.cells:

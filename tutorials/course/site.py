@@ -22,7 +22,7 @@ PAGES = ("README", "glossary", "cheat_sheet")
 OUT = TUTORIALS.parent / "runs" / "tutorials"
 
 # fenced code, code spans, then displayed and inline formulas: the first two are left alone
-_PARTS = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|(?<![\\$\w])\$([^$\n]+?)\$(?!\d)", re.DOTALL)
+_PARTS = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|(?<![\\$\w])\$(?=\S)([^$]+?)(?<=\S)\$(?!\d)", re.DOTALL)
 
 
 def set_formulas(markdown: str) -> str:
