@@ -8,15 +8,27 @@ RUN := .venv/bin/python
 	$(RUN) -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	touch $@
 
-.PHONY: help demo test train lint bench mutants clean
+.venv-real/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-real
+	grep -v '^torch==' constraints.txt > .venv-real/constraints.txt
+	.venv-real/bin/python -m pip install --quiet --editable . torchvision pytest --constraint .venv-real/constraints.txt
+	touch $@
+
+.PHONY: help demo test tutorials test-tutorials test-real-processor train lint bench mutants clean
 help:  ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 demo: .venv/installed  ## the main job: compare the methods on the toy, write runs/demo/report.html
 	$(RUN) -m toy compare --out runs/demo --force
 
-test: .venv/installed  ## run every test
+test: .venv/installed  ## run every test (but the execution of the notebooks)
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2  # two processes of one thread: two of two threads are twice as slow
+
+test-tutorials: .venv/installed  ## execute every notebook in a reduced budget, with warnings as errors
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 tests/tutorials/test_execution.py
+
+test-real-processor: .venv-real/installed  ## train and evaluate with transformers' own processor (installs several GB)
+	OMP_NUM_THREADS=1 .venv-real/bin/python -m pytest -o addopts= -p no:cacheprovider tests/real_processor
 
 train: .venv/installed  ## train the tiny vision-language model on rendered geometry (minutes, CPU)
 	$(RUN) full_scale/train.py
@@ -26,12 +38,13 @@ lint: .venv/installed  ## ruff and mypy --strict
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-bench: .venv/installed  ## measure the toy's speed (2 minutes)
+bench: .venv/installed  ## measure the toy's speed and the cost of a training step beside stock TRL (minutes)
 	$(RUN) -m benchmarks.toy
+	OMP_NUM_THREADS=1 $(RUN) -m benchmarks.full_scale
 
 mutants: .venv/installed  ## mutation testing of calibrl_ref by its own tests (more than an hour; resumes)
 	OMP_NUM_THREADS=1 $(RUN) -m mutmut run --max-children 2
 	$(RUN) -m mutmut results
 
-clean:  ## remove the environment and all runs
-	rm -rf .venv runs
+clean:  ## remove the environments and all runs
+	rm -rf .venv .venv-real runs
