@@ -70,6 +70,10 @@ CASES = {
     "surrogate: dual_clip": (lambda: c.clipped_surrogate(ONES, ONES, dual_clip=0.5), "dual_clip=0.5"),
     "off-policy: shape": (lambda: c.off_policy_surrogate(ONES, ONES, ONES, shape="x"), "shape='x'.*luffy"),
     "aggregate: mode": (lambda: c.aggregate(MATRIX, MASK, mode="mean"), "mode='mean'.*token_mean"),
+    "aggregate: mode, divisor given": (
+        lambda: c.aggregate(MATRIX, MASK, mode="mean", divisor=torch.ones(())),
+        "mode='mean'",
+    ),
     "aggregate: shapes": (lambda: c.aggregate(MATRIX, MASK[:1]), "mask"),
     "aggregate: max_length": (lambda: c.aggregate(MATRIX, MASK, max_length=0), "max_length=0"),
     "log-probs: temperature": (lambda: c.token_entropy(MATRIX, temperature=0.0), "temperature=0.0"),
@@ -97,6 +101,14 @@ CASES = {
     ),
     "rollouts: NaN advantage": (spoiled("advantage", 2, NAN), r"advantage\[2\]=nan"),
     "rollouts: NaN entropy": (spoiled("token_entropy", (1, 0), NAN), r"token_entropy\[1, 0\]"),
+    "rollouts: reference of the wrong type, no entropy": (
+        rollouts_with(token_entropy=None, reference_token_log_prob=torch.zeros(ROWS, 5).long()),
+        "reference_token_log_prob.dtype",
+    ),
+    "rollouts: float replica, no entropy": (
+        rollouts_with(token_entropy=None, replica=torch.zeros(ROWS)),
+        "replica.dtype",
+    ),
     "rollouts: two experts": (spoiled("is_expert", 0, True), "is_expert='2 True in group 0'"),
     "rollouts: replica splits a group": (rollouts_with(replica=torch.arange(ROWS)), "replica="),
     "select: floats": (lambda: make_rollouts(0).select(torch.ones(ROWS)), "keep.dtype"),
