@@ -111,6 +111,10 @@ CASES = {
     ),
     "rollouts: two experts": (spoiled("is_expert", 0, True), "is_expert='2 True in group 0'"),
     "rollouts: replica splits a group": (rollouts_with(replica=torch.arange(ROWS)), "replica="),
+    "rollouts: replica splits a pair": (
+        lambda: make_rollouts(0, groups=1, size=1, replica=torch.tensor([0, 1])),
+        "replica='group 0 in two replicas'",
+    ),
     "select: floats": (lambda: make_rollouts(0).select(torch.ones(ROWS)), "keep.dtype"),
     "select: rows": (lambda: make_rollouts(0).select(BOOLS), "keep.shape"),
     "recipe: slope": (lambda: c.RECIPES["calibrl"](slope=2.0), "slope=2.0"),
