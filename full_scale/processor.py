@@ -159,9 +159,8 @@ def load_processor(folder: str | Path) -> ProcessorMixin:
     """
     saved = Path(folder) / "processor_config.json"
     if saved.is_file() and json.loads(saved.read_text()).get("processor_class") == ImageTextProcessor.__name__:
-        return ImageTextProcessor.from_pretrained(
-            folder, padding_side="left", backend="pil"
-        )  # alike with torchvision and without
+        # backend: so that pixels are the same with torchvision and without
+        return ImageTextProcessor.from_pretrained(folder, padding_side="left", backend="pil")
     if not reads_pictures(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
         if tokenizer.chat_template is None:

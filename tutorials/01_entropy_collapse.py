@@ -129,7 +129,7 @@ print(f"         {float(token_entropy(logits + step) - token_entropy(logits)):+.
 #
 # The loss is zero and its gradient is not. In a log file that looks like a fault; it is not one.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 1.1
 # Find a change of the four logits, no longer than 0.1 (Euclidean), that *raises* the entropy by at least 0.02 nats.
 
@@ -194,7 +194,7 @@ for prior, curves in found.items():
 # is lost, with a rare one, is the chance to find it. **Low entropy tells you that a policy has stopped searching, not
 # whether it has found anything**: look at both panels, always.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 1.2
 # How likely is it that a batch of `draws` answers holds at least one of probability `probability`?
 
@@ -287,7 +287,7 @@ for rate, curves in {4: grpo, 1: train(parse_method("grpo"), World(), small, see
 # The prediction needs nothing but the policy and the step. It is of first order: with the toy's large steps it misses
 # about a tenth of the fall, with steps of a quarter of that size about half as much.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 1.3
 # Under the exact policy gradient, answer $a$'s logit moves in proportion to $\pi(a)\,(R(a) - \bar R)$, with $R(a)$ the
 # chance that it is right and $\bar R$ the policy's accuracy. For the policy below, choose chances in $[0, 1]$ such that

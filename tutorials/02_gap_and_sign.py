@@ -75,7 +75,7 @@ advantage = group_advantage(reward, torch.zeros(4, dtype=torch.long))
 print("sign of the advantage:", advantage.sign().tolist())
 print("sign of the verdict:  ", correctness_sign(torch.zeros(4, dtype=torch.bool)).tolist())
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 2.1
 # The reward is 1 for a right answer, plus 0.1 for the right format. Recover the sign from it.
 
@@ -190,7 +190,7 @@ for name, seen in shares.items():
 # that
 # the method is often explained with, a right answer that the policy under-represents, is nearly empty here.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 2.2
 # A trainer hands you a padded batch; under the mask lies junk. Compute the gap of each response to the expert's.
 
@@ -288,7 +288,7 @@ show(
 # if they are *short*: both reward length. The paper reports that normalising by length changes little; with responses
 # that differ as much as chains of thought do, it is worth measuring.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 2.3
 # Give a response and an expert for which the two levels disagree: the whole response is *likelier* than the expert's,
 # but *less* likely per token.

@@ -73,7 +73,7 @@ print(f"value at the kink {float(leaky_relu_gate(at_kink.detach(), slope=0.5))},
 # $\alpha$. So the gate is a switch, and "how far beyond the expert" does not count. At the kink the derivative is
 # $\alpha$, a convention; no gap of a real batch is exactly 0, unless the policy repeats the expert's response.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 3.1
 # Write a gate that passes through 0 at 0, has no kink, and whose derivative runs from `slope` far below 0 to 1 far
 # above.
@@ -134,7 +134,7 @@ show(
     figure, "The push on the expert falls linearly with alpha and is zero at alpha one; largest for half right groups."
 )
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 3.2
 # A group of 4 has the advantages $+1.5, -0.5, -0.5, -0.5$; the first response is right, the others are wrong. The gaps
 # are $-1, +2, +2, -3$ nats. What is the push on the expert with $\alpha = 0.4$? Work it out by hand.
@@ -323,7 +323,7 @@ show(
 # The linear gate and the random one do not distinguish; the sigmoid does not either, its derivative is symmetric and
 # vanishes at large gaps. ReLU is the fastest, as $\alpha = 0$ is.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 3.3
 # All responses of a group are likelier than the expert's, and 2 of 8 are right. Which slope makes the push on the
 # expert

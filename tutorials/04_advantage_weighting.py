@@ -121,7 +121,7 @@ show(
 # DAPO draws such prompts anew, CPPO drops them. And a policy at 95 % accuracy with groups of 8 wastes two groups in
 # three.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 4.1
 # How large must a group be for a prompt that is solved with chance `chance`, so that at most `wasted` of the groups are
 # homogeneous?
@@ -165,7 +165,7 @@ for counted in (False, True):
     found = group_advantage(reward, torch.zeros(4, dtype=torch.long), is_expert, count_expert=counted)
     print(f"expert counted: {counted!s:5}  each wrong answer has the advantage {float(found[0]):+.2f}")
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 4.2
 # With the expert counted, a group of all *right* answers is homogeneous, one of all *wrong* ones is not. What is the
 # mean
