@@ -17,7 +17,8 @@ from calibrl_ref import (
     importance_ratio,
 )
 
-FILE = np.load(Path(__file__).parent / "data" / "released_losses.npz")
+with np.load(Path(__file__).parent / "data" / "released_losses.npz") as archive:
+    FILE = dict(archive)  # read whole: processes forked from this one would share an open file's position
 CASES = json.loads(str(FILE["__meta__"]))
 RECIPE_OF_MODE = {
     "standard": "grpo",
