@@ -319,9 +319,8 @@ check("1.3", chances_that_raise_entropy)
 # %% [markdown]
 # ## 7. Does more entropy help?
 #
-# The obvious remedy is to pay the policy for entropy. That is undirected: it lifts the 244 other paths together with
-# the
-# four shortcuts' rivals that are good. The usual weights are 0.001 to 0.01 per nat.
+# The obvious remedy is to pay the policy for entropy. That is undirected: it lifts the 244 bad paths together with the
+# eight good ones. The usual weights are 0.001 to 0.01 per nat.
 
 # %%
 coarse = Training(steps=STEPS, points=31)

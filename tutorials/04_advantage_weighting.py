@@ -228,7 +228,8 @@ show(
 )
 
 # %% [markdown]
-# - **Weight 1** trains worse: a common verdict then counts as much as a rare one.
+# - **Weight 1** trains worse: a common verdict then counts as much as a rare one, and a
+#   homogeneous group, of which $\lvert A \rvert$ makes nothing, pushes in full.
 # - **Not divided** looks like a failure of the centred advantage. The control says otherwise: with twice the rate it
 #   is as
 #   good as the divided one. What was missing was not the division but the size of the step. A comparison of advantage
