@@ -252,8 +252,7 @@ print(f"{stuck} of {len(SEEDS)} seeds end on a shortcut")
 
 # %% [markdown]
 # What GRPO gains it gains while its entropy falls. Then most seeds sit on a shortcut for good; the rare seed that
-# meets a
-# sound path in time goes to 0.95.
+# meets a sound path in time goes to 0.95.
 #
 # ## 6. Measured against predicted
 #
@@ -348,8 +347,7 @@ show(
 # - a larger one pays so well that the policy never settles.
 #
 # So in this world undirected exploration works at the right price; it has to be found, and 256 paths are few. A
-# response
-# of 300 tokens has more alternatives than can be lifted evenly.
+# response of 300 tokens has more alternatives than can be lifted evenly.
 #
 # CalibRL's idea is to *direct* the exploration: an expert's answer as a point of reference. The next notebook builds
 # it.
@@ -368,8 +366,7 @@ show(
 # ## References
 #
 # - G. Cui et al., *The Entropy Mechanism of Reinforcement Learning for Reasoning Language Models*, arXiv:2505.22617:
-#   the
-#   covariance (Lemma 1), and remedies that act on it (Clip-Cov, KL-Cov: recipes `clip_cov` and `kl_cov`).
+#   the covariance (Lemma 1), and remedies that act on it (Clip-Cov, KL-Cov: recipes `clip_cov` and `kl_cov`).
 # - Z. Shao et al., *DeepSeekMath*, arXiv:2402.03300: GRPO.
 # - *CalibRL: Controllable Exploration in Hybrid-Policy RLVR for Multi-Modal Reasoning*, arXiv:2602.20197.
 #

@@ -149,8 +149,7 @@ for cell in quadrant_table((response - reference).detach(), correct, slope=0.5):
 # ## 4. Which quadrant is a batch in?
 #
 # Exactly, for the toy: for each demonstration, the policy's probability of a response that is right or wrong, and
-# likelier
-# or less likely than that demonstration. `on_point` gives us the policy along a run.
+# likelier or less likely than that demonstration. `on_point` gives us the policy along a run.
 
 
 # %%
@@ -187,8 +186,7 @@ for name, seen in shares.items():
 # %% [markdown]
 # What the policy *draws* is, nearly always, likelier than what the expert shows, simply because it is what it draws. So
 # two of the four quadrants do the work: right and likelier (attenuated), wrong and likelier (in full). The quadrant
-# that
-# the method is often explained with, a right answer that the policy under-represents, is nearly empty here.
+# that the method is often explained with, a right answer that the policy under-represents, is nearly empty here.
 
 # %% [markdown]
 # ### Exercise 2.2
@@ -260,8 +258,8 @@ print(f"tokens with a positive gap: {before} of the first 25, {beyond} of the la
 # ## 6. Length bias
 #
 # The gap of whole responses has a fault of its own: a sum over tokens falls with length. A response twice as long as
-# the
-# expert's, of equal confidence *per token*, has a very negative gap. `trajectory_mean` divides both by their lengths.
+# the expert's, of equal confidence *per token*, has a very negative gap. `trajectory_mean` divides both by their
+# lengths.
 
 # %%
 lengths = torch.arange(5, 61)
@@ -284,9 +282,8 @@ show(
 
 # %% [markdown]
 # All these responses are equally sure per token. Yet right answers are pushed in full if they are *long*, and wrong
-# ones
-# if they are *short*: both reward length. The paper reports that normalising by length changes little; with responses
-# that differ as much as chains of thought do, it is worth measuring.
+# ones if they are *short*: both reward length. The paper reports that normalising by length changes little; with
+# responses that differ as much as chains of thought do, it is worth measuring.
 
 # %% [markdown]
 # ### Exercise 2.3
@@ -320,8 +317,7 @@ check("2.3", disagreement)
 # ## 7. What the level does to training
 #
 # All responses of the toy have four decisions, so there is no length bias here; only the level and the expert's
-# gradient
-# differ.
+# gradient differ.
 
 # %%
 LEVELS = {
@@ -348,13 +344,10 @@ show(
 
 # %% [markdown]
 # - Averaging over the four decisions divides the gap by four, so at the same $\lambda$ the term is four times
-#   weaker, and
-#   ends where GRPO ends. With $\lambda = 0.4$ it is the same loss as the whole response's: with equal lengths
-#   nothing is
-#   left between them but the scale. Who compares the two should say which scale they kept.
+#   weaker, and ends where GRPO ends. With $\lambda = 0.4$ it is the same loss as the whole response's: with equal
+#   lengths nothing is left between them but the scale. Who compares the two should say which scale they kept.
 # - Token by token does as well as the whole response *if the gradient flows into the expert*. The released form
-#   stops it,
-#   and ends where GRPO ends. [Notebook 7](07_paper_and_released_code.ipynb) follows that up.
+#   stops it, and ends where GRPO ends. [Notebook 7](07_paper_and_released_code.ipynb) follows that up.
 
 # %% [markdown]
 # ## What this does not show
@@ -362,8 +355,7 @@ show(
 # - That per-token gaps are as good in a language model: with four decisions of equal length, token and whole response
 #   differ little. Sections 5 and 6 are the arithmetic of lengths, not a training run.
 # - That the under-represented right answer never matters: with a weaker expert, or one that writes like the policy,
-#   that
-#   quadrant fills up.
+#   that quadrant fills up.
 #
 # ## References
 #

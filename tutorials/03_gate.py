@@ -2,8 +2,7 @@
 # # The gate: what alpha does
 #
 # **The question.** Between the signed gap and the loss stands one small non-linearity, a LeakyReLU. Why is it there,
-# and
-# what does its slope $\alpha$ change in training?
+# and what does its slope $\alpha$ change in training?
 #
 # **Afterwards you can** derive the net push on the expert from the gate's slopes, read a gradient field, and say which
 # part of the story about $\alpha$ the toy confirms and which it contradicts.
@@ -76,8 +75,7 @@ print(f"value at the kink {float(leaky_relu_gate(at_kink.detach(), slope=0.5))},
 # %% [markdown]
 # ### Exercise 3.1
 # Write a gate that passes through 0 at 0, has no kink, and whose derivative runs from `slope` far below 0 to 1 far
-# above.
-# (`GATES["softplus"]` has the derivative, but not the value at 0.)
+# above. (`GATES["softplus"]` has the derivative, but not the value at 0.)
 
 
 # %% tags=["exercise"]
@@ -112,11 +110,9 @@ check("3.1", smooth_gate)
 # $$c_i = s_i\,\lvert A_i \rvert\,g_i, \qquad c_{\mathrm{expert}} = -\sum_i s_i\,\lvert A_i \rvert\,g_i$$
 #
 # where $g_i$ is 1 or $\alpha$. [Notebook 2](02_gap_and_sign.ipynb) found that nearly every response is likelier than
-# the
-# expert's. Then right ones have $g = \alpha$ and wrong ones $g = 1$, and as advantages add up to zero,
+# the expert's. Then right ones have $g = \alpha$ and wrong ones $g = 1$, and as advantages add up to zero,
 # $c_{\mathrm{expert}} = (1 - \alpha) \sum_{\mathrm{right}} A_i$: the expert rises, the more so the smaller $\alpha$,
-# and
-# not at all at $\alpha = 1$.
+# and not at all at $\alpha = 1$.
 
 # %%
 slopes = np.linspace(0, 1, 21)
@@ -212,10 +208,8 @@ show(
 
 # %% [markdown]
 # Under GRPO the lower edge leads to the shortcut's corner: where the sound answer is rare, the shortcut is the
-# better half
-# of what is drawn, and gains. With CalibRL's term ($\lambda$ = 1 to make it visible) arrows turn upwards sooner, and
-# even
-# close to the corner they point away from it.
+# better half of what is drawn, and gains. With CalibRL's term ($\lambda$ = 1 to make it visible) arrows turn upwards
+# sooner, and even close to the corner they point away from it.
 #
 # The lower right corner decides: a policy that is sure of the shortcut. How fast does the *logit* of the sound answer
 # gain on the shortcut's there?
@@ -247,9 +241,9 @@ for label, (weight, slope, _) in settings.items():
 
 # %% [markdown]
 # Each curve crosses zero at the probability from which on the sound answer catches up. GRPO needs about 7 %; CalibRL
-# with
-# $\lambda = 0.1$ about 4 % at $\alpha = 0.5$ and 1 % at $\alpha = 0$. So the term does not *find* the sound answer: it
-# lowers the bar from which on it wins, and slows its loss below the bar. At $\alpha = 1$ the curve is GRPO's times 1.1.
+# with $\lambda = 0.1$ about 4 % at $\alpha = 0.5$ and 1 % at $\alpha = 0$. So the term does not *find* the sound
+# answer: it lowers the bar from which on it wins, and slows its loss below the bar. At $\alpha = 1$ the curve is GRPO's
+# times 1.1.
 #
 # ## 4. From the formula to a training curve
 #
@@ -284,14 +278,11 @@ for name, curves in {**{f"alpha {a:g}": c for a, c in zip(ALPHAS, grid, strict=T
 
 # %% [markdown]
 # Confirmed: while all runs still search (the first column), a smaller $\alpha$ keeps more entropy, and finds the
-# sound paths
-# sooner; at $\alpha = 1$ CalibRL is GRPO.
+# sound paths sooner; at $\alpha = 1$ CalibRL is GRPO.
 #
 # Contradicted: the *final* entropy does not fall with $\alpha$. It is highest at 0.8, where most runs have found
-# nothing and
-# go on searching; runs that have found a sound path are sure of it. The paper finds 0.5 better than 0.3 and 0.8;
-# here every
-# slope up to 0.5 ends at the same accuracy, and the smallest gets there first.
+# nothing and go on searching; runs that have found a sound path are sure of it. The paper finds 0.5 better than 0.3 and
+# 0.8; here every slope up to 0.5 ends at the same accuracy, and the smallest gets there first.
 
 # %% [markdown]
 # ## 5. Other gates in training
@@ -326,8 +317,7 @@ show(
 # %% [markdown]
 # ### Exercise 3.3
 # All responses of a group are likelier than the expert's, and 2 of 8 are right. Which slope makes the push on the
-# expert
-# half of what it is at $\alpha = 0$? Decide first whether the number of right ones matters.
+# expert half of what it is at $\alpha = 0$? Decide first whether the number of right ones matters.
 
 # %% tags=["exercise"]
 slope_of_half_the_push = ...  # your number
@@ -352,8 +342,7 @@ check("3.3", slope_of_half_the_push)
 #
 # - The gradient field is of three answers, in expectation, and without the noise of small groups.
 # - That ReLU is as good as LeakyReLU elsewhere. The paper finds LeakyReLU better; a case for it needs right answers
-#   that
-#   are likelier than the expert's *and* still worth raising, which the surrogate already does here.
+#   that are likelier than the expert's *and* still worth raising, which the surrogate already does here.
 # - The best $\alpha$ of this world. It trades against $\lambda$: see [notebook 5](05_the_whole_objective.ipynb).
 #
 # ## References

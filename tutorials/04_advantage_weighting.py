@@ -2,8 +2,7 @@
 # # Advantage weighting: what a group knows
 #
 # **The question.** GRPO and CalibRL weigh a response by its advantage within its group. What does that reward, what
-# does
-# it throw away, and what does dividing by the standard deviation change?
+# does it throw away, and what does dividing by the standard deviation change?
 #
 # **Afterwards you can** predict a response's weight from its group's share of right answers, say how often a group
 # teaches nothing, and tell a change of *scale* from a change of *method*.
@@ -62,8 +61,7 @@ show(
 
 # %% [markdown]
 # The one right answer among eight has seven times the weight of one of the seven wrong ones, with or without the
-# division.
-# Nobody programmed a bonus for rarity: the difference from the mean *is* one.
+# division. Nobody programmed a bonus for rarity: the difference from the mean *is* one.
 #
 # ## 2. What the division changes: which groups count
 #
@@ -168,10 +166,8 @@ for counted in (False, True):
 # %% [markdown]
 # ### Exercise 4.2
 # With the expert counted, a group of all *right* answers is homogeneous, one of all *wrong* ones is not. What is the
-# mean
-# advantage of the *policy's own* rows in a group of `size` wrong answers plus a right expert, not divided by the
-# standard
-# deviation?
+# mean advantage of the *policy's own* rows in a group of `size` wrong answers plus a right expert, not divided by the
+# standard deviation?
 
 
 # %% tags=["exercise"]
@@ -187,8 +183,7 @@ check("4.2", mean_own_advantage)
 # <details><summary>Solution</summary>
 #
 # The mean of the group is $1 / (n + 1)$, and each wrong answer lies below it by that. The policy is pushed away from
-# what
-# it does: its own rows no longer add up to zero.
+# what it does: its own rows no longer add up to zero.
 #
 # ```python
 # def mean_own_advantage(size: int) -> float:
@@ -202,9 +197,8 @@ check("4.2", mean_own_advantage)
 # ## 5. Weights in training, and a trap
 #
 # CalibRL with $\lvert A \rvert$, without it, and without the division by the standard deviation. The last one
-# shrinks all
-# advantages (the deviation of a verdict is at most about one half), and with them *both* terms: a smaller step, too. So
-# we add a control that doubles the learning rate.
+# shrinks all advantages (the deviation of a verdict is at most about one half), and with them *both* terms: a smaller
+# step, too. So we add a control that doubles the learning rate.
 
 # %%
 RUNS = {
@@ -231,9 +225,8 @@ show(
 # - **Weight 1** trains worse: a common verdict then counts as much as a rare one, and a
 #   homogeneous group, of which $\lvert A \rvert$ makes nothing, pushes in full.
 # - **Not divided** looks like a failure of the centred advantage. The control says otherwise: with twice the rate it
-#   is as
-#   good as the divided one. What was missing was not the division but the size of the step. A comparison of advantage
-#   estimators at one learning rate compares learning rates too.
+#   is as good as the divided one. What was missing was not the division but the size of the step. A comparison of
+#   advantage estimators at one learning rate compares learning rates too.
 #
 # ## 6. Group size, at a constant number of responses
 #
@@ -254,8 +247,7 @@ show(figure, "Accuracy for groups of 4, 8 and 16 responses under GRPO and CalibR
 
 # %% [markdown]
 # CalibRL gains from larger groups, GRPO hardly. With 16 responses there are eight prompts, so eight experts a step
-# instead
-# of 32: more demonstrations are not what helps.
+# instead of 32: more demonstrations are not what helps.
 
 # %% [markdown]
 # ## What this does not show
