@@ -1,6 +1,6 @@
 """What ``make mutants`` ends with: the score, and whether every survivor is known to be equivalent.
 
-``docs/mutants.toml`` lists the equivalent mutants: the name, the line that mutmut put in, and why no test can tell it
+``docs/mutants.toml`` lists the equivalent mutants: the name, the changed line, and why no test can tell it
 from the original. A name counts only with its line, so an entry that has become stale is an unlisted survivor.
 """
 
@@ -15,9 +15,11 @@ KILLED = ("killed", "timeout")
 EQUIVALENT_AT_MOST, SCORE_AT_LEAST = 0.03, 0.97
 
 
-def inserted_line(diff: str) -> str:
-    """Return the line that a mutant's diff puts in."""
-    return next(line[1:].strip() for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++"))
+def changed_line(diff: str) -> str:
+    """Return the line that a mutant's diff puts in, or, with its minus, the one that it only takes out."""
+    changed = [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    inserted = [line[1:].strip() for line in changed if line[0] == "+"]
+    return inserted[0] if inserted else f"- {changed[0][1:].strip()}"
 
 
 def report(
@@ -27,7 +29,7 @@ def report(
 
     Args:
         status: mutmut's verdict of every mutant, by name.
-        lines: the inserted line of every mutant that was not killed.
+        lines: the changed line of every mutant that was not killed.
         listed: the equivalent mutants, each with name, line and reason.
 
     Returns:
@@ -62,7 +64,7 @@ def main() -> None:
         for name, code in data.exit_code_by_key.items():
             status[name] = status_by_exit_code[code]
             if status[name] not in KILLED:
-                lines[name] = inserted_line(get_diff_for_mutant(name, path=path))
+                lines[name] = changed_line(get_diff_for_mutant(name, path=path))
     text, good = report(status, lines, tomllib.loads(LISTED.read_text())["equivalent"])
     print(text)
     sys.exit(not good)

@@ -3,7 +3,7 @@
 import tomllib
 
 import pytest
-from mutation_report import LISTED, inserted_line, report
+from mutation_report import LISTED, changed_line, report
 
 ENTRY = {"name": "m.x__mutmut_1", "line": "return b", "reason": "b is a"}
 
@@ -12,8 +12,10 @@ def verdicts(killed=98, **others):
     return {f"m.k__mutmut_{i}": "killed" for i in range(killed)} | others
 
 
-def test_the_inserted_line_is_read_from_the_diff():
-    assert inserted_line("# m: survived\n--- a.py\n+++ a.py\n@@ -1 +1 @@\n-    return a\n+    return b\n") == "return b"
+def test_the_changed_line_is_read_from_the_diff():
+    head = "# m: survived\n--- a.py\n+++ a.py\n@@ -1 +1 @@\n     f(\n"
+    assert changed_line(f"{head}-    return a\n+    return b\n") == "return b"
+    assert changed_line(f"{head}-    a,\n") == "- a,"
 
 
 @pytest.mark.parametrize(
