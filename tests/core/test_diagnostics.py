@@ -100,7 +100,7 @@ def test_fractions_by_hand():
     assert clip_fraction(ratio, -ones, mask, clip_low=0.25, clip_high=0.25) == 0.2
     assert dual_clip_fraction(ratio, -ones, mask) == 0.2
     assert dual_clip_fraction(ratio, -ones, mask, dual_clip=2.0) == 0.4
-    assert dual_clip_fraction(ratio, ones, mask) == 0.0
+    assert dual_clip_fraction(ratio, ones, mask) == dual_clip_fraction(ratio, 0.0 * ones, mask) == 0.0
 
 
 def test_approx_kl_ignores_garbage_under_the_mask():
