@@ -24,6 +24,9 @@ demo: .venv/installed  ## the main job: compare the methods on the toy, write ru
 test: .venv/installed  ## run every test (but the execution of the notebooks)
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2  # two processes of one thread: two of two threads are twice as slow
 
+tutorials: .venv/installed  ## run all notebooks (about 10 minutes) and open the course
+	cd tutorials && ../$(RUN) -m course.site
+
 test-tutorials: .venv/installed  ## execute every notebook in a reduced budget, with warnings as errors
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 tests/tutorials/test_execution.py
 

@@ -247,7 +247,8 @@ show(figure, "Accuracy for groups of 4, 8 and 16 responses under GRPO and CalibR
 
 # %% [markdown]
 # CalibRL gains from larger groups, GRPO hardly. With 16 responses there are eight prompts, so eight experts a step
-# instead of 32: more demonstrations are not what helps.
+# instead of 32: it gains although it sees fewer demonstrations. Prompts and group size change together here, so the
+# figure does not say which of the two does it.
 
 # %% [markdown]
 # ## What this does not show

@@ -197,7 +197,7 @@ draw_map(
 # ## 3. Seed by seed
 #
 # All methods meet the same worlds and the same random numbers, seed by seed. So subtract first and average
-# afterwards: the interval of the *difference* is narrower than those of the two means.
+# afterwards: the interval of the *difference* is usually narrower than those of the two means.
 #
 # ### Exercise 6.3
 # Write the interval of the paired difference. `mean_interval(values)` gives mean, lower and upper bound over seeds.
