@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import close
 
-from calibrl_ref import aggregate
+from calibrl_ref import AGGREGATIONS, aggregate
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,8 @@ def test_aggregations_by_hand(mode, value):
     mask = torch.tensor([[True, True], [True, False], [False, False]])
     close(aggregate(loss, mask, mode=mode, max_length=10), value)
     assert aggregate(loss, torch.zeros_like(mask), mode=mode) == 0.0
+
+
+@pytest.mark.parametrize("mode", AGGREGATIONS)
+def test_one_token_is_divided_by_one(mode):
+    assert aggregate(torch.tensor([[3.0]]), torch.tensor([[True]]), mode=mode, max_length=1) == 3.0
