@@ -47,7 +47,7 @@ bench: .venv/installed  ## measure the toy's speed and the cost of a training st
 
 mutants: .venv/installed  ## mutation testing of calibrl_ref by its own tests (more than an hour; resumes)
 	OMP_NUM_THREADS=1 $(RUN) -m mutmut run --max-children 2
-	$(RUN) -m mutmut results
+	$(RUN) tests/core/mutation_report.py
 
 clean:  ## remove the environments and all runs
 	rm -rf .venv .venv-real runs
