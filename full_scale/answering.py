@@ -10,11 +10,10 @@ import PIL.Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers.modeling_utils import PreTrainedModel
-from transformers.processing_utils import ProcessorMixin
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from full_scale.answer_log import AnswerLog, Record
 from full_scale.problem import Problem
+from full_scale.processor import Processor
 from full_scale.sampling import answer_batch, batch_seed
 from full_scale.verdicts import judge
 
@@ -79,7 +78,7 @@ class Batch:
 
 def answer_all(
     model: PreTrainedModel,
-    processor: ProcessorMixin | PreTrainedTokenizerBase,
+    processor: Processor,
     benchmarks: Sequence[Benchmark],
     log: AnswerLog,
     options: Options,
@@ -138,7 +137,7 @@ def plan(benchmarks: Sequence[Benchmark], samples: int, batch_size: int) -> Iter
 
 def answer_and_judge(
     model: PreTrainedModel,
-    processor: ProcessorMixin | PreTrainedTokenizerBase,
+    processor: Processor,
     batch: Batch,
     options: Options,
 ) -> list[Record]:

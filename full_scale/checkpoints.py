@@ -26,7 +26,7 @@ class Origin:
     @classmethod
     def of(cls, model: nn.Module, method: str | None) -> "Origin":
         """That of a run: the model, unwrapped, and the method's name."""
-        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        base = getattr(model, "get_base_model", lambda: model)()  # PEFT wraps the model
         return cls(
             method=method, model=type(base).__name__, parameters=sum(part.numel() for part in model.parameters())
         )

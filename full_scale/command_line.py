@@ -57,8 +57,9 @@ def read_command_line(arguments: Sequence[str]) -> Run:
     recipe = preset.pop("recipe", {})
     if method != preset.get("method"):
         recipe = {}  # they belong to the preset's own method
+    hyper_parameters = () if method is None else recipe_parameters(method)
     values, origin = _merged(
-        {f"preset {first.preset}": preset | recipe, "command line": given}, known=(*OPTIONS, *recipe_parameters(method))
+        {f"preset {first.preset}": preset | recipe, "command line": given}, known=(*OPTIONS, *hyper_parameters)
     )
     settings = {name: value for name, value in values.items() if name in OPTIONS}
     recipe = {name: value for name, value in values.items() if name not in OPTIONS}

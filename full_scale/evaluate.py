@@ -23,7 +23,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from transformers.modeling_utils import PreTrainedModel
-from transformers.processing_utils import ProcessorMixin
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -33,9 +32,8 @@ from full_scale.answers_page import PageTable, write_answers_page
 from full_scale.comparison import compare
 from full_scale.data import find_schema, load_problems
 from full_scale.model import SHIPPED_MODELS, load_model
-from full_scale.processor import TextProcessor, load_processor
+from full_scale.processor import Processor, load_processor
 from full_scale.summary import category_table, disagreement_table, overview, summarise
-from full_scale.word_problems import WORD_PROBLEMS
 
 PACKAGES = ("torch", "transformers", "tokenizers", "math-verify", "sympy", "pillow")
 """Their versions decide answers and verdicts."""
@@ -74,7 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", default="tiny", help="folder or hub id of a checkpoint; shipped: tiny, tiny-text")
     add(
-        "--dataset", nargs="+", default=["rendered"], help="'rendered', a folder or file, or '<layout>:<path>'; several"
+        "--dataset",
+        nargs="+",
+        default=["rendered"],
+        help="'rendered', 'word_problems', a folder or file, or '<layout>:<path>'; several",
     )
     add("--split", default=None, help="split of every data set (default: the one that each is scored on)")
     add("--limit", type=int, default=None, help="at most so many problems of each (rendered: 2000 without)")
@@ -164,10 +165,9 @@ def load_benchmarks(arguments: argparse.Namespace) -> list[Benchmark]:
     """
     benchmarks: list[Benchmark] = []
     for dataset in arguments.dataset:
-        place = f"gsm8k:{WORD_PROBLEMS}" if dataset == "word_problems" else dataset
-        split = arguments.split or scored_split(place)
+        split = arguments.split or scored_split(dataset)
         problems = load_problems(
-            place, split=split, limit=arguments.limit, seed=arguments.seed, skip_broken=arguments.skip_broken
+            dataset, split=split, limit=arguments.limit, seed=arguments.seed, skip_broken=arguments.skip_broken
         )
         source = problems[0].source
         same = sum(item.name.split(" #")[0] == source for item in benchmarks)
@@ -194,7 +194,7 @@ def scored_split(dataset: str) -> str:
     return next((name for name in splits if not name.startswith(("train", "val"))), splits[0])
 
 
-def load_checkpoint(name: str) -> tuple[PreTrainedModel, ProcessorMixin | PreTrainedTokenizerBase]:
+def load_checkpoint(name: str) -> tuple[PreTrainedModel, Processor]:
     """A model and its processor, on the GPU where there is one.
 
     Args:
@@ -212,10 +212,11 @@ def load_checkpoint(name: str) -> tuple[PreTrainedModel, ProcessorMixin | PreTra
     except OSError as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"--model {name!r} is neither a folder with a checkpoint nor a hub id: {reason}") from error
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
+    model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]  # mypy takes the name for self
+    return model, processor
 
 
-def check_pictures(processor: ProcessorMixin | PreTrainedTokenizerBase, benchmarks: Sequence[Benchmark]) -> None:
+def check_pictures(processor: Processor, benchmarks: Sequence[Benchmark]) -> None:
     """Refuse problems with pictures for a model that reads text only.
 
     Args:
@@ -226,7 +227,7 @@ def check_pictures(processor: ProcessorMixin | PreTrainedTokenizerBase, benchmar
         ValueError: A benchmark has pictures that the model cannot see.
     """
     for benchmark in benchmarks:
-        if isinstance(processor, TextProcessor) and any(problem.images for problem in benchmark.problems):
+        if isinstance(processor, PreTrainedTokenizerBase) and any(problem.images for problem in benchmark.problems):
             raise ValueError(f"{benchmark.name} has pictures, but the model reads text only; choose another --dataset.")
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
 from rich.table import Table
 from transformers.modeling_utils import PreTrainedModel
-from transformers.processing_utils import ProcessorMixin
 
+from full_scale.answering import blanked
 from full_scale.answers_page import PageTable, write_answers_page
 from full_scale.data import load_problems
 from full_scale.intervals import Estimate, bootstrap, share
 from full_scale.problem import Problem
+from full_scale.processor import Processor
 from full_scale.rewards import is_correct
 from full_scale.sampling import Answer, answer_problems
 from full_scale.settings import Settings
@@ -59,19 +59,32 @@ def held_out_problems(settings: Settings) -> list[Problem]:
     """The problems of a run's settings: the test split of its data set; none where none are wanted."""
     if settings.evaluate_problems == 0:
         return []
-    return load_problems(settings.dataset_place, split="test", limit=settings.evaluate_problems, seed=settings.seed)
+    return load_problems(settings.dataset, split="test", limit=settings.evaluate_problems, seed=settings.seed)
 
 
 def answer_held_out(
-    model: PreTrainedModel, processor: ProcessorMixin, problems: Sequence[Problem], settings: Settings
+    model: PreTrainedModel, processor: Processor, problems: Sequence[Problem], settings: Settings
 ) -> HeldOut:
     """Answer each problem greedily and ``evaluate_samples`` times by sampling."""
-    options = {"max_new_tokens": settings.max_response_length, "instruct": settings.instruct}
-    samples = {"samples": settings.evaluate_samples, "seed": settings.seed}
     return HeldOut(
-        answer_problems(model, processor, problems, greedy=True, **options),
-        answer_problems(model, processor, problems, **samples, **options),
+        _greedy_answers(model, processor, problems, settings),
+        answer_problems(
+            model,
+            processor,
+            problems,
+            max_new_tokens=settings.max_response_length,
+            samples=settings.evaluate_samples,
+            instruct=settings.instruct,
+            seed=settings.seed,
+        ),
     )
+
+
+def _greedy_answers(
+    model: PreTrainedModel, processor: Processor, problems: Sequence[Problem], settings: Settings
+) -> list[list[Answer]]:
+    longest, instruct = settings.max_response_length, settings.instruct
+    return answer_problems(model, processor, problems, max_new_tokens=longest, greedy=True, instruct=instruct)
 
 
 def measures(problems: Sequence[Problem], answers: HeldOut) -> dict[str, Estimate]:
@@ -104,21 +117,14 @@ def _right(problem: Problem, answers: Sequence[Answer]) -> float:
     return sum(is_correct(answer.text, problem) for answer in answers) / len(answers)
 
 
-def blanked(problem: Problem) -> Problem:
-    """The problem with a white picture in place of each picture, to see how much of the accuracy is the text's."""
-    white = tuple(PIL.Image.new("RGB", picture.size, "white") for picture in problem.rgb_images())
-    return dataclasses.replace(problem, images=white)
-
-
 def blank_accuracy(
-    model: PreTrainedModel, processor: ProcessorMixin, problems: Sequence[Problem], settings: Settings
+    model: PreTrainedModel, processor: Processor, problems: Sequence[Problem], settings: Settings
 ) -> Estimate | None:
     """Accuracy of greedy answers where white pictures replace the pictures; None where there are no pictures."""
     if not any(problem.images for problem in problems):
         return None
     blank = [blanked(problem) for problem in problems]
-    options = {"max_new_tokens": settings.max_response_length, "instruct": settings.instruct}
-    return greedy_accuracy(blank, answer_problems(model, processor, blank, greedy=True, **options))
+    return greedy_accuracy(blank, _greedy_answers(model, processor, blank, settings))
 
 
 class Outcome:
@@ -134,8 +140,8 @@ class Outcome:
     def __init__(
         self, problems: Sequence[Problem], before: HeldOut | None, after: HeldOut, blank: Estimate | None
     ) -> None:
-        self._problems, self._answers, self.blank = problems, {"before": before, "after": after}, blank
-        self.measures = {when: given and measures(problems, given) for when, given in self._answers.items()}
+        self._problems, self._before, self._after, self.blank = problems, before, after, blank
+        self.measures = {"before": before and measures(problems, before), "after": measures(problems, after)}
 
     def as_json(self) -> dict[str, Any]:
         """The part of results.json: each measure before and after training, with its 95 % interval."""
@@ -145,7 +151,7 @@ class Outcome:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """The measures for a reader: name, before, after."""
-        lines = [(label, *(self._text(when, name) for when in ("before", "after"))) for name, label in MEASURES.items()]
+        lines = [(label, self._text("before", name), self._text("after", name)) for name, label in MEASURES.items()]
         return [*lines, ("greedy, blank pictures", "", self.blank.as_text(percent=True))] if self.blank else lines
 
     def table(self) -> Table:
@@ -159,9 +165,8 @@ class Outcome:
 
     def write_page(self, file: Path, title: str) -> None:
         """Write a page of the first problems' answers before and after training, with their pictures."""
-        kinds = {"before training, greedy": self._answers["before"].greedy} if self._answers["before"] else {}
-        after = self._answers["after"]
-        kinds |= {"after training, greedy": after.greedy, "after training, sampled": after.sampled}
+        kinds = {"before training, greedy": self._before.greedy} if self._before else {}
+        kinds |= {"after training, greedy": self._after.greedy, "after training, sampled": self._after.sampled}
         count = min(PAGE_PROBLEMS, len(self._problems))
         write_answers_page(
             file,

@@ -5,20 +5,39 @@ The first half of :class:`full_scale.trainer.HybridPolicyTrainer`; what is overr
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack
 
 import torch
 from accelerate.utils import gather_object
+from datasets import Dataset
 from torch import Tensor
+from transformers import TrainerCallback
 from transformers.modeling_utils import PreTrainedModel
-from trl import GRPOTrainer
+from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_trainer import RewardFunc
 from trl.trainer.utils import pad, split_pixel_values_by_grid, unsplit_pixel_values_by_grid
 
 from calibrl_ref import Objective
 from full_scale.batching import PICTURE_FIELDS, Rows, first_groups, group_count, join_rows, resized, take_rows
+from full_scale.processor import Processor
 from full_scale.trainer_checks import check_image_tokens
 
+if TYPE_CHECKING:
+    from peft import PeftConfig  # an extra
+
 NOT_OURS = ("advantages", "num_items_in_batch", "sampling_per_token_logps")  # TRL's; the objective has its own
+
+
+class TrainerOptions(TypedDict, total=False):
+    """What ``trl.GRPOTrainer`` is given: its keywords, as far as they are of use here."""
+
+    model: Required[PreTrainedModel]
+    reward_funcs: Required[RewardFunc | list[RewardFunc]]
+    args: Required[GRPOConfig]
+    train_dataset: Required[Dataset]
+    processing_class: Required[Processor]
+    peft_config: "PeftConfig | None"
+    callbacks: list[TrainerCallback]
 
 
 class HybridRollouts(GRPOTrainer):
@@ -27,10 +46,18 @@ class HybridRollouts(GRPOTrainer):
     Args:
         objective: Decides on experts, advantages and which rows take part; may be replaced between generations.
         generation_rounds: As in :class:`~full_scale.trainer.HybridPolicyTrainer`.
-        kwargs: Everything else is ``trl.GRPOTrainer``'s.
+        kwargs: As in ``trl.GRPOTrainer``.
     """
 
-    def __init__(self, *, objective: Objective, generation_rounds: int, **kwargs: object) -> None:
+    # set by TRL's constructor; its annotations allow more, such as None
+    args: GRPOConfig
+    model: PreTrainedModel
+    train_dataset: Dataset
+    num_generations: int
+
+    objective: Objective
+
+    def __init__(self, *, objective: Objective, generation_rounds: int, **kwargs: Unpack[TrainerOptions]) -> None:
         if generation_rounds < 1:
             raise ValueError(f"generation_rounds is {generation_rounds}; the first round is needed: at least 1.")
         self.objective, self.generation_rounds = objective, generation_rounds
@@ -40,7 +67,7 @@ class HybridRollouts(GRPOTrainer):
 
     def _sampled(self, inputs: list[Rows]) -> Rows:
         """Rows of the given prompts, and of further ones in place of the groups that the objective drops."""
-        self._verdicts: list[Tensor] = []
+        self._verdicts = []
         wanted, drawn = len(inputs) // self.num_generations, 0
         rounds = [self._generate_and_score_completions(inputs)]
         while len(rounds) < self.generation_rounds and (missing := self._most_missing(rounds, wanted)):
@@ -54,7 +81,8 @@ class HybridRollouts(GRPOTrainer):
 
     def _most_missing(self, rounds: Sequence[Rows], wanted: int) -> int:
         """Groups that the process with the fewest lacks; every process generates as many, as TRL gathers rows."""
-        return max(gather_object([max(0, wanted - group_count(rounds))]))
+        missing: list[int] = gather_object([max(0, wanted - group_count(rounds))])
+        return max(missing)
 
     def _further_prompts(self, count: int, drawn: int) -> list[Rows]:
         """Rows of ``count`` prompts per process, in an order that depends on seed and step only, so that it resumes."""
@@ -119,10 +147,10 @@ class HybridRollouts(GRPOTrainer):
         if images is not None and "image_grid_thw" in multimodal_fields:
             counts = [len(pictures or ()) for pictures in images]
             grid = torch.as_tensor(multimodal_fields["image_grid_thw"])
-            check_image_tokens(prompt_ids, grid, counts, image_token, config.vision_config.spatial_merge_size)
+            check_image_tokens(prompt_ids, grid, counts, config.image_token_id, config.vision_config.spatial_merge_size)
         if self._demonstrations is not None:
             return self._demonstrations, None
-        completion_ids, extra = super()._generate_single_turn(
+        completion_ids, extra = super()._generate_single_turn(  # type: ignore[no-untyped-call]  # TRL annotates nothing
             prompt_ids, images, multimodal_fields, num_generations, has_tool_images
         )
         for row, ids in enumerate(completion_ids):
@@ -136,7 +164,7 @@ class HybridRollouts(GRPOTrainer):
         if self._demonstrations is not None:  # nothing was sampled, so there is nothing to reward
             rows = len(prompts) * self.accelerator.num_processes
             return torch.zeros(rows, len(self.reward_funcs), device=self.accelerator.device)
-        rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         start = self.accelerator.process_index * len(prompts)  # TRL returns all processes' rows
         local = rewards[start : start + len(prompts)]
         self._last_reward = (local * self.reward_weights.to(local.device)).nansum(dim=1)

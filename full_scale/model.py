@@ -1,6 +1,7 @@
 """Loading a checkpoint, and the two tiny models: real architectures, small enough for a CPU."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -69,7 +70,7 @@ def tiny_config(
         "vision_start_token_id": VISION_START,
         "vision_end_token_id": VISION_END,
     }
-    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
+    ids: dict[str, Any] = {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
     return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **ids)
 
 
@@ -114,8 +115,9 @@ def build_model(config: Qwen2_5_VLConfig | Qwen2Config, *, seed: int) -> PreTrai
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        is_text = isinstance(config, Qwen2Config)
-        model = Qwen2ForCausalLM(config) if is_text else Qwen2_5_VLForConditionalGeneration(config)
+        model = (
+            Qwen2ForCausalLM(config) if isinstance(config, Qwen2Config) else Qwen2_5_VLForConditionalGeneration(config)
+        )
     text = config.get_text_config()
     model.generation_config.eos_token_id = text.eos_token_id
     model.generation_config.pad_token_id = text.pad_token_id

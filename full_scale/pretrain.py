@@ -15,7 +15,6 @@ from typing import Literal
 
 import torch
 from transformers.modeling_utils import PreTrainedModel
-from transformers.processing_utils import ProcessorMixin
 
 if __package__ in (None, ""):  # run as a script: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -23,7 +22,7 @@ if __package__ in (None, ""):  # run as a script: make the repository importable
 from full_scale.data import expert_response
 from full_scale.model import TINY_MODEL, TINY_TEXT_MODEL, build_model, tiny_config, tiny_text_config
 from full_scale.problem import Problem
-from full_scale.processor import CHAT_TEMPLATE, TextProcessor, build_processor, build_tokenizer
+from full_scale.processor import CHAT_TEMPLATE, Processor, build_processor, build_tokenizer, tokenizer_of
 from full_scale.prompting import model_inputs
 from full_scale.rendered import rendered_problems
 from full_scale.rewards import is_correct
@@ -38,7 +37,7 @@ MAX_NEW_TOKENS = 48
 
 def warm_up(
     model: PreTrainedModel,
-    processor: ProcessorMixin,
+    processor: Processor,
     problems: Sequence[Problem],
     held_out: Sequence[Problem],
     *,
@@ -84,7 +83,7 @@ def warm_up(
     return accuracy
 
 
-def supervised_batch(processor: ProcessorMixin, problems: Sequence[Problem]) -> dict[str, torch.Tensor]:
+def supervised_batch(processor: Processor, problems: Sequence[Problem]) -> dict[str, torch.Tensor]:
     """Prompts and expert responses as one right-padded batch whose labels cover the responses only.
 
     Args:
@@ -94,7 +93,7 @@ def supervised_batch(processor: ProcessorMixin, problems: Sequence[Problem]) -> 
     Returns:
         Inputs of the model's forward, with ``labels``.
     """
-    tokenizer = processor.tokenizer
+    tokenizer = tokenizer_of(processor)
     prompts = dict(model_inputs(processor, problems, instruct=False))
     targets = [f"{expert_response(problem)}{tokenizer.eos_token}" for problem in problems]
     response = tokenizer(targets, padding=True, padding_side="right", add_special_tokens=False, return_tensors="pt")
@@ -105,7 +104,7 @@ def supervised_batch(processor: ProcessorMixin, problems: Sequence[Problem]) -> 
     return prompts | joined | {"labels": torch.cat([labels, ids.masked_fill(mask == 0, -100)], dim=1)}
 
 
-def greedy_accuracy(model: PreTrainedModel, processor: ProcessorMixin, problems: Sequence[Problem]) -> float:
+def greedy_accuracy(model: PreTrainedModel, processor: Processor, problems: Sequence[Problem]) -> float:
     """Share of problems whose greedy answer is correct.
 
     Args:
@@ -122,7 +121,7 @@ def greedy_accuracy(model: PreTrainedModel, processor: ProcessorMixin, problems:
     return sum(is_correct(a.text, problem) for (a,), problem in zip(answers, problems, strict=True)) / len(problems)
 
 
-def untrained(problems: Sequence[Problem], *, text: bool, seed: int) -> tuple[PreTrainedModel, ProcessorMixin]:
+def untrained(problems: Sequence[Problem], *, text: bool, seed: int) -> tuple[PreTrainedModel, Processor]:
     """A tiny model with random weights, and its processor.
 
     Args:
@@ -136,8 +135,7 @@ def untrained(problems: Sequence[Problem], *, text: bool, seed: int) -> tuple[Pr
     tokenizer = build_tokenizer([f"{problem.question}\n{expert_response(problem)}" for problem in problems])
     if text:
         tokenizer.chat_template = CHAT_TEMPLATE
-        processor = TextProcessor(tokenizer, chat_template=CHAT_TEMPLATE)
-        return build_model(tiny_text_config(tokenizer), seed=seed), processor
+        return build_model(tiny_text_config(tokenizer), seed=seed), tokenizer
     return build_model(tiny_config(tokenizer), seed=seed), build_processor(tokenizer)
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoProcessor, AutoTokenizer, PreTrainedTokenizerFast
@@ -16,6 +16,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.processing_utils import ProcessorMixin
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+Processor: TypeAlias = ProcessorMixin | PreTrainedTokenizerBase
+"""What turns problems into a model's input; a text model needs its tokenizer only."""
 
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
@@ -55,12 +58,13 @@ class ImageTextProcessor(ProcessorMixin):
             raise ValueError("ImageTextProcessor needs an image_processor and a tokenizer; pass both.")
         self.image_token = IMAGE_PAD
         self.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_PAD)
-        super().__init__(image_processor, tokenizer, chat_template=chat_template)
+        super().__init__(image_processor, tokenizer, chat_template=chat_template)  # type: ignore[no-untyped-call]  # so in transformers
 
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **_: object) -> str:
         """One image-pad token for each merged patch of picture ``image_idx`` (transformers' hook)."""
         patches = int(image_inputs["image_grid_thw"][image_idx].prod())
-        return self.image_token * (patches // self.image_processor.merge_size**2)
+        features: int = patches // self.image_processor.merge_size**2
+        return self.image_token * features
 
 
 def build_tokenizer(texts: Iterable[str], *, vocabulary_size: int = 512) -> PreTrainedTokenizerFast:
@@ -114,22 +118,16 @@ def build_processor(tokenizer: PreTrainedTokenizerFast, *, image_size: int = 112
     return ImageTextProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)
 
 
-class TextProcessor(ProcessorMixin):
-    """A tokenizer behind a processor's interface, so that text-only models need no code of their own.
+def tokenizer_of(processor: Processor) -> PreTrainedTokenizerBase:
+    """A processor's tokenizer; a tokenizer itself.
 
     Args:
-        tokenizer: Of a text-only checkpoint, with a chat template.
-        chat_template: Jinja template of a conversation.
+        processor: Of a model.
+
+    Returns:
+        The tokenizer.
     """
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase | None = None, chat_template: str | None = None) -> None:
-        if tokenizer is None:
-            raise ValueError("TextProcessor needs a tokenizer; pass one.")
-        super().__init__(tokenizer, chat_template=chat_template)
-
-    def save_pretrained(self, save_directory: str | Path, **options: object) -> list[str]:  # type: ignore[override]  # a str is fine there
-        """Save the tokenizer, as text-only checkpoints have it."""
-        return list(self.tokenizer.save_pretrained(save_directory, **options))
+    return cast(PreTrainedTokenizerBase, getattr(processor, "tokenizer", processor))
 
 
 def reads_pictures(folder: str | Path) -> bool:
@@ -144,14 +142,14 @@ def reads_pictures(folder: str | Path) -> bool:
     return AutoConfig.from_pretrained(folder).model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 
-def load_processor(folder: str | Path) -> ProcessorMixin:
+def load_processor(folder: str | Path) -> Processor:
     """The processor of a checkpoint.
 
     Args:
         folder: Folder of a checkpoint, or a hub id.
 
     Returns:
-        :class:`ImageTextProcessor` where this project saved it, :class:`TextProcessor` for a text-only model, else the
+        :class:`ImageTextProcessor` where this project saved it, the tokenizer of a text-only model, else the
         checkpoint's own, by ``AutoProcessor``. It pads on the left.
 
     Raises:
@@ -162,12 +160,12 @@ def load_processor(folder: str | Path) -> ProcessorMixin:
         # backend: so that pixels are the same with torchvision and without
         return ImageTextProcessor.from_pretrained(folder, padding_side="left", backend="pil")
     if not reads_pictures(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, padding_side="left")
         if tokenizer.chat_template is None:
             raise ValueError(f"the tokenizer of {folder} has no chat template; choose an instruction-tuned model.")
-        return TextProcessor(tokenizer, chat_template=tokenizer.chat_template)
+        return tokenizer
     try:
-        return AutoProcessor.from_pretrained(folder, padding_side="left")
+        processor: ProcessorMixin = AutoProcessor.from_pretrained(folder, padding_side="left")
     except (ImportError, OSError) as error:  # OSError: without torchvision its video processor cannot be loaded
         if find_spec("torchvision") is not None:
             raise
@@ -175,3 +173,4 @@ def load_processor(folder: str | Path) -> ProcessorMixin:
             f"the processor of {folder} could not be loaded, and torchvision, which most processors need, is missing: "
             f"pip install '.[gpu]'. transformers says: {error}"
         ) from error
+    return processor

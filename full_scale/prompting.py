@@ -1,13 +1,13 @@
 """From a problem to what the model reads, and to what it should write."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+from torch import Tensor
 from transformers import BatchEncoding, BatchFeature
-from transformers.processing_utils import ProcessorMixin
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from full_scale.problem import Problem
+from full_scale.processor import Processor
 from full_scale.rewards import PROMPT_SUFFIX
 
 Message = dict[str, Any]
@@ -30,8 +30,8 @@ def conversation(problem: Problem, *, instruct: bool) -> list[Message]:
 
 
 def model_inputs(
-    processor: ProcessorMixin | PreTrainedTokenizerBase, problems: Sequence[Problem], *, instruct: bool
-) -> BatchFeature | BatchEncoding:
+    processor: Processor, problems: Sequence[Problem], *, instruct: bool
+) -> BatchFeature | BatchEncoding[Tensor]:
     """Left-padded prompts of a batch, with their pictures' patches.
 
     Args:
@@ -45,11 +45,15 @@ def model_inputs(
     texts = [_prompt(processor, problem, instruct=instruct) for problem in problems]
     pictures = [problem.rgb_images() for problem in problems]
     seen = {"images": pictures} if any(pictures) else {}  # a tokenizer knows no pictures
-    return processor(text=texts, **seen, padding=True, padding_side="left", return_tensors="pt")
+    inputs: BatchFeature | BatchEncoding[Tensor] = processor(
+        text=texts, **seen, padding=True, padding_side="left", return_tensors="pt"
+    )
+    return inputs
 
 
-def _prompt(processor: ProcessorMixin | PreTrainedTokenizerBase, problem: Problem, *, instruct: bool) -> str:
+def _prompt(processor: Processor, problem: Problem, *, instruct: bool) -> str:
     turn = conversation(problem, instruct=instruct)[0]
     if not problem.images:
         turn["content"] = turn["content"][-1]["text"]  # templates of text models take plain text only
-    return processor.apply_chat_template([turn], tokenize=False, add_generation_prompt=True)
+    prompt = processor.apply_chat_template([turn], tokenize=False, add_generation_prompt=True)
+    return cast(str, prompt)  # without tokenize=False it would be ids

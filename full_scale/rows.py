@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from datasets import Dataset
-from transformers.processing_utils import ProcessorMixin
 
 from full_scale.data import expert_response
 from full_scale.problem import Problem
+from full_scale.processor import Processor, tokenizer_of
 from full_scale.prompting import conversation, model_inputs
 from full_scale.rewards import accuracy_reward, format_reward, is_correct
 
@@ -29,19 +29,19 @@ class Dropped:
         )
 
 
-def accuracy(completions: Sequence[Any], problem: Sequence[Problem], **_: object) -> list[float]:
+def accuracy(completions: Sequence[Any], problem: Sequence[Problem], **_: object) -> list[float | None]:
     """TRL's reward signature around :func:`accuracy_reward`."""
     return [accuracy_reward(turn[0]["content"], item) for turn, item in zip(completions, problem, strict=True)]
 
 
-def formatted(completions: Sequence[Any], **_: object) -> list[float]:
+def formatted(completions: Sequence[Any], **_: object) -> list[float | None]:
     """TRL's reward signature around :func:`format_reward`."""
     return [format_reward(turn[0]["content"]) for turn in completions]
 
 
 def training_rows(
     problems: Sequence[Problem],
-    processor: ProcessorMixin,
+    processor: Processor,
     *,
     instruct: bool,
     format_weight: float,
@@ -87,13 +87,13 @@ def training_rows(
     return Dataset.from_dict({"index": range(len(kept))}).with_transform(build), Dropped(**counts)
 
 
-def _usable_expert(problem: Problem, processor: ProcessorMixin, longest: int) -> tuple[str | None, str | None]:
+def _usable_expert(problem: Problem, processor: Processor, longest: int) -> tuple[str | None, str | None]:
     expert = expert_response(problem)
     if expert is None:
         return None, None
     if not is_correct(expert, problem):
         return None, "wrong_experts"
-    length = len(processor.tokenizer(expert, add_special_tokens=False)["input_ids"]) + 1  # the end token
+    length = len(tokenizer_of(processor)(expert, add_special_tokens=False)["input_ids"]) + 1  # the end token
     return (expert, None) if length <= longest else (None, "long_experts")
 
 

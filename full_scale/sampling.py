@@ -2,18 +2,18 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import torch
-from transformers import BatchFeature, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import BatchEncoding, BatchFeature, GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.modeling_utils import PreTrainedModel
-from transformers.processing_utils import ProcessorMixin
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from calibrl_ref import token_log_probs_and_entropy
 from full_scale.problem import Problem
+from full_scale.processor import Processor, tokenizer_of
 from full_scale.prompting import model_inputs
 
 
@@ -77,7 +77,7 @@ class TokenRecorder(LogitsProcessor):
 
 def answer_problems(
     model: PreTrainedModel,
-    processor: ProcessorMixin | PreTrainedTokenizerBase,
+    processor: Processor,
     problems: Sequence[Problem],
     *,
     max_new_tokens: int,
@@ -128,7 +128,7 @@ def batch_seed(seed: int, start: int) -> int:
 
 def answer_batch(
     model: PreTrainedModel,
-    processor: ProcessorMixin | PreTrainedTokenizerBase,
+    processor: Processor,
     problems: Sequence[Problem],
     *,
     max_new_tokens: int,
@@ -169,13 +169,13 @@ def answer_batch(
 
 def _generation_config(
     model: PreTrainedModel,
-    processor: ProcessorMixin | PreTrainedTokenizerBase,
+    processor: Processor,
     *,
     samples: int,
     greedy: bool,
     max_new_tokens: int,
 ) -> GenerationConfig:
-    tokenizer = getattr(processor, "tokenizer", processor)
+    tokenizer = tokenizer_of(processor)
     end = model.generation_config.eos_token_id
     image_token = getattr(model.config, "image_token_id", None)
     return GenerationConfig(
@@ -192,12 +192,14 @@ def _generation_config(
 
 def _generate(
     model: PreTrainedModel,
-    processor: ProcessorMixin | PreTrainedTokenizerBase,
-    inputs: BatchFeature,
+    processor: Processor,
+    inputs: BatchFeature | BatchEncoding[torch.Tensor],
     config: GenerationConfig,
 ) -> list[Answer]:
     recorder = TokenRecorder()
-    tokens = model.generate(**inputs, generation_config=config, logits_processor=LogitsProcessorList([recorder]))
+    # PreTrainedModel is not annotated as able to generate; without return_dict_in_generate this gives ids
+    generate = cast(Callable[..., torch.Tensor], model.generate)
+    tokens = generate(**inputs, generation_config=config, logits_processor=LogitsProcessorList([recorder]))
     tokens = tokens[:, inputs["input_ids"].shape[1] :]
     log_probs, entropies = recorder.finish(tokens)
     ends = torch.isin(tokens, torch.tensor(config.eos_token_id, device=tokens.device))

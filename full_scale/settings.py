@@ -8,7 +8,6 @@ from typing import Any, get_args, get_type_hints
 
 from calibrl_ref import RECIPES, SCHEDULES, Objective, Schedule
 from full_scale.model import SHIPPED_MODELS
-from full_scale.word_problems import WORD_PROBLEMS
 
 METHODS = (*RECIPES, *SCHEDULES)
 """Names for ``--method``."""
@@ -96,11 +95,6 @@ class Settings:
         """Where the model is read from."""
         return str(SHIPPED_MODELS.get(self.model, self.model))
 
-    @property
-    def dataset_place(self) -> str:
-        """The data set as ``load_problems`` knows it."""
-        return f"gsm8k:{WORD_PROBLEMS}" if self.dataset == "word_problems" else self.dataset
-
     def hyper_parameters(self) -> dict[str, Any]:
         """All hyper-parameters of the method."""
         return {name: default for name, (default, _) in recipe_parameters(self.method).items()} | self.recipe
@@ -158,7 +152,7 @@ def recipe_parameters(method: str) -> dict[str, tuple[Any, Any]]:
 
 def kind_of(hint: object) -> type:
     """The type of a value that may also be None, such as int for ``int | None``."""
-    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
+    kinds: list[type] = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
     return kinds[0]
 
 

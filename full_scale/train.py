@@ -26,7 +26,7 @@ from datasets import Dataset
 from rich.console import Console
 from transformers import PrinterCallback
 from transformers.modeling_utils import PreTrainedModel
-from transformers.processing_utils import ProcessorMixin
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
 
@@ -36,7 +36,7 @@ from full_scale.held_out import HeldOut, Outcome, answer_held_out, blank_accurac
 from full_scale.launch import adapters, check_machine, device, is_main_process, processes, trainer_arguments
 from full_scale.model import load_model
 from full_scale.problem import Problem
-from full_scale.processor import TextProcessor, load_processor
+from full_scale.processor import Processor, load_processor
 from full_scale.reporting import Reporter, forget_later_metrics, save_curves, versions
 from full_scale.rows import accuracy, formatted, training_rows
 from full_scale.settings import Settings
@@ -116,7 +116,7 @@ def train(settings: Settings, out: Path, *, checkpoint: str | None = None) -> di
     return results
 
 
-def load_rows(settings: Settings, processor: ProcessorMixin, console: Console) -> Dataset:
+def load_rows(settings: Settings, processor: Processor, console: Console) -> Dataset:
     """The training rows of a run's settings.
 
     Args:
@@ -130,9 +130,10 @@ def load_rows(settings: Settings, processor: ProcessorMixin, console: Console) -
     Raises:
         ValueError: If the data does not fit the model or the method.
     """
-    options = {"limit": settings.limit, "seed": settings.seed, "experts": settings.experts}
-    problems = load_problems(settings.dataset_place, split="train", **options)
-    if isinstance(processor, TextProcessor) and any(problem.images for problem in problems):
+    problems = load_problems(
+        settings.dataset, split="train", limit=settings.limit, seed=settings.seed, experts=settings.experts
+    )
+    if isinstance(processor, PreTrainedTokenizerBase) and any(problem.images for problem in problems):
         raise ValueError(
             f"{settings.dataset} has pictures, but {settings.model} reads text only; "
             "choose another --model or --dataset."
@@ -154,7 +155,7 @@ def load_rows(settings: Settings, processor: ProcessorMixin, console: Console) -
 
 def answers_before(
     model: PreTrainedModel,
-    processor: ProcessorMixin,
+    processor: Processor,
     problems: Sequence[Problem],
     settings: Settings,
     out: Path,
@@ -183,14 +184,15 @@ def answers_before(
     if not problems:
         return None
     console.print(f"answering {len(problems)} held-out problems before training ...")
-    answers = answer_held_out(model.to(device()), processor, problems, settings)
+    model.to(device())  # type: ignore[arg-type]  # transformers wraps it so that mypy takes the device for self
+    answers = answer_held_out(model, processor, problems, settings)
     if is_main_process():
         answers.save(file)
     return answers
 
 
 def build_trainer(
-    settings: Settings, out: Path, model: PreTrainedModel, processor: ProcessorMixin, rows: Dataset, console: Console
+    settings: Settings, out: Path, model: PreTrainedModel, processor: Processor, rows: Dataset, console: Console
 ) -> tuple[HybridPolicyTrainer, Reporter]:
     """The trainer of a run and its reporter.
 
@@ -216,7 +218,7 @@ def build_trainer(
         reward_funcs=[accuracy, formatted],
         args=trainer_arguments(settings, out, needs_reference=needs_reference),
         train_dataset=rows,
-        processing_class=processor.tokenizer if isinstance(processor, TextProcessor) else processor,
+        processing_class=processor,
         peft_config=adapters(settings),
         callbacks=[reporter],
     )
@@ -266,7 +268,7 @@ def prepare_folder(out: Path, settings: Settings, *, resume: bool, overwrite: bo
         raise ValueError(f"output folder {out} is a file; choose another --out.")
     file = out / SETTINGS_FILE
     if resume:
-        checkpoint = get_last_checkpoint(str(out)) if out.is_dir() else None
+        checkpoint: str | None = get_last_checkpoint(str(out)) if out.is_dir() else None
         if checkpoint is None:
             raise ValueError(f"--resume: {out} has no checkpoint; start without --resume.")
         check_same_settings(file, settings)

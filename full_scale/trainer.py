@@ -19,6 +19,7 @@ Generation, reference model, optimiser, distribution, checkpoints and logs are T
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack, cast
 
 import torch
 from accelerate.utils import gather_object
@@ -30,7 +31,7 @@ from calibrl_ref import Exploration, Imitation, Objective, Schedule
 from full_scale.batching import Rows, as_rollouts, chunks, gather_rows, group_members, take_rows
 from full_scale.checkpoints import Origin, read_origin, write_origin
 from full_scale.gradients import coefficients, looks_beyond_groups, moves_experts
-from full_scale.hybrid_rollouts import HybridRollouts
+from full_scale.hybrid_rollouts import HybridRollouts, TrainerOptions
 from full_scale.tally import Tally
 from full_scale.trainer_checks import check_arguments
 
@@ -76,14 +77,21 @@ class HybridPolicyTrainer(HybridRollouts):
         method: Its name, for checkpoints.
         generation_rounds: Where the objective drops whole groups (DAPO's dynamic sampling), how often further prompts
             may be sampled in their place, the first time included; 1 never samples anew.
-        kwargs: Everything else is ``trl.GRPOTrainer``'s.
+        kwargs: As in ``trl.GRPOTrainer``.
 
     Raises:
         ValueError: If an option of ``args`` contradicts the objective, or would split a group.
     """
 
+    _buffered_inputs: list[Rows] | None  # type: ignore[assignment]  # None is what TRL starts it with
+
     def __init__(
-        self, *, schedule: Schedule, method: str | None = None, generation_rounds: int = 10, **kwargs: object
+        self,
+        *,
+        schedule: Schedule,
+        method: str | None = None,
+        generation_rounds: int = 10,
+        **kwargs: Unpack[TrainerOptions],
     ) -> None:
         for objective, _ in schedule.stages:
             check_arguments(kwargs["args"], objective)
@@ -92,12 +100,18 @@ class HybridPolicyTrainer(HybridRollouts):
         self.origin = Origin.of(self.model, method)
         self.adapted_slope: float | None = None
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: object) -> TrainOutput:
+    def train(
+        self,
+        resume_from_checkpoint: str | bool | None = None,
+        trial: object = None,
+        ignore_keys_for_eval: list[str] | None = None,
+    ) -> TrainOutput:
         """As in transformers, but a checkpoint of another method or model is refused.
 
         Args:
             resume_from_checkpoint: A checkpoint's folder, or True for the last one of the output folder.
-            kwargs: As in ``transformers.Trainer``.
+            trial: As in ``transformers.Trainer``.
+            ignore_keys_for_eval: As there.
 
         Returns:
             Steps, mean loss and metrics.
@@ -105,27 +119,31 @@ class HybridPolicyTrainer(HybridRollouts):
         Raises:
             ValueError: If the checkpoint is of another method or model.
         """
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = get_last_checkpoint(self.args.output_dir)
-        if resume_from_checkpoint:
-            self.adapted_slope = read_origin(Path(resume_from_checkpoint), self.origin)
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        folder = self.args.output_dir
+        checkpoint = get_last_checkpoint(folder) if resume_from_checkpoint is True else resume_from_checkpoint or None
+        if checkpoint:
+            self.adapted_slope = read_origin(Path(checkpoint), self.origin)
+        return super().train(checkpoint, trial, ignore_keys_for_eval)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
-        super()._save_checkpoint(model, trial)
+        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # transformers annotates nothing
         if self.args.should_save:
             folder = Path(self._get_output_dir(trial=trial), f"checkpoint-{self.state.global_step}")
             write_origin(folder, self.origin, slope=self.adapted_slope)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: PreTrainedModel | None = None) -> None:
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         target = self.accelerator.unwrap_model(self.model if model is None else model)
         if self.is_fsdp_enabled or self.is_deepspeed_enabled or not isinstance(target, PreTrainedModel):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
             target.load_state_dict(type(target).from_pretrained(resume_from_checkpoint).state_dict())
 
-    def _prepare_inputs(self, generation_batch: list[Rows]) -> Rows:
-        steps, window = self.args.steps_per_generation, self.args.gradient_accumulation_steps
+    @property
+    def _steps_per_generation(self) -> int:
+        return cast(int, self.args.steps_per_generation)  # TRL's constructor fills it in
+
+    def _prepare_inputs(self, generation_batch: list[Rows]) -> Rows:  # type: ignore[override]  # TRL does hand it a list
+        steps, window = self._steps_per_generation, self.args.gradient_accumulation_steps
         if self._step % (steps * self.num_iterations) == 0 or self._buffered_inputs is None:
             self.objective = self._current_objective()
             supervised = all(isinstance(term, Imitation) for term in self.objective.terms)
@@ -150,7 +168,7 @@ class HybridPolicyTrainer(HybridRollouts):
         window = self.args.gradient_accumulation_steps
         self._metrics["train"]["rows"].append(float(sum(gather_object([len(batch["group"])]))))
         micro_batches = []
-        for update in chunks(groups, self.args.steps_per_generation // window):
+        for update in chunks(groups, self._steps_per_generation // window):
             units = update if self._whole_groups else [[row] for group in update for row in group]
             for part in chunks(units, window):
                 own = [row for unit in part for row in unit]
@@ -202,7 +220,7 @@ class HybridPolicyTrainer(HybridRollouts):
 
     def _compute_loss(self, model: PreTrainedModel, inputs: Rows) -> Tensor:
         if "idle" in inputs:  # pruning left no row for this micro-batch, but every process must call the model
-            loss = self._score(model, inputs)[0].sum() * 0.0 + inputs.get("share", 0.0)
+            loss: Tensor = self._score(model, inputs)[0].sum() * 0.0 + inputs.get("share", 0.0)
         elif self._whole_groups:
             loss = self._group_loss(model, inputs)
         else:
@@ -221,10 +239,11 @@ class HybridPolicyTrainer(HybridRollouts):
     def _coefficient_loss(self, model: PreTrainedModel, inputs: Rows) -> Tensor:
         log_prob, entropy = self._score(model, inputs)
         mask = inputs["completion_mask"].bool()
-        linear = inputs["by_log_prob"] * log_prob + inputs["by_entropy"] * entropy
+        linear: Tensor = inputs["by_log_prob"] * log_prob + inputs["by_entropy"] * entropy
         loss = linear.where(mask, 0.0).sum()
+        share: Tensor = inputs["share"]
         self._tally.add_rows(as_rollouts(inputs, log_prob, entropy))
-        return loss - loss.detach() + inputs["share"]
+        return loss - loss.detach() + share
 
     def _end_update(self) -> None:
         reduce = self.accelerator.reduce

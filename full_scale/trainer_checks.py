@@ -1,6 +1,7 @@
 """What the trainer refuses before it starts, and before the model is called."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor
 from trl import GRPOConfig
@@ -34,12 +35,12 @@ def check_arguments(args: GRPOConfig, objective: Objective) -> None:
     if args.use_vllm and args.vllm_importance_sampling_correction:
         raise ValueError("vllm_importance_sampling_correction is not supported; set it to False.")
     rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
-    if rows % args.num_generations:
+    if rows % cast(int, args.num_generations):  # TRL's constructor fills it in
         raise ValueError(
             f"per_device_train_batch_size x gradient_accumulation_steps ({rows} rows) must be a multiple of "
             f"num_generations ({args.num_generations}): a process's update consists of whole groups."
         )
-    if args.steps_per_generation % args.gradient_accumulation_steps:
+    if cast(int, args.steps_per_generation) % args.gradient_accumulation_steps:
         raise ValueError(
             f"steps_per_generation ({args.steps_per_generation}) must be a multiple of gradient_accumulation_steps "
             f"({args.gradient_accumulation_steps}): one update uses one policy's rollouts."

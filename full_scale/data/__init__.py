@@ -18,6 +18,7 @@ from full_scale.data.schema import Schema
 from full_scale.problem import Problem
 from full_scale.rendered import rendered_problems
 from full_scale.rewards import answer_matches, compared_as_text
+from full_scale.word_problems import WORD_PROBLEMS
 
 __all__ = ["DATASETS", "ExpertReport", "Schema", "expert_response", "load_problems", "verified_experts"]
 
@@ -63,8 +64,8 @@ def load_problems(
     """Load one split of a data set.
 
     Args:
-        dataset: "rendered"; a file or folder, whose layout is recognised; "hub:<owner>/<name>", which is downloaded
-            first; or "<name of DATASETS>:" before a path or "hub:...".
+        dataset: "rendered"; "word_problems" (the shipped files); a file or folder, whose layout is recognised;
+            "hub:<owner>/<name>", which is downloaded first; or "<name of DATASETS>:" before a path or "hub:...".
         split: One of the layout's splits; "validation" is "val".
         limit: At most so many problems, the first ones; None for all.
         seed: Seed of rendered problems; files are read in their own order.
@@ -165,8 +166,11 @@ def find_schema(dataset: str) -> tuple[Schema, Path]:
     Raises:
         ValueError: The name, the path or its layout is unknown.
     """
+    if dataset == "word_problems":
+        return text_only.GSM8K, WORD_PROBLEMS
     name, _, rest = dataset.partition(":")
-    valid = f"valid: rendered, a path, hub:<owner>/<name>, or <layout>:<path> with a layout of {', '.join(DATASETS)}"
+    places = "rendered, word_problems, a path, hub:<owner>/<name>, or <layout>:<path>"
+    valid = f"valid: {places} with a layout of {', '.join(DATASETS)}"
     path = _local(rest if name in DATASETS else dataset)
     if not path.exists():
         raise ValueError(f"unknown data set {dataset!r}: no such name or path; {valid}")

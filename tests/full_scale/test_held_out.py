@@ -1,8 +1,8 @@
-"""Answers to held-out problems: measures by hand, blank pictures, and what is kept and shown."""
+"""Answers to held-out problems: measures by hand, and what is kept and shown."""
 
 import pytest
 
-from full_scale.held_out import HeldOut, Outcome, blanked, measures
+from full_scale.held_out import HeldOut, Outcome, measures
 from full_scale.intervals import wilson_interval
 from full_scale.rendered import rendered_problems
 from full_scale.sampling import Answer
@@ -39,13 +39,6 @@ def test_the_measures_by_hand(problems, answers):
 def test_answers_survive_the_file(tmp_path, answers):
     answers.save(tmp_path / "answers.json")
     assert HeldOut.load(tmp_path / "answers.json") == answers
-
-
-def test_a_blank_picture_is_white_and_nothing_else_changes(problems):
-    (picture,) = blanked(problems[0]).rgb_images()
-    assert picture.size == problems[0].rgb_images()[0].size
-    assert picture.getextrema() == ((255, 255),) * 3
-    assert blanked(problems[0]).question == problems[0].question
 
 
 def test_results_and_table_hold_each_measure_before_and_after(problems, answers):

@@ -7,7 +7,7 @@ from full_scale import pretrain
 from full_scale.data import expert_response
 from full_scale.model import load_model
 from full_scale.pretrain import pretraining_problems, supervised_batch, untrained, warm_up
-from full_scale.processor import load_processor
+from full_scale.processor import load_processor, tokenizer_of
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -15,9 +15,9 @@ def test_labels_are_the_experts_responses_and_nothing_else(text):
     problems = pretraining_problems(3, text=text, seed=0, split="train")
     model, processor = untrained(problems, text=text, seed=0)
     batch = supervised_batch(processor, problems)
-    end = processor.tokenizer.eos_token
+    tokenizer = tokenizer_of(processor)
     for labels, problem in zip(batch["labels"], problems, strict=True):
-        assert processor.tokenizer.decode(labels[labels != -100]) == expert_response(problem) + end
+        assert tokenizer.decode(labels[labels != -100]) == expert_response(problem) + tokenizer.eos_token
     assert batch["input_ids"].shape == batch["attention_mask"].shape == batch["labels"].shape
     assert ("pixel_values" in batch) == (not text)
     assert torch.isfinite(model(**batch).loss)
@@ -38,4 +38,4 @@ def test_the_command_saves_a_model_and_a_processor_that_load(tmp_path):
     accuracy = pretrain.main(["--text", "--steps", "4", "--problems", "40", "--out", str(tmp_path)])
     assert accuracy == 0.0
     model, processor = load_model(tmp_path), load_processor(tmp_path)
-    assert model.config.vocab_size == len(processor.tokenizer)
+    assert model.config.vocab_size == len(processor)

@@ -65,15 +65,15 @@ def test_the_shipped_text_model_is_small_and_reads_text():
     assert type(load_model(TINY_TEXT_MODEL)).__name__ == "Qwen2ForCausalLM"
 
 
-def test_a_text_models_processor_saves_a_tokenizer_that_transformers_reads(tmp_path):
+def test_a_text_models_processor_is_its_tokenizer(tmp_path):
     processor = load_processor(TINY_TEXT_MODEL)
     problem = Problem(id="1", source="here", question="Tom has 30 coins.", answer="30")
     inputs = model_inputs(processor, [problem], instruct=False)
     assert processor.batch_decode(inputs["input_ids"])[0].startswith("<|im_start|>user\nTom has 30 coins.<|im_end|>")
     processor.save_pretrained(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    assert tokenizer.chat_template == processor.tokenizer.chat_template
-    assert tokenizer(problem.question).input_ids == processor.tokenizer(problem.question).input_ids
+    assert tokenizer.chat_template == processor.chat_template
+    assert tokenizer(problem.question).input_ids == processor(problem.question).input_ids
 
 
 def test_a_text_model_without_chat_template_is_refused(tmp_path):
