@@ -58,7 +58,7 @@ class ImageTextProcessor(ProcessorMixin):
             raise ValueError("ImageTextProcessor needs an image_processor and a tokenizer; pass both.")
         self.image_token = IMAGE_PAD
         self.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_PAD)
-        super().__init__(image_processor, tokenizer, chat_template=chat_template)  # type: ignore[no-untyped-call]  # so in transformers
+        super().__init__(image_processor, tokenizer, chat_template=chat_template)  # type: ignore[no-untyped-call]  # transformers annotates nothing
 
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **_: object) -> str:
         """One image-pad token for each merged patch of picture ``image_idx`` (transformers' hook)."""

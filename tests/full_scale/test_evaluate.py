@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from realdata import GEOMETRY3K, REAL_DATA, ROOT, needs_real_data
-from tiny import tiny_model, tiny_processor
+from tiny import save_tiny_checkpoint, tiny_model, tiny_processor
 
 from full_scale import answering, evaluate
 from full_scale.answering import blanked
@@ -21,11 +21,7 @@ SHORT = ["--max-response-length", "6", "--batch-size", "2"]
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    processor = tiny_processor()
-    tiny_model(processor).save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+    return save_tiny_checkpoint(tmp_path_factory.mktemp("model"))
 
 
 def run(checkpoint, out, *flags):

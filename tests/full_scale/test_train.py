@@ -8,7 +8,7 @@ import torch
 from realdata import GEOMETRY3K
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tiny import tiny_model, tiny_processor
+from tiny import save_tiny_checkpoint
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from full_scale import train
@@ -38,11 +38,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    processor = tiny_processor()
-    tiny_model(processor).save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+    return save_tiny_checkpoint(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

@@ -13,3 +13,10 @@ def tiny_processor():
 
 def tiny_model(processor, seed=0):
     return build_model(tiny_config(processor.tokenizer, layers=2, width=32, heads=2), seed=seed)
+
+
+def save_tiny_checkpoint(folder):
+    processor = tiny_processor()
+    tiny_model(processor).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
