@@ -24,12 +24,11 @@ import torch
 from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 from transformers.modeling_utils import PreTrainedModel
-from transformers.processing_utils import ProcessorMixin
 from trl import GRPOConfig, GRPOTrainer
 
 from calibrl_ref import Schedule
 from full_scale.model import TINY_MODEL, load_model
-from full_scale.processor import load_processor
+from full_scale.processor import Processor, load_processor
 from full_scale.rendered import rendered_problems
 from full_scale.rows import accuracy, formatted, training_rows
 from full_scale.trainer import HybridPolicyTrainer
@@ -65,7 +64,7 @@ class StepTimes(TrainerCallback):
 def build_trainer(
     name: str,
     model: PreTrainedModel,
-    processor: ProcessorMixin,
+    processor: Processor,
     rows: Dataset,
     args: GRPOConfig,
     rewards: Sequence[Callable[..., list[float]]] = (accuracy, formatted),

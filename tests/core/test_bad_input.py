@@ -69,6 +69,9 @@ CASES = {
     "surrogate: clip_high": (lambda: c.clipped_surrogate(ONES, ONES, clip_high=-0.2), "clip_high=-0.2"),
     "surrogate: dual_clip": (lambda: c.clipped_surrogate(ONES, ONES, dual_clip=0.5), "dual_clip=0.5"),
     "off-policy: shape": (lambda: c.off_policy_surrogate(ONES, ONES, ONES, shape="x"), "shape='x'.*luffy"),
+    "exploration: a row's slope": (lambda: c.Exploration(slope=torch.tensor([0.0, 1.0, 2.0])), "slope=2.0"),
+    "aggregation: mode": (lambda: c.Aggregation(mode="mean"), "aggregation='mean'"),
+    "aggregation: max_length": (lambda: c.Aggregation(mode="constant_length", max_length=0), "max_length=0"),
     "aggregate: mode": (lambda: c.aggregate(MATRIX, MASK, mode="mean"), "mode='mean'.*token_mean"),
     "aggregate: mode, divisor given": (
         lambda: c.aggregate(MATRIX, MASK, mode="mean", divisor=torch.ones(())),
@@ -114,6 +117,10 @@ CASES = {
     "rollouts: replica splits a pair": (
         lambda: make_rollouts(0, groups=1, size=1, replica=torch.tensor([0, 1])),
         "replica='group 0 in two replicas'",
+    ),
+    "rollouts: replica splits the last group": (
+        lambda: make_rollouts(0, groups=2, size=1, replica=torch.tensor([0, 0, 0, 1])),
+        "replica='group 1 in two replicas'",
     ),
     "select: floats": (lambda: make_rollouts(0).select(torch.ones(ROWS)), "keep.dtype"),
     "select: rows": (lambda: make_rollouts(0).select(BOOLS), "keep.shape"),
