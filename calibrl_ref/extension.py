@@ -39,11 +39,13 @@ def extends(base: Recipe, **defaults: object) -> Callable[[Recipe], Recipe]:
     taken_over = [p.replace(default=defaults.get(p.name, p.default)) for p in inherited.values()]
 
     def decorate(change: Recipe) -> Recipe:
+        """Make a recipe of the change."""
         _, *own = inspect.signature(change).parameters.values()
         names = {parameter.name for parameter in own}
 
         @functools.wraps(change)
         def recipe(**options: object) -> Objective:
+            """Build the base's objective and change it; carries the docstring of the change."""
             mine = {name: options.pop(name) for name in names & options.keys()}
             return change(base(**{**defaults, **options}), **mine)
 

@@ -161,6 +161,7 @@ def chunked_token_log_probs_and_entropy(
     """
 
     def both(logits: Tensor, tokens: Tensor, *, temperature: float) -> Tensor:
+        """Stack log-probability and entropy."""
         return torch.stack(token_log_probs_and_entropy(logits, tokens, temperature=temperature))
 
     log_prob, entropy = _by_chunk(both, hidden, weight, tokens, chunk_size, temperature).view(2, *tokens.shape)
@@ -211,6 +212,7 @@ def _by_chunk(
     check_same_shape(hidden=hidden[..., 0], tokens=tokens)
 
     def score_chunk(hidden_chunk: Tensor, tokens_chunk: Tensor) -> Tensor:
+        """Score the tokens of one chunk."""
         return score(hidden_chunk @ weight.T, tokens_chunk, temperature=temperature)
 
     recomputed = functools.partial(checkpoint, score_chunk, use_reentrant=False)

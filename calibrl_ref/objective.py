@@ -153,6 +153,7 @@ class Objective:
         """
 
         def changed(term: Term) -> Term:
+            """Return the exploration term with the new values, any other as it is."""
             if not isinstance(term, Exploration):
                 return term
             new_slope = term.slope if slope is None else slope

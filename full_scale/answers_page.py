@@ -46,15 +46,18 @@ class _Card:
 
     @property
     def category(self) -> str:
+        """Source and category, as the page's filter lists them."""
         return f"{self.problem.source}: {self.problem.category or 'all'}"
 
     @property
     def outcome(self) -> str:
+        """Whether every, some or none of the responses are right by the training reward."""
         right = [verdict.correct for _, _, verdict in self.responses]
         return "every" if all(right) else "some" if any(right) else "none"
 
     @property
     def differs(self) -> bool:
+        """Whether reward and official scoring differ on a response."""
         return any(verdict.differs for _, _, verdict in self.responses)
 
 

@@ -124,6 +124,7 @@ def _calibration(confidence: NDArray[np.float64], correct: NDArray[np.float64]) 
     confident, right = torch.from_numpy(confidence).clamp(0.0, 1.0), torch.from_numpy(correct).bool()
 
     def error(draw: Draw) -> float:
+        """Calibration error of the drawn problems."""
         return float(expected_calibration_error(confident[draw].flatten(), right[draw].flatten()))
 
     return bootstrap(error, len(confidence))
@@ -165,6 +166,7 @@ def _image_versions(problems: Sequence[Problem], greedy: Sequence[Sequence[Recor
         right = _table([greedy[index] for index in pictured], field)[:, 0]
 
         def mean(draw: Draw, right: NDArray[np.float64] = right) -> float:
+            """Mean over the versions of the accuracy on the drawn problems."""
             drawn = [right[draw][version[draw] == name] for name in present]
             return float(np.mean([values.mean() for values in drawn if len(values)]))
 
