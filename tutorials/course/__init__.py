@@ -1,7 +1,12 @@
 """What the notebooks share: how much to compute, the exercises' checks, and the look of the figures."""
 
+import torch
+
 from course.budgets import budget
 from course.exercises import check, exercise
 from course.style import PALETTE, draw_curve, panels, show, use_style
 
 __all__ = ["PALETTE", "budget", "check", "draw_curve", "exercise", "panels", "show", "use_style"]
+
+# The toy's tensors are small: more threads only wait for each other, and for long where the machine is busy.
+torch.set_num_threads(1)
