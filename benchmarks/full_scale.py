@@ -27,11 +27,12 @@ from transformers.modeling_utils import PreTrainedModel
 from trl import GRPOConfig, GRPOTrainer
 
 from calibrl_ref import Schedule
-from full_scale.model import TINY_MODEL, load_model
-from full_scale.processor import Processor, load_processor
-from full_scale.rendered import rendered_problems
-from full_scale.rows import accuracy, formatted, training_rows
-from full_scale.trainer import HybridPolicyTrainer
+from full_scale.data.rendered import rendered_problems
+from full_scale.model.checkpoint import TINY_MODEL, load_model
+from full_scale.model.processor import Processor, load_processor
+from full_scale.training.rows import training_rows
+from full_scale.training.trainer import HybridPolicyTrainer
+from full_scale.verifier.rewards import accuracy, formatted
 
 OUT = Path("runs/bench/full_scale.json")
 STOCK = "stock TRL GRPO"

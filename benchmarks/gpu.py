@@ -26,9 +26,10 @@ from transformers.processing_utils import ProcessorMixin
 from trl import GRPOConfig
 
 from benchmarks.full_scale import STOCK, StepTimes, build_trainer
-from full_scale.model import TINY_MODEL, build_model, tiny_config
-from full_scale.processor import build_processor, load_processor
-from full_scale.rendered import rendered_problems
+from full_scale.data.rendered import rendered_problems
+from full_scale.model.checkpoint import TINY_MODEL
+from full_scale.model.processor import load_processor
+from full_scale.model.tiny import build_model, build_processor, tiny_config
 
 OUT = Path("runs/bench/gpu.json")
 CONTENDERS = (STOCK, "calibrl", "calibrl_released")

@@ -7,7 +7,6 @@ python full_scale/evaluate.py --compare runs/evaluation_before runs/evaluation
 
 import argparse
 import dataclasses
-import hashlib
 import platform
 import sys
 import time
@@ -19,21 +18,18 @@ from typing import Any
 if __package__ in (None, ""):  # run as a script: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch
 from rich.console import Console
-from rich.table import Table
 from transformers.modeling_utils import PreTrainedModel
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from full_scale.answer_log import PAGE_FILE, AnswerLog, Record, check_folder
-from full_scale.answering import Benchmark, Options, answer_all, blanked
-from full_scale.answers_page import PageTable, write_answers_page
-from full_scale.comparison import compare
-from full_scale.data import find_schema, load_problems
-from full_scale.model import SHIPPED_MODELS, load_model
-from full_scale.processor import Processor, load_processor
-from full_scale.summary import category_table, disagreement_table, overview, summarise
+from full_scale.evaluation.answer_log import PAGE_FILE, AnswerLog, Record, check_folder
+from full_scale.evaluation.answering import Options, answer_all, blanked
+from full_scale.evaluation.benchmarks import Benchmark, check_pass_at, check_pictures, load_benchmarks
+from full_scale.evaluation.comparison import compare
+from full_scale.evaluation.summary import category_table, disagreement_table, overview, summarise
+from full_scale.model.checkpoint import load_checkpoint, model_fingerprint
+from full_scale.pages.answers_page import write_answers_page
+from full_scale.pages.tables import PageTable, rich_table
 
 PACKAGES = ("torch", "transformers", "tokenizers", "math-verify", "sympy", "pillow")
 """Their versions decide answers and verdicts."""
@@ -130,107 +126,6 @@ def run(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
     return results
 
 
-def check_pass_at(pass_at: Sequence[int] | None, samples: int) -> list[int]:
-    """Which k of pass@k can be estimated.
-
-    Args:
-        pass_at: As asked for; None for the number of samples.
-        samples: Sampled responses per problem.
-
-    Returns:
-        The k.
-
-    Raises:
-        ValueError: One is below 1 or above the samples.
-    """
-    if pass_at is None:
-        return [samples] if samples else []
-    for k in pass_at:
-        if not 1 <= k <= samples:
-            raise ValueError(f"--pass-at {k}: k must be 1 to the number of samples, {samples}; raise --samples.")
-    return list(pass_at)
-
-
-def load_benchmarks(arguments: argparse.Namespace) -> list[Benchmark]:
-    """The problems of every data set.
-
-    Args:
-        arguments: Of the command line.
-
-    Returns:
-        One benchmark per data set; a second one of the same source is numbered.
-
-    Raises:
-        ValueError: An unknown data set or split, no problems, or a broken record.
-    """
-    benchmarks: list[Benchmark] = []
-    for dataset in arguments.dataset:
-        split = arguments.split or scored_split(dataset)
-        problems = load_problems(
-            dataset, split=split, limit=arguments.limit, seed=arguments.seed, skip_broken=arguments.skip_broken
-        )
-        source = problems[0].source
-        same = sum(item.name.split(" #")[0] == source for item in benchmarks)
-        name = f"{source} #{same + 1}" if same else source
-        benchmarks.append(Benchmark(name=name, dataset=dataset, split=split, problems=problems))
-    return benchmarks
-
-
-def scored_split(dataset: str) -> str:
-    """The split that a data set is scored on: its first one that is not for training or validation.
-
-    Args:
-        dataset: As in :func:`~full_scale.data.load_problems`.
-
-    Returns:
-        "test" for most, "testmini" for MathVista and MathVerse, "train" where there is no other.
-
-    Raises:
-        ValueError: Unknown data set.
-    """
-    if dataset == "rendered":
-        return "test"
-    splits = find_schema(dataset)[0].splits
-    return next((name for name in splits if not name.startswith(("train", "val"))), splits[0])
-
-
-def load_checkpoint(name: str) -> tuple[PreTrainedModel, Processor]:
-    """A model and its processor, on the GPU where there is one.
-
-    Args:
-        name: Folder or hub id, or "tiny" or "tiny-text" for a shipped model.
-
-    Returns:
-        Both.
-
-    Raises:
-        ValueError: There is no such checkpoint.
-    """
-    folder = SHIPPED_MODELS.get(name, name)
-    try:
-        model, processor = load_model(folder), load_processor(folder)
-    except OSError as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"--model {name!r} is neither a folder with a checkpoint nor a hub id: {reason}") from error
-    model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]  # mypy takes the name for self
-    return model, processor
-
-
-def check_pictures(processor: Processor, benchmarks: Sequence[Benchmark]) -> None:
-    """Refuse problems with pictures for a model that reads text only.
-
-    Args:
-        processor: Of the model.
-        benchmarks: What it shall answer.
-
-    Raises:
-        ValueError: A benchmark has pictures that the model cannot see.
-    """
-    for benchmark in benchmarks:
-        if isinstance(processor, PreTrainedTokenizerBase) and any(problem.images for problem in benchmark.problems):
-            raise ValueError(f"{benchmark.name} has pictures, but the model reads text only; choose another --dataset.")
-
-
 def describe(name: str, model: PreTrainedModel, options: Options, benchmarks: Sequence[Benchmark]) -> dict[str, Any]:
     """Everything that decides the answers; an interrupted evaluation goes on only where all of it is the same.
 
@@ -254,23 +149,6 @@ def describe(name: str, model: PreTrainedModel, options: Options, benchmarks: Se
         "data": data,
         "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     }
-
-
-def model_fingerprint(model: PreTrainedModel) -> str:
-    """A short digest of names, shapes and a sample of the weights, to notice that a checkpoint has changed.
-
-    Args:
-        model: The model.
-
-    Returns:
-        Twelve hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    for name, weight in model.named_parameters():
-        flat = weight.detach().flatten()
-        sample = flat[:: max(1, len(flat) // 16)].float().cpu().numpy()
-        digest.update(f"{name} {tuple(weight.shape)}".encode() + sample.tobytes())
-    return digest.hexdigest()[:12]
 
 
 def _tables(benchmarks: Sequence[Benchmark], summaries: dict[str, dict[str, Any]]) -> list[PageTable]:
@@ -313,16 +191,6 @@ def _answers_of(benchmark: Benchmark, records: Sequence[Record]) -> list[list[Re
     return [
         [records[index], *records[count + index * samples : count + (index + 1) * samples]] for index in range(count)
     ]
-
-
-def rich_table(table: PageTable) -> Table:
-    """A page's table for the terminal."""
-    shown = Table(title=table.title, title_justify="left", caption=table.note or None, caption_justify="left")
-    for index, column in enumerate(table.columns):
-        shown.add_column(column, justify="right" if index else "left", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*row)
-    return shown
 
 
 if __name__ == "__main__":

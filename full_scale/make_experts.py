@@ -33,8 +33,10 @@ from rich.progress import Progress
 
 from full_scale.data import load_problems
 from full_scale.data.records import read_jsonl
-from full_scale.problem import Problem
-from full_scale.rewards import PROMPT_SUFFIX, format_reward, is_correct
+from full_scale.model.prompting import PROMPT_SUFFIX
+from full_scale.problems.problem import Problem
+from full_scale.verifier.answer import is_correct
+from full_scale.verifier.rewards import format_reward
 
 JUDGED = ("accepted", "rejected", "malformed")
 """Verdicts on a response; a "failed" request has none and is made again by the next run."""

@@ -1,7 +1,7 @@
 """Makes the shipped tiny models: random weights, then a short supervised warm-up on expert solutions, stopped early.
 
-    python full_scale/pretrain.py           # the vision-language model: full_scale/tiny_qwen2_5_vl
-    python full_scale/pretrain.py --text    # the text model, on word problems: full_scale/tiny_qwen2
+    python full_scale/pretrain.py           # the vision-language model: full_scale/model/tiny_qwen2_5_vl
+    python full_scale/pretrain.py --text    # the text model, on word problems: full_scale/model/tiny_qwen2
 
 The warm-up stops as soon as the greedy accuracy on held-out problems lies between the two bounds: the model has then
 learnt the format and a part of the skill, and reinforcement learning has something to improve.
@@ -20,14 +20,22 @@ if __package__ in (None, ""):  # run as a script: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from full_scale.data import expert_response
-from full_scale.model import TINY_MODEL, TINY_TEXT_MODEL, build_model, tiny_config, tiny_text_config
-from full_scale.problem import Problem
-from full_scale.processor import CHAT_TEMPLATE, Processor, build_processor, build_tokenizer, tokenizer_of
-from full_scale.prompting import model_inputs
-from full_scale.rendered import rendered_problems
-from full_scale.rewards import is_correct
-from full_scale.sampling import answer_problems
-from full_scale.word_problems import word_problems
+from full_scale.data.rendered import rendered_problems
+from full_scale.data.word_problems import word_problems
+from full_scale.model.answers import answer_problems
+from full_scale.model.checkpoint import TINY_MODEL, TINY_TEXT_MODEL
+from full_scale.model.processor import Processor, tokenizer_of
+from full_scale.model.prompting import model_inputs
+from full_scale.model.tiny import (
+    CHAT_TEMPLATE,
+    build_model,
+    build_processor,
+    build_tokenizer,
+    tiny_config,
+    tiny_text_config,
+)
+from full_scale.problems.problem import Problem
+from full_scale.verifier.answer import is_correct
 
 ACCURACY_BOUNDS = (0.40, 0.55)
 """Stop when the measured greedy accuracy is in here; 35 % to 60 % is wanted, and 200 problems leave +- 3.5 points."""

@@ -9,7 +9,6 @@ python full_scale/train.py --preset qwen2.5-vl-7b --print-config   # all values,
 import dataclasses
 import json
 import os
-import shutil
 import sys
 import time
 import warnings
@@ -27,31 +26,31 @@ from rich.console import Console
 from transformers import PrinterCallback
 from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
-from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
 
-from full_scale.command_line import describe, read_command_line
 from full_scale.data import load_problems
-from full_scale.held_out import HeldOut, Outcome, answer_held_out, blank_accuracy, held_out_problems
-from full_scale.launch import adapters, check_machine, device, is_main_process, processes, trainer_arguments
-from full_scale.model import load_model
-from full_scale.problem import Problem
-from full_scale.processor import Processor, load_processor
-from full_scale.reporting import Reporter, forget_later_metrics, save_curves, versions
-from full_scale.rows import accuracy, formatted, training_rows
-from full_scale.settings import Settings
-from full_scale.trainer import HybridPolicyTrainer
+from full_scale.evaluation.held_out import HeldOut, Outcome, answer_held_out, blank_accuracy, held_out_problems
+from full_scale.model.checkpoint import load_model
+from full_scale.model.processor import Processor, load_processor
+from full_scale.pages.curves import save_curves
+from full_scale.problems.problem import Problem
+from full_scale.run.command_line import describe, read_command_line
+from full_scale.run.folder import BEFORE_FILE, forget_later_metrics, prepare_folder, versions
+from full_scale.run.machine import check_machine, device, is_main_process, processes
+from full_scale.run.settings import Settings
+from full_scale.training.engine import adapters, trainer_arguments
+from full_scale.training.reporter import Reporter
+from full_scale.training.rows import training_rows
+from full_scale.training.trainer import HybridPolicyTrainer
+from full_scale.verifier.rewards import accuracy, formatted
 
 EXPERTS = {
     "dataset": "the data set's own solutions",
     "answer_only": "a bare statement of the right answer (NOT a chain of thought)",
     "none": "none",
 }
-SETTINGS_FILE, BEFORE_FILE = "settings.json", "held_out_before.json"
-"""What a run writes before its first update; a folder with no more than these is not in use."""
 
-MAY_CHANGE = ("steps", "save_every", "evaluate_problems", "evaluate_samples")
-"""Settings that a resumed run may change."""
+"""What a run writes before its first update; a folder with no more than these is not in use."""
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -247,63 +246,6 @@ def write_outcome(
     files = ["results.json", "metrics.jsonl", "curves.png", *(["answers.html"] if outcome else [])]
     console.print(f"{results['seconds']:.0f} s; checkpoint, {', '.join(files)} in {out}")
     console.print(f"curves of all metrics: tensorboard --logdir {out}")
-
-
-def prepare_folder(out: Path, settings: Settings, *, resume: bool, overwrite: bool) -> str | None:
-    """Make the output folder; never overwrite one silently.
-
-    Args:
-        out: The folder.
-        settings: All options, kept in the folder.
-        resume: Go on from its last checkpoint.
-        overwrite: Empty it first.
-
-    Returns:
-        The checkpoint to resume from, or None.
-
-    Raises:
-        ValueError: If the folder is in use, has nothing to resume from, or was begun with other settings.
-    """
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"output folder {out} is a file; choose another --out.")
-    file = out / SETTINGS_FILE
-    if resume:
-        checkpoint: str | None = get_last_checkpoint(str(out)) if out.is_dir() else None
-        if checkpoint is None:
-            raise ValueError(f"--resume: {out} has no checkpoint; start without --resume.")
-        check_same_settings(file, settings)
-        return checkpoint
-    if is_main_process():
-        in_use = out.is_dir() and any(path.name not in (SETTINGS_FILE, BEFORE_FILE) for path in out.iterdir())
-        if in_use and not overwrite:
-            raise ValueError(f"output folder {out} is in use; choose another --out, or --resume, or --overwrite.")
-        if in_use:
-            shutil.rmtree(out)
-        out.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(dataclasses.asdict(settings), indent=2) + "\n", encoding="utf-8")
-    return None
-
-
-def check_same_settings(file: Path, settings: Settings) -> None:
-    """Refuse to go on with a run under other settings than those that it was begun with.
-
-    Args:
-        file: settings.json of the run.
-        settings: All options now.
-
-    Raises:
-        ValueError: Naming each difference.
-    """
-    if not file.is_file():
-        raise ValueError(f"--resume: {file} is missing, so this command did not begin the run; start anew.")
-    begun, now = json.loads(file.read_text(encoding="utf-8")), dataclasses.asdict(settings)
-    differences = [
-        f"{name} was {begun.get(name)!r}, now {value!r}"
-        for name, value in now.items()
-        if name not in MAY_CHANGE and begun.get(name) != value
-    ]
-    if differences:
-        raise ValueError(f"--resume: {'; '.join(differences)}. Resume with the run's settings, or start anew.")
 
 
 if __name__ == "__main__":

@@ -28,12 +28,12 @@ with warnings.catch_warnings():
     from transformers.utils import logging as transformers_logging
 
 from calibrl_ref import RECIPES, Rollouts, group_advantage
+from full_scale.data.rendered import FIGURES, rendered_problems
 from full_scale.evaluate import main as evaluate
-from full_scale.model import TINY_MODEL, load_model
-from full_scale.processor import load_processor
-from full_scale.rendered import FIGURES, rendered_problems
-from full_scale.sampling import answer_problems
-from full_scale.verdicts import judge
+from full_scale.model.answers import answer_problems
+from full_scale.model.checkpoint import TINY_MODEL, load_model
+from full_scale.model.processor import load_processor
+from full_scale.verifier.verdicts import judge
 
 use_style()
 transformers_logging.disable_progress_bar()
@@ -342,7 +342,7 @@ print(
 # %% [markdown] tags=[]
 # ### Exercise 9.3
 # From the verdicts on the same problems before and after a training, compute the p-value of McNemar's exact test.
-# `mcnemar_p` (from `full_scale.intervals`) takes two counts; which?
+# `mcnemar_p` (from `full_scale.evaluation.intervals`) takes two counts; which?
 
 
 # %% tags=["exercise"]
@@ -358,7 +358,7 @@ check("9.3", paired_p)
 # <details><summary>Solution</summary>
 #
 # ```python
-# from full_scale.intervals import mcnemar_p
+# from full_scale.evaluation.intervals import mcnemar_p
 #
 #
 # def paired_p(before: list[bool], after: list[bool]) -> float:
@@ -405,7 +405,7 @@ for key in changed:
 #
 # - *CalibRL: Controllable Exploration in Hybrid-Policy RLVR for Multi-Modal Reasoning*, arXiv:2602.20197.
 # - Z. Shao et al., *DeepSeekMath*, arXiv:2402.03300: GRPO. L. von Werra et al., *TRL*: the trainer that
-#   `full_scale/trainer.py` builds on.
+#   `full_scale/training/trainer.py` builds on.
 # - S. Bai et al., *Qwen2.5-VL Technical Report*, arXiv:2502.13923: the architecture.
 # - M. Chen et al., *Evaluating Large Language Models Trained on Code*, arXiv:2107.03374: pass@k.
 # - Q. McNemar, *Note on the sampling error of the difference between correlated proportions or percentages* (1947).

@@ -14,11 +14,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from full_scale.data import benchmarks, geometry3k, geoqa, text_only
 from full_scale.data.experts import ExpertReport, Experts, expert_response, verified_experts
 from full_scale.data.records import Record
+from full_scale.data.rendered import rendered_problems
 from full_scale.data.schema import Schema
-from full_scale.problem import Problem
-from full_scale.rendered import rendered_problems
-from full_scale.rewards import answer_matches, compared_as_text
-from full_scale.word_problems import WORD_PROBLEMS
+from full_scale.data.word_problems import WORD_PROBLEMS
+from full_scale.problems.problem import Problem
+from full_scale.verifier.answer import answer_matches, compared_as_text
 
 __all__ = ["DATASETS", "ExpertReport", "Schema", "expert_response", "load_problems", "verified_experts"]
 

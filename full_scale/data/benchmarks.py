@@ -8,9 +8,9 @@ from full_scale.data import records
 from full_scale.data.records import Cell, Record, column
 from full_scale.data.schema import Schema, table_schema
 from full_scale.data.tables import pictures_of
-from full_scale.pictures import Picture
-from full_scale.problem import LETTERS, Problem
-from full_scale.rewards import unboxed
+from full_scale.problems.pictures import Picture
+from full_scale.problems.problem import LETTERS, Problem
+from full_scale.verifier.answer import unboxed
 
 
 def _pictures(record: Record, path: Path, where: str, *names: str) -> tuple[Picture, ...]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from full_scale.data.records import Cell, Record, column, read_jsonl
-from full_scale.problem import Problem
-from full_scale.rewards import answer_matches, is_correct, unboxed
+from full_scale.problems.problem import Problem
+from full_scale.verifier.answer import answer_matches, is_correct, unboxed
 
 
 class Experts:

@@ -11,7 +11,7 @@ from full_scale.data import records
 from full_scale.data.records import Record, column
 from full_scale.data.schema import Schema, table_schema
 from full_scale.data.tables import pictures_of
-from full_scale.problem import Problem
+from full_scale.problems.problem import Problem
 
 _SPLITS = ("train", "val", "test")
 

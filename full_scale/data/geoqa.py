@@ -16,8 +16,8 @@ from full_scale.data import records
 from full_scale.data.records import Cell, Record, column
 from full_scale.data.schema import Schema, table_schema
 from full_scale.data.tables import pictures_of
-from full_scale.pictures import Picture, find_picture
-from full_scale.problem import LETTERS, Problem
+from full_scale.problems.pictures import Picture, find_picture
+from full_scale.problems.problem import LETTERS, Problem
 
 _NUMPY = {
     ("numpy", "ndarray"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from full_scale.problem import LETTERS
+from full_scale.problems.problem import LETTERS
 
 Cell: TypeAlias = Any  # a value of a foreign file: `Problem` checks its type
 Record = Mapping[str, Cell]

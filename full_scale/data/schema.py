@@ -6,7 +6,7 @@ from pathlib import Path
 
 from full_scale.data.records import Record
 from full_scale.data.tables import has_columns, table_rows
-from full_scale.problem import Problem
+from full_scale.problems.problem import Problem
 
 
 @dataclass(frozen=True, kw_only=True)

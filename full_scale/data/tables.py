@@ -11,7 +11,7 @@ import pyarrow.parquet
 from datasets import Dataset, Image, Sequence, load_from_disk
 
 from full_scale.data.records import Cell, Record, read_json, read_jsonl, values
-from full_scale.pictures import EncodedPicture, Picture, find_picture, open_picture
+from full_scale.problems.pictures import EncodedPicture, Picture, find_picture, open_picture
 
 _SPLITS = {name: name for name in ("train", "val", "test", "testmini", "testmini_text_only")} | {
     "validation": "val",

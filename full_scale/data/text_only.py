@@ -8,8 +8,8 @@ from full_scale.data import records
 from full_scale.data.records import Record, column
 from full_scale.data.schema import Schema
 from full_scale.data.tables import has_columns, table_rows
-from full_scale.problem import Problem
-from full_scale.rewards import unboxed
+from full_scale.problems.problem import Problem
+from full_scale.verifier.answer import unboxed
 
 _GSM8K = {"question", "answer"}
 _MATH = {"problem", "level", "solution"}

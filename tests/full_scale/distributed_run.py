@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
+from tiny_runs import GROUP_SIZE, losses, run, with_recipe
 from torch.distributed.tensor import DTensor
-from training import GROUP_SIZE, losses, run, with_recipe
 from trl import GRPOTrainer
 
-from full_scale.model import load_model
+from full_scale.model.checkpoint import load_model
 
 GLOBAL_ROWS = 16
 TRACKED = ("entropy", "accuracy", "rows", "expert_log_prob", "grad_norm", "dropped_groups", "loss/exploration")

@@ -11,10 +11,13 @@ import torch
 from realdata import GEOMETRY3K, REAL_DATA, ROOT, needs_real_data
 from tiny import save_tiny_checkpoint, tiny_model, tiny_processor
 
-from full_scale import answering, evaluate
-from full_scale.answering import blanked
-from full_scale.evaluate import main, model_fingerprint, scored_split
-from full_scale.rendered import rendered_problems
+from full_scale import evaluate
+from full_scale.data.rendered import rendered_problems
+from full_scale.evaluate import main
+from full_scale.evaluation import answering
+from full_scale.evaluation.answering import blanked
+from full_scale.evaluation.benchmarks import scored_split
+from full_scale.model.checkpoint import model_fingerprint
 
 SHORT = ["--max-response-length", "6", "--batch-size", "2"]
 

@@ -5,8 +5,8 @@ import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from benchmarks.gpu import CONTENDERS, config_3b, main
-from full_scale.model import TINY_MODEL
-from full_scale.processor import load_processor
+from full_scale.model.checkpoint import TINY_MODEL
+from full_scale.model.processor import load_processor
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16

@@ -20,7 +20,7 @@ import pytest
 from full_scale import make_experts
 from full_scale.data import expert_response, load_problems, verified_experts
 from full_scale.make_experts import main
-from full_scale.problem import Problem
+from full_scale.problems.problem import Problem
 
 SCRIPT = Path(make_experts.__file__)
 

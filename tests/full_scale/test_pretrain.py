@@ -5,9 +5,9 @@ import torch
 
 from full_scale import pretrain
 from full_scale.data import expert_response
-from full_scale.model import load_model
+from full_scale.model.checkpoint import load_model
+from full_scale.model.processor import load_processor, tokenizer_of
 from full_scale.pretrain import pretraining_problems, supervised_batch, untrained, warm_up
-from full_scale.processor import load_processor, tokenizer_of
 
 
 @pytest.mark.parametrize("text", [False, True])

@@ -12,11 +12,11 @@ from tiny import save_tiny_checkpoint
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from full_scale import train
-from full_scale.command_line import read_command_line
-from full_scale.model import TINY_TEXT_MODEL, load_model
-from full_scale.processor import load_processor
-from full_scale.reporting import read_metrics
-from full_scale.train import main, prepare_folder
+from full_scale.model.checkpoint import TINY_TEXT_MODEL, load_model
+from full_scale.model.processor import load_processor
+from full_scale.run.command_line import read_command_line
+from full_scale.run.folder import prepare_folder, read_metrics
+from full_scale.train import main
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16

@@ -1,9 +1,8 @@
 """A model with random weights, small enough that a training step takes a fraction of a second."""
 
 from full_scale.data import expert_response
-from full_scale.model import build_model, tiny_config
-from full_scale.processor import build_processor, build_tokenizer
-from full_scale.rendered import rendered_problems
+from full_scale.data.rendered import rendered_problems
+from full_scale.model.tiny import build_model, build_processor, build_tokenizer, tiny_config
 
 
 def tiny_processor():

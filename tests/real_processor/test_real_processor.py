@@ -25,10 +25,10 @@ from transformers import (
 )
 
 from full_scale.data import expert_response, load_problems
-from full_scale.model import build_model, load_model, tiny_config
-from full_scale.processor import CHAT_TEMPLATE, build_tokenizer, load_processor
-from full_scale.prompting import model_inputs
-from full_scale.rewards import PROMPT_SUFFIX
+from full_scale.model.checkpoint import load_model
+from full_scale.model.processor import load_processor
+from full_scale.model.prompting import PROMPT_SUFFIX, model_inputs
+from full_scale.model.tiny import CHAT_TEMPLATE, build_model, build_tokenizer, tiny_config
 
 ROOT = Path(__file__).parents[2]
 GEOMETRY3K = ROOT / "tests" / "data" / "geometry3k"

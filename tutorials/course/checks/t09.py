@@ -9,7 +9,7 @@ from torch import Tensor
 
 from calibrl_ref import RECIPES, Rollouts
 from course.exercises import exercise
-from full_scale.intervals import mcnemar_p
+from full_scale.evaluation.intervals import mcnemar_p
 
 _TOLERANCE = 1e-5
 

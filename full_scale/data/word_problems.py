@@ -1,0 +1,67 @@
+"""Small word problems in GSM8K's layout, for the tiny text model: two steps of arithmetic, and the steps as expert.
+
+python full_scale/data/word_problems.py     # writes the shipped files again: the same ones, for the seed is fixed
+"""
+
+import hashlib
+import json
+import random
+from pathlib import Path
+from typing import Literal
+
+WORD_PROBLEMS = Path(__file__).parent / "word_problem_files"
+"""The shipped problems: ``train.jsonl`` and ``test.jsonl``."""
+
+COUNTS: dict[Literal["train", "test"], int] = {"train": 600, "test": 300}
+NAMES = ("Ann", "Ben", "Eva", "Tom")
+THINGS = ("apples", "books", "coins", "stamps")
+STORIES = (
+    ("{name} has {a} {thing}, buys {b} and loses {c}. How many are left?", "+-"),
+    ("{name} has {a} {thing}, loses {b} and buys {c}. How many are left?", "-+"),
+    ("{name} has {a} {thing}, buys {b} and finds {c}. How many are left?", "++"),
+    ("{name} has {a} {thing}, loses {b} and sells {c}. How many are left?", "--"),
+)
+"""Question, and what is done with its second and third number."""
+
+_TEST_SHARE = 0.2
+
+
+def word_problems(count: int, *, seed: int, split: Literal["train", "test"]) -> list[dict[str, str]]:
+    """Random problems as GSM8K's records; the splits share no combination of story and numbers.
+
+    Args:
+        count: Number of problems.
+        seed: Of stories, names and numbers.
+        split: "train" or "test".
+
+    Returns:
+        Records with "question" and "answer"; the answer ends in "#### <result>".
+    """
+    rng = random.Random(f"{seed}-{split}")
+    records: list[dict[str, str]] = []
+    while len(records) < count:
+        text, operations = rng.choice(STORIES)
+        a, b, c = rng.randint(25, 60), rng.randint(2, 12), rng.randint(2, 12)
+        digest = hashlib.sha256(f"{operations} {a} {b} {c}".encode()).digest()
+        if (digest[0] < 256 * _TEST_SHARE) == (split == "test"):
+            question = text.format(name=rng.choice(NAMES), thing=rng.choice(THINGS), a=a, b=b, c=c)
+            records.append({"question": question, "answer": _solution(operations, a, b, c)})
+    return records
+
+
+def _solution(operations: str, a: int, b: int, c: int) -> str:
+    middle = a + b if operations[0] == "+" else a - b
+    end = middle + c if operations[1] == "+" else middle - c
+    return f"{a}{operations[0]}{b}={middle}. {middle}{operations[1]}{c}={end}.\n#### {end}"
+
+
+def main() -> None:
+    """Write the shipped files."""
+    WORD_PROBLEMS.mkdir(exist_ok=True)
+    for split, count in COUNTS.items():
+        lines = [json.dumps(record) + "\n" for record in word_problems(count, seed=0, split=split)]
+        (WORD_PROBLEMS / f"{split}.jsonl").write_text("".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The benchmarks of an evaluation: their problems, and what must hold before they are answered."""
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from full_scale.data import find_schema, load_problems
+from full_scale.model.processor import Processor
+from full_scale.problems.problem import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Problems under a name that is the same on every machine."""
+
+    name: str
+    dataset: str
+    split: str
+    problems: list[Problem]
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """What identifies each problem: its text and answer, not its picture, so that blanked ones can be compared."""
+        texts = (f"{item.id}\0{item.question}\0{item.choices}\0{item.answer}" for item in self.problems)
+        return [hashlib.sha256(text.encode()).hexdigest()[:12] for text in texts]
+
+
+def check_pass_at(pass_at: Sequence[int] | None, samples: int) -> list[int]:
+    """Which k of pass@k can be estimated.
+
+    Args:
+        pass_at: As asked for; None for the number of samples.
+        samples: Sampled responses per problem.
+
+    Returns:
+        The k.
+
+    Raises:
+        ValueError: One is below 1 or above the samples.
+    """
+    if pass_at is None:
+        return [samples] if samples else []
+    for k in pass_at:
+        if not 1 <= k <= samples:
+            raise ValueError(f"--pass-at {k}: k must be 1 to the number of samples, {samples}; raise --samples.")
+    return list(pass_at)
+
+
+def load_benchmarks(arguments: argparse.Namespace) -> list[Benchmark]:
+    """The problems of every data set.
+
+    Args:
+        arguments: Of the command line.
+
+    Returns:
+        One benchmark per data set; a second one of the same source is numbered.
+
+    Raises:
+        ValueError: An unknown data set or split, no problems, or a broken record.
+    """
+    benchmarks: list[Benchmark] = []
+    for dataset in arguments.dataset:
+        split = arguments.split or scored_split(dataset)
+        problems = load_problems(
+            dataset, split=split, limit=arguments.limit, seed=arguments.seed, skip_broken=arguments.skip_broken
+        )
+        source = problems[0].source
+        same = sum(item.name.split(" #")[0] == source for item in benchmarks)
+        name = f"{source} #{same + 1}" if same else source
+        benchmarks.append(Benchmark(name=name, dataset=dataset, split=split, problems=problems))
+    return benchmarks
+
+
+def scored_split(dataset: str) -> str:
+    """The split that a data set is scored on: its first one that is not for training or validation.
+
+    Args:
+        dataset: As in :func:`~full_scale.data.load_problems`.
+
+    Returns:
+        "test" for most, "testmini" for MathVista and MathVerse, "train" where there is no other.
+
+    Raises:
+        ValueError: Unknown data set.
+    """
+    if dataset == "rendered":
+        return "test"
+    splits = find_schema(dataset)[0].splits
+    return next((name for name in splits if not name.startswith(("train", "val"))), splits[0])
+
+
+def check_pictures(processor: Processor, benchmarks: Sequence[Benchmark]) -> None:
+    """Refuse problems with pictures for a model that reads text only.
+
+    Args:
+        processor: Of the model.
+        benchmarks: What it shall answer.
+
+    Raises:
+        ValueError: A benchmark has pictures that the model cannot see.
+    """
+    for benchmark in benchmarks:
+        if isinstance(processor, PreTrainedTokenizerBase) and any(problem.images for problem in benchmark.problems):
+            raise ValueError(f"{benchmark.name} has pictures, but the model reads text only; choose another --dataset.")

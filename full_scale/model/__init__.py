@@ -1,0 +1,1 @@
+"""Prompts in, answers out: checkpoint, processor, prompting, sampled answers, the tiny models."""

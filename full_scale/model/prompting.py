@@ -1,0 +1,66 @@
+"""From a problem to what the model reads, and to what it should write."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from torch import Tensor
+from transformers import BatchEncoding, BatchFeature
+
+from full_scale.model.processor import Processor
+from full_scale.problems.problem import Problem
+
+Message = dict[str, Any]
+
+
+def conversation(problem: Problem, *, instruct: bool) -> list[Message]:
+    """One user turn: the pictures, then the question.
+
+    Args:
+        problem: The problem.
+        instruct: Append the paper's instruction to think first and answer in tags. The tiny model was only ever shown
+            that format, so it needs none.
+
+    Returns:
+        The conversation, without pictures' pixels (see :func:`with_pictures`).
+    """
+    question = f"{problem.question}\n{PROMPT_SUFFIX}" if instruct else problem.question
+    pictures = [{"type": "image"} for _ in problem.images]
+    return [{"role": "user", "content": [*pictures, {"type": "text", "text": question}]}]
+
+
+def model_inputs(
+    processor: Processor, problems: Sequence[Problem], *, instruct: bool
+) -> BatchFeature | BatchEncoding[Tensor]:
+    """Left-padded prompts of a batch, with their pictures' patches.
+
+    Args:
+        processor: Of the model; a text model's tokenizer where no problem has a picture.
+        problems: The batch.
+        instruct: As in :func:`conversation`.
+
+    Returns:
+        Tensors for the model's forward and ``generate``.
+    """
+    texts = [_prompt(processor, problem, instruct=instruct) for problem in problems]
+    pictures = [problem.rgb_images() for problem in problems]
+    seen = {"images": pictures} if any(pictures) else {}  # a tokenizer knows no pictures
+    inputs: BatchFeature | BatchEncoding[Tensor] = processor(
+        text=texts, **seen, padding=True, padding_side="left", return_tensors="pt"
+    )
+    return inputs
+
+
+def _prompt(processor: Processor, problem: Problem, *, instruct: bool) -> str:
+    turn = conversation(problem, instruct=instruct)[0]
+    if not problem.images:
+        turn["content"] = turn["content"][-1]["text"]  # templates of text models take plain text only
+    prompt = processor.apply_chat_template([turn], tokenize=False, add_generation_prompt=True)
+    return cast(str, prompt)  # without tokenize=False it would be ids
+
+
+PROMPT_SUFFIX = (
+    "You FIRST think about the reasoning process as an internal monologue and then provide the final answer. "
+    "The reasoning process MUST BE enclosed within <think> </think> tags. "
+    "The final answer MUST BE put in <answer> </answer> tags."
+)
+"""The paper's instruction, appended to every question."""

@@ -1,0 +1,1 @@
+"""What a question is: the record and its pictures."""

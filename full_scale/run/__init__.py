@@ -1,0 +1,1 @@
+"""One run on one machine: settings, command line, machine, folder."""

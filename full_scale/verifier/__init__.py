@@ -1,0 +1,1 @@
+"""Whether an answer is right: parsing, rewards, the checker, official scoring, verdicts."""

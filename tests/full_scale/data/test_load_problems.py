@@ -1,0 +1,178 @@
+"""Every layout and its variants are recognised and read."""
+
+import io
+import multiprocessing
+import operator
+import pickle
+import random
+
+import numpy as np
+import pytest
+from layouts import (
+    geoeval,
+    geometry3k_hub,
+    geoqa_hub,
+    geoqa_pickle,
+    gllava,
+    gsm8k,
+    math,
+    math500,
+    mathverse,
+    mathverse_hub,
+    mathvision,
+    mathvision_hub,
+    mathvista,
+    mathvista_hub,
+    mmk12,
+    mmk12_hub,
+    r1v,
+    r1v_prompts,
+    saved,
+    verl,
+    virl39k,
+    virl39k_zip,
+    write_json,
+)
+from realdata import GEOMETRY3K
+
+from full_scale.data import DATASETS, expert_response, load_problems
+from full_scale.data.geoqa import ArrayUnpickler
+from full_scale.problems.problem import Problem
+from full_scale.verifier.answer import is_correct
+from full_scale.verifier.official import official_score
+
+CASES = {  # name: (writer, split, problems, pictures of each, letter, solution of the first)
+    "geometry3k_hub": (geometry3k_hub, "train", [1], "B", None),
+    "geoqa_gllava": (gllava, "test", [1], "B", None),
+    "geoqa_r1v": (r1v, "train", [1], None, None),
+    "geoqa_hub": (geoqa_hub, "train", [1], "B", "因为"),
+    "geoqa_pickle": (geoqa_pickle, "train", [1], "B", None),
+    "mathvista": (mathvista, "testmini", [1], "B", None),
+    "mathvision": (mathvision, "test", [1], "B", None),
+    "mathverse": (mathverse, "testmini", [1, 1], "B", None),
+    "mmk12": (mmk12, "test", [1], None, None),
+    "virl39k": (virl39k, "train", [2, 0], None, None),
+    "geoqa_r1v_prompts": (r1v_prompts, "test", [1], None, None),
+    "verl": (verl, "train", [1], None, "so \\boxed{65}"),
+    "geoeval": (geoeval, "test", [1, 0], None, None),
+    "gsm8k": (gsm8k, "train", [0], None, "60+5=65."),
+    "math": (math, "train", [0], None, "so \\boxed{65}."),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_layout_is_recognised_and_read(name, tmp_path):
+    write, split, pictures, letter, solution = CASES[name]
+    write(tmp_path)
+    problems = load_problems(str(tmp_path), split=split)
+    assert [len(problem.rgb_images()) for problem in problems] == pictures
+    first = problems[0]
+    assert (first.answer_letter, first.solution) == (letter, solution)
+    assert "<image" not in first.question
+    assert first.answer.strip("°") == ("B" if name == "mathvision" else "65")
+    assert all(is_correct(f"<answer>{problem.answer}</answer>", problem) for problem in problems)
+    named = load_problems(f"{name}:{tmp_path}", split=split)
+    assert [problem.id for problem in named] == [problem.id for problem in problems]
+    assert len({problem.id for problem in problems}) == len(problems)
+
+
+def test_every_layout_of_files_has_a_test():
+    assert set(DATASETS) == {*CASES, "geometry3k", "geoqa_joined"}
+
+
+def test_pickle_numbers_replace_their_placeholders(tmp_path):
+    geoqa_pickle(tmp_path)
+    problem = load_problems(str(tmp_path))[0]
+    assert problem.question == "angle 1 is 25 find\nChoices:\n(A) 25\n(B) 65\n(C) \n(D) 90"
+    assert problem.facts == {"choice_nums": [25.0, 65.0, None, 90.0], "label": 1}
+
+
+def test_old_and_new_numpy_names_of_arrays_are_allowed():
+    array = np.arange(6).reshape(2, 3)
+    for protocol in range(2, 6):
+        assert (ArrayUnpickler(io.BytesIO(pickle.dumps(array, protocol))).load() == array).all()
+    old = pickle.dumps(array, 2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    assert (ArrayUnpickler(io.BytesIO(old)).load() == array).all()
+
+
+def test_geometry3k_folders_of_the_repository():
+    train, test = (load_problems(str(GEOMETRY3K), split=split) for split in ("train", "test"))
+    assert [problem.id for problem in train + test] == ["1091", "1427", "1836", "2600", "2733", "2946"]
+    assert [problem.answer for problem in test] == ["8 \\sqrt { 3 }", "12 \\sqrt { 2 }", "80"]
+    assert train[0].rgb_images()[0].size == (216, 215)
+    assert all(image.mode == "RGB" for problem in train + test for image in problem.rgb_images())
+    assert all(expert_response(problem) is None for problem in train + test)
+
+
+def test_the_train_file_is_not_taken_for_the_test_split(tmp_path):
+    r1v(tmp_path)
+    geometry3k_hub(tmp_path / "hub")
+    with pytest.raises(ValueError, match="no problems in split 'test'"):
+        load_problems(f"geometry3k_hub:{tmp_path / 'hub'}", split="test")
+    file = tmp_path / "hub" / "data" / "train-00000-of-00001.parquet"
+    assert len(load_problems(f"geometry3k_hub:{file}", split="train")) == 1
+    with pytest.raises(ValueError, match="no problems in split 'test'"):
+        load_problems(f"geometry3k_hub:{file}", split="test")
+
+
+def test_a_limit_takes_the_first_and_random_state_is_untouched():
+    state = random.getstate()
+    assert [problem.id for problem in load_problems(str(GEOMETRY3K), limit=2)] == ["1091", "1427"]
+    assert len(load_problems("rendered", limit=3, seed=1)) == 3
+    assert random.getstate() == state
+
+
+@pytest.mark.parametrize("prefix", ["", "geometry3k_hub:"])
+def test_a_data_set_of_the_hub_is_downloaded_first(prefix, tmp_path, monkeypatch):
+    geometry3k_hub(tmp_path)
+    asked = []
+
+    def download(name, *, repo_type):
+        asked.append((name, repo_type))
+        return str(tmp_path)
+
+    monkeypatch.setattr("full_scale.data.snapshot_download", download)
+    assert load_problems(f"{prefix}hub:hiyouga/geometry3k")[0].id == "7"
+    assert asked == [("hiyouga/geometry3k", "dataset")]
+
+
+@pytest.mark.parametrize(
+    ("write", "split", "pictures"),
+    [
+        (mathvista_hub, "testmini", 1),
+        (mathvision_hub, "test", 1),
+        (mathverse_hub, "testmini", 1),
+        (mathverse_hub, "testmini_text_only", 0),
+        (mmk12_hub, "test", 1),
+        (virl39k_zip, "train", 1),
+        (math500, "test", 0),
+        (saved, "test", 1),
+    ],
+)
+def test_variants_of_a_layout(write, split, pictures, tmp_path):
+    write(tmp_path)
+    (problem,) = load_problems(str(tmp_path), split=split)
+    assert [image.size for image in problem.rgb_images()] == [(20, 10)] * pictures
+    assert problem.answer == "1.2"
+    assert official_score("<answer>1.2</answer>", problem)
+    assert pickle.loads(pickle.dumps(problem)) == problem
+
+
+def test_pictures_of_a_zip_archive_can_be_read_in_a_forked_process(tmp_path):
+    virl39k_zip(tmp_path)
+    (problem,) = load_problems(str(tmp_path))
+    problem.rgb_images()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        sizes = pool.map(operator.attrgetter("size"), [problem.rgb_images()[0]] * 4)
+        assert sizes == [(20, 10)] * 4
+        assert [len(found) for found in pool.map(Problem.rgb_images, [problem] * 8)] == [1] * 8
+
+
+def test_mathverse_answers_in_brackets_as_texts_and_of_several_letters(tmp_path):
+    question = "q\nChoice:\nA. True\nB. False\nC. Both"
+    answers = ["(C)", "False", "A\nB", "B"]
+    rows = [{"sample_index": str(n), "question": question, "answer": a, "image": ""} for n, a in enumerate(answers)]
+    write_json(tmp_path / "testmini.json", [{**row, "problem_version": "Text Only", "metadata": {}} for row in rows])
+    problems = load_problems(str(tmp_path), split="testmini")
+    assert [problem.answer_letter for problem in problems] == ["C", "B", None, "B"]
+    assert [problem.answer for problem in problems] == ["Both", "False", "A\nB", "False"]

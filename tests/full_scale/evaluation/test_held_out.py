@@ -1,0 +1,68 @@
+"""Answers to held-out problems: measures by hand, and what is kept and shown."""
+
+import pytest
+
+from full_scale.data.rendered import rendered_problems
+from full_scale.evaluation.held_out import HeldOut, Outcome, measures
+from full_scale.evaluation.intervals import wilson_interval
+from full_scale.model.answers import Answer
+
+
+def answer(text, length=2, entropy=0.5):
+    return Answer(f"<answer>{text}</answer>", length=length, entropy=entropy, log_prob=-1.0, finished=True)
+
+
+@pytest.fixture
+def problems():
+    return rendered_problems(4, seed=0, split="test")
+
+
+@pytest.fixture
+def answers(problems):
+    """Greedy: the first of four is right. Sampled: both answers of the first, one of the second."""
+    right = [answer(problem.answer) for problem in problems]
+    wrong = answer("no", length=6, entropy=0.1)
+    greedy = [[right[0]], [wrong], [wrong], [wrong]]
+    return HeldOut(greedy, [[right[0], right[0]], [right[1], wrong], [wrong, wrong], [wrong, wrong]])
+
+
+def test_the_measures_by_hand(problems, answers):
+    found = measures(problems, answers)
+    assert found["greedy_accuracy"].value == 0.25
+    assert (found["greedy_accuracy"].low, found["greedy_accuracy"].high) == wilson_interval(1, 4)
+    assert found["sampled_accuracy"].value == 3 / 8
+    # 3 answers of 2 tokens at 0.5 nats, 5 of 6 tokens at 0.1 nats
+    assert found["entropy"].value == pytest.approx((3 * 2 * 0.5 + 5 * 6 * 0.1) / (3 * 2 + 5 * 6))
+    assert all(estimate.low <= estimate.value <= estimate.high for estimate in found.values())
+
+
+def test_answers_survive_the_file(tmp_path, answers):
+    answers.save(tmp_path / "answers.json")
+    assert HeldOut.load(tmp_path / "answers.json") == answers
+
+
+def test_results_and_table_hold_each_measure_before_and_after(problems, answers):
+    better = HeldOut([[answer(problem.answer)] for problem in problems], answers.sampled)
+    outcome = Outcome(problems, answers, better, measures(problems, answers)["greedy_accuracy"])
+    results = outcome.as_json()
+    assert results["problems"] == 4
+    assert results["before"]["greedy_accuracy"] == results["blank_pictures"]["greedy_accuracy"] == 0.25
+    assert results["after"]["greedy_accuracy"] == 1.0
+    assert results["before"]["interval_95"]["greedy_accuracy"] == [round(end, 4) for end in wilson_interval(1, 4)]
+    rows = {name: (before, after) for name, before, after in outcome.rows()}
+    assert rows["accuracy of greedy answers"][0].startswith("25.0 %")
+    assert rows["accuracy of greedy answers"][1].startswith("100.0 %")
+    assert rows["greedy, blank pictures"][1].startswith("25.0 %")
+    assert outcome.table().row_count == 4
+
+
+def test_without_answers_before_the_outcome_says_so(problems, answers, tmp_path):
+    outcome = Outcome(problems, None, answers, None)
+    assert outcome.as_json()["before"] is None
+    assert "blank_pictures" not in outcome.as_json()
+    assert {before for _, before, _ in outcome.rows()} == {"not measured"}
+    outcome.write_page(tmp_path / "page.html", "a run")
+    page = (tmp_path / "page.html").read_text()
+    assert "before training, greedy" not in page
+    assert "after training, sampled" in page
+    assert page.count("data:image/png") >= 4

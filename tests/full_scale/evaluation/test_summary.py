@@ -1,0 +1,187 @@
+"""The figures of an evaluation and of a comparison, by hand on a few records."""
+
+import json
+
+import pytest
+
+from full_scale.evaluation.answer_log import AnswerLog, Record
+from full_scale.evaluation.comparison import compare
+from full_scale.evaluation.summary import category_table, disagreement_table, disagreements, overview, summarise
+from full_scale.model.answers import Answer
+from full_scale.problems.problem import Problem
+from full_scale.verifier.verdicts import Verdict
+
+
+def problem(number, source="geometry3k", category=None):
+    return Problem(id=str(number), source=source, question="q", answer="65", category=category)
+
+
+def record(number, right, *, kind="greedy", sample=0, official=None, length=4, entropy=0.5, log_prob=0.0, text="65"):
+    answer = Answer(text, length=length, entropy=entropy, log_prob=log_prob, finished=True)
+    verdict = Verdict(correct=right, official=official, well_formed=True)
+    return Record(benchmark="b", id=str(number), kind=kind, sample=sample, answer=answer, verdict=verdict)
+
+
+def sampled(number, *verdicts):
+    return [record(number, right, kind="sampled", sample=sample) for sample, right in enumerate(verdicts)]
+
+
+def value(estimate):
+    return estimate["value"]
+
+
+def test_accuracy_and_pass_at_k_by_hand():
+    problems = [problem(0), problem(1)]
+    records = [
+        record(0, True),
+        record(1, False),
+        *sampled(0, True, False, False, False),
+        *sampled(1, False, False, False, False),
+    ]
+    summary = summarise(problems, records, pass_at=[1, 2, 4])
+    assert value(summary["greedy"]["accuracy"]) == 0.5
+    assert value(summary["sampled"]["accuracy"]) == 1 / 8
+    # 1 of 4 right: a pair holds it in 3 of 6 cases
+    assert {k: value(estimate) for k, estimate in summary["sampled"]["pass_at"].items()} == {
+        "1": 1 / 8,
+        "2": 0.25,
+        "4": 0.5,
+    }
+    assert summary["sampled"]["accuracy"]["low"] == 0.0
+    assert summary["sampled"]["accuracy"]["high"] == 0.25
+
+
+def test_entropy_is_a_mean_over_tokens_and_length_over_answers():
+    records = [record(0, True, length=1, entropy=1.0), record(1, True, length=3, entropy=0.2)]
+    metrics = summarise([problem(0), problem(1)], records, pass_at=[])["greedy"]
+    assert value(metrics["entropy"]) == pytest.approx((1.0 + 0.6) / 4)
+    assert value(metrics["length"]) == 2.0
+
+
+def test_ece_compares_correctness_with_the_mean_token_probability():
+    # two tokens of probability 1/2 each: confidence 1/2; one of two such answers is right, the sure one is wrong
+    half = {"length": 2, "log_prob": -1.3862943611198906}
+    records = [record(0, True, **half), record(1, False, **half), record(2, False, length=2, log_prob=0.0)]
+    metrics = summarise([problem(n) for n in range(3)], records, pass_at=[])["greedy"]
+    assert value(metrics["ece"]) == pytest.approx(1 / 3)
+
+
+def test_samples_that_are_all_wrong_do_not_have_an_interval_of_no_width():
+    records = [record(0, False), record(1, False), *sampled(0, False, False), *sampled(1, False, False)]
+    accuracy = summarise([problem(0), problem(1)], records, pass_at=[2])["sampled"]
+    assert (
+        accuracy["accuracy"]
+        == accuracy["pass_at"]["2"]
+        == pytest.approx({"value": 0, "low": 0, "high": 0.6576}, abs=1e-4)
+    )
+
+
+def test_categories_hold_their_own_problems():
+    problems = [problem(0, category="angle"), problem(1, category="length"), problem(2, category="angle")]
+    records = [record(0, True, official=False), record(1, False, official=False), record(2, True, official=True)]
+    summary = summarise(problems, records, pass_at=[])
+    assert [(name, entry["problems"]) for name, entry in summary["categories"].items()] == [("angle", 2), ("length", 1)]
+    assert value(summary["categories"]["angle"]["accuracy"]) == 1.0
+    assert value(summary["categories"]["angle"]["official_accuracy"]) == 0.5
+    table = category_table("b", summary)
+    assert table.columns == ["category", "problems", "greedy accuracy", "official scoring"]
+    assert table.rows[1][:2] == ["length", "1"]
+
+
+def test_mathverse_is_the_mean_over_versions_with_a_picture_and_text_only_apart():
+    versions = ["Text Lite", "Text Lite", "Text Lite", "Vision Only", "Text Only"]
+    problems = [problem(n, "mathverse", version) for n, version in enumerate(versions)]
+    rights = [True, False, False, True, False]
+    records = [record(n, right, official=right) for n, right in enumerate(rights)]
+    summary = summarise(problems, records, pass_at=[])
+    assert summary["image_versions"]["versions"] == ["Text Lite", "Vision Only"]
+    assert summary["image_versions"]["problems"] == 4
+    assert value(summary["image_versions"]["official_accuracy"]) == pytest.approx((1 / 3 + 1) / 2)
+    labels = [row[0] for row in category_table("mathverse", summary).rows]
+    assert labels == ["Text Lite", "Text Only", "Vision Only", "mean over 2 versions with a picture"]
+    unsure = summarise(problems, [record(n, False, official=False) for n in range(5)], pass_at=[])
+    assert unsure["image_versions"]["accuracy"]["high"] > 0.3
+    only_text = summarise(problems[4:], records[4:], pass_at=[])
+    assert only_text["image_versions"]["problems"] == 0
+    assert [row[0] for row in category_table("mathverse", only_text).rows] == ["Text Only"]
+
+
+def test_disagreements_are_counted_by_cause_and_direction():
+    letter, boxed = "<answer>C</answer>", "so \\boxed{65}"
+    records = [
+        record(0, True, official=False, text=letter),
+        record(0, True, official=False, text=letter, kind="sampled"),
+        record(1, False, official=True, text=boxed),
+        record(2, True, official=True),
+    ]
+    found = disagreements([problem(n) for n in range(3)], [records])
+    assert [(entry["count"], entry["right_by"], entry["examples"]) for entry in found] == [
+        (2, "reward", ["0"]),
+        (1, "official", ["1"]),
+    ]
+    assert "a letter does not count" in found[0]["reason"]
+    assert "no <answer> tags" in found[1]["reason"]
+    table = disagreement_table("b", "geometry3k", {"disagreements": found})
+    assert table.rows[0][1:] == ["2", "reward", "0"]
+    assert disagreement_table("b", "geometry3k", {"disagreements": []}).rows[0][0] == "nowhere"
+    assert disagreement_table("b", "rendered", {"disagreements": []}) is None
+
+
+def test_the_overview_has_a_column_for_each_benchmark():
+    first = summarise([problem(0)], [record(0, True, official=True)], pass_at=[])
+    second = summarise([problem(0)], [record(0, True), *sampled(0, True, False)], pass_at=[2])
+    table = overview({"a": first, "b": second})
+    assert table.columns == ["", "a", "b"]
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["problems"] == ["1", "1"]
+    assert rows["pass@2"][0] == "-"
+    assert rows["pass@2"][1].startswith("100.0 %")
+    assert rows["greedy: accuracy by the official scoring"][1] == "-"
+    assert "sampled: accuracy by the official scoring" not in rows
+
+
+def finished(folder, rights, *, problems=("p0", "p1"), samples=(), blank=False, name="b"):
+    data = {name: {"problems": [f"{key}" for key in problems]}}
+    log = AnswerLog(folder, {"model": "m", "blank_pictures": blank, "data": data}, overwrite=False)
+    records = [record(n, right, official=not right) for n, right in enumerate(rights)]
+    records += [item for n, verdicts in enumerate(samples) for item in sampled(n, *verdicts)]
+    results = json.loads((folder / "evaluation.json").read_text())
+    log.finish(results | {"records": [{**item.as_json(), "benchmark": name} for item in records]})
+    return folder
+
+
+def test_two_evaluations_are_compared_by_paired_tests(tmp_path):
+    rights = ([True, True, False, False, False, False], [True, False, True, True, True, True])
+    problems = tuple("abcdef")
+    samples = ([[True, False]] * 6, [[True, True]] * 6)
+    a, b = (
+        finished(tmp_path / name, right, problems=problems, samples=drawn, blank=name == "b")
+        for name, right, drawn in zip("ab", rights, samples, strict=True)
+    )
+    result, table = compare(a, b)
+    greedy = result["benchmarks"]["b"]["correct"]["greedy"]
+    assert (greedy["only_a"], greedy["only_b"]) == (1, 4)
+    assert greedy["p"] == pytest.approx(2 * (1 + 5) / 32)
+    assert value(greedy["difference"]) == pytest.approx(3 / 6)
+    assert greedy["difference"]["low"] < 0.5 < greedy["difference"]["high"]
+    drawn = result["benchmarks"]["b"]["correct"]["sampled"]
+    assert (drawn["a"], drawn["b"]) == (0.5, 1.0)
+    assert drawn["difference"] == {"value": 0.5, "low": 0.5, "high": 0.5}  # every problem gains the same
+    assert "p" not in drawn
+    official = result["benchmarks"]["b"]["official"]["greedy"]
+    assert (official["only_a"], official["only_b"]) == (4, 1)
+    assert "sampled" not in result["benchmarks"]["b"]["official"]
+    assert result["differing_settings"] == ["blank_pictures"]
+    assert table.rows[0] == ("b", "greedy, training reward", "33.3%", "83.3%", table.rows[0][4], "1 / 4", "0.375")
+
+
+def test_other_problems_are_not_compared(tmp_path):
+    a = finished(tmp_path / "a", [True, False])
+    with pytest.raises(ValueError, match="b: 1 of 2 problems differ; evaluate both with the same --dataset"):
+        compare(a, finished(tmp_path / "c", [True, False], problems=("p0", "other")))
+    with pytest.raises(ValueError, match="b: 1 of 2 problems differ"):
+        compare(a, finished(tmp_path / "d", [True], problems=("p0",)))
+    with pytest.raises(ValueError, match="benchmarks differ: b against c"):
+        compare(a, finished(tmp_path / "e", [True, False], name="c"))
+    with pytest.raises(ValueError, match="holds no finished evaluation"):
+        compare(a, tmp_path / "nowhere")

@@ -1,0 +1,147 @@
+"""The trainer's plumbing: equal to stock TRL without experts, experts in their groups with them."""
+
+import inspect
+
+import pytest
+import torch
+import trl.trainer.grpo_trainer as stock
+from tiny import tiny_model
+from tiny_runs import arguments, build, losses, processor, rows, weights, with_objective, with_recipe
+from trl import GRPOTrainer
+
+from calibrl_ref import RECIPES
+from full_scale.training.checks import check_arguments, check_image_tokens
+from full_scale.training.rollouts import HybridRollouts
+from full_scale.training.trainer import OVERRIDDEN, HybridPolicyTrainer
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
+]
+
+
+def trained(kind, folder, **changes):
+    trainer = build(kind, folder, **changes)
+    trainer.train()
+    return losses(trainer), trainer.model
+
+
+def test_overridden_methods_have_the_signatures_that_this_code_was_written_for():
+    assert {name: str(inspect.signature(getattr(GRPOTrainer, name))) for name in OVERRIDDEN} == OVERRIDDEN
+    defined = vars(HybridPolicyTrainer) | vars(HybridRollouts)
+    own = {name for name in defined if name in dir(GRPOTrainer) and name[:2] != "__"}
+    assert own == set(OVERRIDDEN)
+
+
+def whole_groups(batch):
+    """Stock TRL shuffles rows; to give several updates of one generation the same rows, shuffle its groups as we do."""
+    size = len(batch["num_images"])
+    order = dict.fromkeys((torch.randperm(size) // 4).tolist())
+    index = [row for group in order for row in range(4 * group, 4 * group + 4)]
+    return {
+        name: value
+        if isinstance(value, torch.Tensor) and value.ndim == 0
+        else value[index]
+        if isinstance(value, torch.Tensor)
+        else [value[row] for row in index]
+        for name, value in batch.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("loss_type", "aggregation"),
+    [("dapo", "token_mean"), ("grpo", "sequence_mean_token_mean"), ("dr_grpo", "constant_length")],
+)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"gradient_accumulation_steps": 2},
+        {"num_iterations": 2},
+        {"steps_per_generation": 2, "epsilon": 0.01},
+        {"optim": "adamw_torch", "learning_rate": 4e-5},
+    ],
+    ids=["one", "accumulated", "two_passes", "two_updates", "adamw"],
+)
+def test_without_experts_losses_and_weights_equal_stock_trl(tmp_path, monkeypatch, loss_type, aggregation, changes):
+    if "steps_per_generation" in changes:
+        if loss_type == "dapo":  # TRL divides by the generation's average number of tokens, we by this update's own
+            changes = changes | {"gradient_accumulation_steps": 2}
+        monkeypatch.setattr(stock, "shuffle_sequence_dict", whole_groups)
+    clip = changes.get("epsilon", 0.2)
+    objective = RECIPES["grpo"](aggregation=aggregation, std_epsilon=1e-4, max_length=12, clip_low=clip, clip_high=clip)
+    wanted, reference = trained(GRPOTrainer, tmp_path / "stock", loss_type=loss_type, **changes)
+    found, model = trained(with_objective(objective), tmp_path / "own", **changes)
+    assert found == pytest.approx(wanted, abs=1e-6)
+    assert len(found) == 3
+    for (name, value), other in zip(model.named_parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(value, other, atol=1e-6, rtol=0, msg=name)
+    start = dict(tiny_model(processor()).named_parameters())
+    assert any((value - start[name]).abs().max() > 1e-4 for name, value in model.named_parameters())
+
+
+def test_calibrl_without_exploration_equals_stock_trl(tmp_path):
+    objective = RECIPES["calibrl"](exploration_weight=0.0, aggregation="token_mean", std_epsilon=1e-4)
+    wanted, reference = trained(GRPOTrainer, tmp_path / "stock", loss_type="dapo")
+    found, model = trained(with_objective(objective), tmp_path / "own")
+    assert found == pytest.approx(wanted, abs=1e-6)
+    for (name, value), other in zip(model.named_parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(value, other, atol=1e-6, rtol=0, msg=name)
+
+
+def weights_after(tmp_path, name, recipe="calibrl", **changes):
+    torch.manual_seed(0)
+    found, model = trained(with_recipe(recipe, slope=0.3, exploration_weight=1.0), tmp_path / name, **changes)
+    return found, weights(model)
+
+
+@pytest.mark.parametrize("recipe", ["calibrl", "calibrl_released"])
+def test_with_experts_the_loss_does_not_depend_on_the_micro_batch(tmp_path, recipe):
+    whole = weights_after(tmp_path, "whole", recipe, max_steps=2)
+    cut = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
+    parts = weights_after(tmp_path, "parts", recipe, max_steps=2, **cut)
+    assert parts[0] == pytest.approx(whole[0], rel=1e-4, abs=1e-5)
+    torch.testing.assert_close(parts[1], whole[1], atol=1e-5, rtol=0)
+
+
+def test_each_group_has_its_own_expert_row_with_the_same_prompt_and_picture(tmp_path):
+    data = rows()
+    trainer = build(with_recipe("calibrl"), tmp_path)
+    batch = trainer._generate_and_score_completions([data[0]] * 4 + [data[1] | {"expert": None}] * 4)
+    assert batch["group"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 0]
+    assert batch["is_expert"].tolist() == [False] * 8 + [True]
+    assert torch.equal(batch["prompt_ids"][8], batch["prompt_ids"][0])
+    assert torch.equal(batch["pixel_values"][8], batch["pixel_values"][0])
+    own = batch["completion_ids"][8][batch["completion_mask"][8].bool()]
+    assert processor().decode(own, skip_special_tokens=True) == data[0]["expert"]
+    assert own[-1] == processor().tokenizer.eos_token_id
+    assert processor().image_token_id not in batch["completion_ids"]
+    assert batch["reward"][8] == pytest.approx(1.1)
+
+
+def test_image_tokens_are_compared_with_features():
+    grid = torch.tensor([[1, 4, 4], [1, 2, 2]])
+    check_image_tokens([[5] * 4, [5]], grid, [1, 1], image_token=5, merge_size=2)
+    with pytest.raises(ValueError, match=r"prompt 1 has 2 image tokens, but its 1 picture\(s\) give 1 features"):
+        check_image_tokens([[5] * 4, [5, 5]], grid, [1, 1], image_token=5, merge_size=2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"per_device_train_batch_size": 6, "generation_batch_size": 12},
+            r"\(6 rows\) must be a multiple",
+        ),
+        ({"mask_truncated_completions": True}, "mask_truncated_completions is True"),
+        ({"top_entropy_quantile": 0.5}, "top_entropy_quantile is 0.5"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        check_arguments(arguments(tmp_path, **changes), RECIPES["calibrl"]())
+
+
+def test_a_reference_recipe_needs_a_reference(tmp_path):
+    with pytest.raises(ValueError, match="beta is 0"):
+        check_arguments(arguments(tmp_path), RECIPES["calibrl_reference_baseline"]())
