@@ -19,11 +19,13 @@ import numpy as np
 import torch
 
 import toy  # noqa: F401  # registers the environment
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.studies import DEFAULT_RECIPES, comparison
-from toy.study import prepare_folder, run_arms
-from toy.trainer import train
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train
+from toy.studies.folder import prepare_folder
+from toy.studies.plans import comparison
+from toy.studies.questions import DEFAULT_METHODS
+from toy.studies.running import run_arms
 from toy.world import World
 
 ENVIRONMENT = "calibrl/ReasoningPaths-v0"
@@ -32,7 +34,7 @@ OUT = Path("runs/bench/toy.json")
 
 def comparison_seconds(workers: int) -> float:
     """Seconds that the twelve methods of ``compare`` take in the default world."""
-    arms = [arm for arm in comparison(DEFAULT_RECIPES, World(), Training(), 32) if arm.setting == "main"]
+    arms = [arm for arm in comparison(DEFAULT_METHODS, World(), Training(), 32) if arm.part == "main"]
     with tempfile.TemporaryDirectory() as folder:
         prepare_folder(Path(folder) / "run", arms, force=False)
         start = time.perf_counter()

@@ -11,6 +11,6 @@ __all__ = ["Kind", "Paths", "Tree", "World", "build_paths"]
 
 register(
     id="calibrl/ReasoningPaths-v0",
-    entry_point="toy.environment:ReasoningPathsEnv",
-    vector_entry_point="toy.environment:ReasoningPathsVectorEnv",
+    entry_point="toy.world.environment:ReasoningPathsEnv",
+    vector_entry_point="toy.world.environment:ReasoningPathsVectorEnv",
 )

@@ -11,13 +11,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from toy import watch
+from toy.learning.settings import Training
 from toy.options import add_settings, read_settings
-from toy.report import key_numbers, terminal_table, write_report
-from toy.sections import build_sections
-from toy.settings import Training
-from toy.studies import STUDIES, plan
-from toy.study import Arm, prepare_folder, run_arms, summarise
+from toy.pages import watch
+from toy.pages.report import key_numbers, terminal_table, write_report
+from toy.pages.sections import build_sections
+from toy.studies.arms import Arm
+from toy.studies.folder import prepare_folder
+from toy.studies.plans import plan
+from toy.studies.questions import STUDIES
+from toy.studies.results import summarise
+from toy.studies.running import run_arms
 from toy.world import World
 
 
@@ -44,9 +48,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seeds", type=int, default=32, help="independent worlds and runs (default: 32)")
         command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
         command.add_argument("--force", action="store_true", help="replace a former study in the output folder")
-        recipes = f"name, or name:option=value,option=value (default: {' '.join(study.recipes)})"
+        recipes = f"name, or name:option=value,option=value (default: {' '.join(study.methods)})"
         command.add_argument(
-            "--recipe", nargs="+" if study.several else 1, metavar="RECIPE", default=list(study.recipes), help=recipes
+            "--recipe", nargs="+" if study.several else 1, metavar="RECIPE", default=list(study.methods), help=recipes
         )
         add_settings(command, Training)
         add_settings(command, World)
@@ -61,7 +65,7 @@ def _study(options: argparse.Namespace, console: Console) -> int:
     complete = _run(arms, options, console)
     seconds = time.perf_counter() - started
     results = summarise(options.command, arms, options.out, complete=complete, seconds=seconds)
-    if not any(entry["setting"] == arms[0].setting for entry in results["arms"]):
+    if not any(entry["part"] == arms[0].part for entry in results["arms"]):
         console.print("Interrupted before the first run was finished; the same command starts again.")
         return watch.INTERRUPTED
     report = write_report(results, options.out, command=shlex.join(["python", "-m", "toy", *sys.argv[1:]]))

@@ -16,9 +16,9 @@ import torch
 from course import PALETTE, budget, check, draw_curve, panels, show, use_style
 
 from calibrl_ref import RECIPES, Rollouts, group_advantage, predicted_entropy_change, token_entropy, token_log_probs
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.trainer import train
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train
 from toy.world import World
 
 use_style()
@@ -161,8 +161,8 @@ check("1.1", raise_entropy)
 # %% [markdown]
 # ## 4. Four hundred steps
 #
-# `toy.trainer.train` repeats this step, for all seeds in one tensor program. A bandit is a world with one decision: we
-# give it the same kinds of answer (one *sound*, one *shortcut*, the others wrong) and let the sound one's starting
+# `toy.learning.trainer.train` repeats this step, all seeds in one tensor program. A bandit is a world of one decision:
+# we give it the same kinds of answer (one *sound*, one *shortcut*, the others wrong) and let the sound one's starting
 # probability vary. `sound_mass` is the policy's exact probability of the sound answer.
 
 # %%
@@ -355,7 +355,7 @@ show(
 # %% [markdown]
 # ## What this does not show
 #
-# - The world was chosen so that GRPO gets stuck; `toy/world.py` says how, and what other settings do. Outcomes are
+# - The world was chosen so that GRPO gets stuck; `toy/world/settings.py` says how, and what others do. Outcomes are
 #   decided by chance, all prompts share one policy, and the learning rate is high.
 # - With Adam in place of plain gradient descent GRPO gets stuck less often here; see notebook 5.
 # - A table of logits does not generalise. In a language model raising one answer also moves its relatives, and the

@@ -25,11 +25,11 @@ from calibrl_ref import (
     trajectory_log_prob,
 )
 from calibrl_ref.baselines import old_expert_baseline
-from toy.methods import parse_method
-from toy.population import Population
-from toy.settings import Training
-from toy.statistics import mean_interval
-from toy.trainer import train
+from toy.learning.methods import parse_method
+from toy.learning.population import Population
+from toy.learning.settings import Training
+from toy.learning.trainer import train
+from toy.studies.statistics import mean_interval
 from toy.world import World
 
 use_style()

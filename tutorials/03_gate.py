@@ -25,10 +25,10 @@ from calibrl_ref import (
     importance_ratio,
     leaky_relu_gate,
 )
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.statistics import mean_interval
-from toy.trainer import train, train_grid
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train, train_grid
+from toy.studies.statistics import mean_interval
 from toy.world import World
 
 use_style()

@@ -26,11 +26,11 @@ from calibrl_ref import (
     importance_ratio,
     trajectory_log_prob,
 )
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.statistics import mean_interval
-from toy.studies import DEFAULT_RECIPES, REGIME_RECIPES, REGIMES
-from toy.trainer import train, train_grid
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train, train_grid
+from toy.studies.questions import DEFAULT_METHODS, REGIME_METHODS, REGIMES
+from toy.studies.statistics import mean_interval
 from toy.world import World
 
 use_style()
@@ -126,7 +126,7 @@ check("5.1", paper_objective)
 
 # %%
 training = Training(steps=STEPS, points=41)
-found = {name: train(parse_method(name), World(), training, SEEDS) for name in DEFAULT_RECIPES}
+found = {name: train(parse_method(name), World(), training, SEEDS) for name in DEFAULT_METHODS}
 
 
 def draw_methods(names: tuple[str, ...], alt: str) -> None:
@@ -279,7 +279,7 @@ for regime in REGIMES.values():
     world = World(**regime.world)
     settings = Training(**{"steps": STEPS, "points": 3, **regime.training})
     print(f"\n{regime.title}: {regime.why}")
-    for method in REGIME_RECIPES:
+    for method in REGIME_METHODS:
         end = train(parse_method(method), world, settings, FEW_SEEDS)["accuracy"][-1]
         print(f"    {method:10s} accuracy %.3f [%.3f, %.3f]" % mean_interval(end))
 
@@ -293,7 +293,7 @@ for regime in REGIMES.values():
 # ## What this does not show
 #
 # - **The size of an effect in a language model.** It is a table of logits, and the world was chosen so that GRPO
-#   collapses (`toy/world.py` says how, and what happened in the about one hundred others).
+#   collapses (`toy/world/settings.py` says how, and what happened in the about one hundred others).
 # - **That the other methods are bad.** None was tuned; each has the defaults of its source, at one learning rate.
 # - **That alpha = 0.5 and lambda = 0.1 are good values.** The map has a ridge; where it lies depends on the world.
 #

@@ -15,10 +15,10 @@ import torch
 from course import PALETTE, budget, check, draw_curve, panels, show, use_style
 
 from calibrl_ref import exploration_coefficients, group_advantage, off_policy_surrogate
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.statistics import mean_interval
-from toy.trainer import train_grid
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train_grid
+from toy.studies.statistics import mean_interval
 from toy.world import World
 
 use_style()
@@ -301,7 +301,7 @@ for name in ("SFT, then GRPO", "CalibRL"):
 #   paper's tables SFT+GRPO is far below GRPO (21.9 against 39.5 on average, no intervals published); this toy does
 #   not reproduce that.
 # - **That LUFFY and RL-PLUS are weak.** Their defaults were chosen for language models; none was tuned to this world,
-#   and neither was CalibRL, but the world was chosen to make entropy collapse visible (`toy/world.py`).
+#   and neither was CalibRL, but the world was chosen to make entropy collapse visible (`toy/world/settings.py`).
 # - One world, one size of policy, plain gradient descent. `python -m toy phase` draws larger maps with 32 seeds.
 #
 # ## References

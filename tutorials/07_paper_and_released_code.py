@@ -17,10 +17,10 @@ import torch
 from course import PALETTE, budget, check, panels, show, use_style
 
 from calibrl_ref import BASELINES, GAPS, RECIPES, Rollouts, correctness_sign, group_advantage
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.statistics import mean_interval
-from toy.trainer import train
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train
+from toy.studies.statistics import mean_interval
 from toy.world import World
 
 use_style()

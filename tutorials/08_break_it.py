@@ -18,8 +18,8 @@ from course import PALETTE, budget, check, panels, show, use_style
 from course.bugs import HEALTHY, PATIENTS, catches, examine, method_of, random_batch, shape_test
 
 from calibrl_ref import RECIPES, Rollouts
-from toy.settings import Training
-from toy.trainer import train
+from toy.learning.settings import Training
+from toy.learning.trainer import train
 from toy.world import World
 
 use_style()

@@ -17,10 +17,10 @@ import torch
 from course import PALETTE, budget, check, panels, show, use_style
 
 from calibrl_ref import BASELINES, GATES, RECIPES, Baseline, Objective, Rollouts
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.statistics import mean_interval
-from toy.trainer import train, train_grid
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train, train_grid
+from toy.studies.statistics import mean_interval
 from toy.world import World
 
 use_style()
@@ -349,7 +349,7 @@ print(f"CalibRL, learning rate 4:                       {mean:.3f} [{low:.3f}, {
 
 # %% [markdown]
 # No learning rate brings GRPO near: the lead over it is not one of tuning. (CalibRL was not tuned here, but the
-# default rate of 4 was chosen in a search over this kind of world; `toy/world.py` tells.)
+# default rate of 4 was chosen in a search over this kind of world; `toy/world/settings.py` tells.)
 #
 # ## 8. A list to sign before you claim
 #

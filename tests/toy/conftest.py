@@ -43,17 +43,17 @@ def study(shared):
 @pytest.fixture(scope="session")
 def trained(shared):
     """``trained(setting, method)``: curves of the default training with 32 seeds; start, half-way and end."""
-    from toy.methods import parse_method
-    from toy.settings import Training
-    from toy.studies import SETTINGS
-    from toy.trainer import train
+    from toy.learning.methods import parse_method
+    from toy.learning.settings import Training
+    from toy.learning.trainer import train
+    from toy.studies.questions import PARTS
     from toy.world import World
 
     def curves(setting: str, method: str, **training) -> dict[str, np.ndarray]:
         file = shared / f"toy-{setting}-{method}.npz"
         with FileLock(f"{file}.lock"):
             if not file.exists():
-                place = SETTINGS[setting]
+                place = PARTS[setting]
                 run = World(**place.world), Training(**{"points": 3, **place.training, **training})
                 np.savez(file, **train(parse_method(method), *run, range(32)))
         with np.load(file) as stored:

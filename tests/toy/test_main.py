@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from toy.__main__ import main
-from toy.figures import style_of
-from toy.settings import Training
-from toy.studies import plan
+from toy.learning.settings import Training
+from toy.pages.figures import style_of
+from toy.studies.plans import plan
 from toy.world import World
 
 SMALL = ["--recipe", "grpo", "calibrl:slope=0.8", "--seeds", "3", "--steps", "12", "--points", "5"]
@@ -30,7 +30,7 @@ def test_results_hold_settings_versions_and_curves_with_intervals(finished):
     results = json.loads((finished / "results.json").read_text())
     assert results["complete"]
     assert set(results["versions"]) == {"torch", "numpy", "gymnasium"}
-    assert {arm["setting"] for arm in results["arms"]} == {"main", "slope x weight", *REGIMES}
+    assert {arm["part"] for arm in results["arms"]} == {"main", "slope x weight", *REGIMES}
     arm = results["arms"][1]
     assert (arm["method"], arm["world"]["shortcuts"], arm["training"]["steps"]) == ("calibrl:slope=0.8", 4, 12)
     for curve in arm["curves"].values():
@@ -114,7 +114,7 @@ def test_an_interrupted_study_keeps_what_is_finished_and_resumes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("command", "settings", "figures"),
+    ("command", "parts", "figures"),
     [
         (
             "ablate",
@@ -125,12 +125,12 @@ def test_an_interrupted_study_keeps_what_is_finished_and_resumes(tmp_path):
         ("mechanism", {"main"}, {"main", "push", "entropy_change"}),
     ],
 )
-def test_other_studies_write_results_figures_and_a_page(study, command, settings, figures):
+def test_other_studies_write_results_figures_and_a_page(study, command, parts, figures):
     out = study(command)
     results = json.loads((out / "results.json").read_text())
     assert results["complete"]
-    assert {entry["setting"] for entry in results["arms"]} == settings
-    places = [(entry["setting"], entry["method"], *entry["at"].items()) for entry in results["arms"]]
+    assert {entry["part"] for entry in results["arms"]} == parts
+    places = [(entry["part"], entry["method"], *entry["at"].items()) for entry in results["arms"]]
     assert len(set(places)) == len(places)
     assert "What this does not prove" in (out / "report.html").read_text()
     for name in figures:
@@ -140,7 +140,7 @@ def test_other_studies_write_results_figures_and_a_page(study, command, settings
 
 def test_a_grid_has_every_cell_once_and_differs_along_its_axes(study):
     entries = json.loads((study("phase") / "results.json").read_text())["arms"]
-    members = [entry for entry in entries if entry["setting"] == "executable x weight"]
+    members = [entry for entry in entries if entry["part"] == "executable x weight"]
     cells = {tuple(entry["at"].values()): entry for entry in members if entry["method"] == "calibrl"}
     assert len(cells) == 20
     assert [len([entry for entry in members if entry["method"] == name]) for name in ("grpo", "sft_grpo")] == [5, 5]
@@ -150,5 +150,5 @@ def test_a_grid_has_every_cell_once_and_differs_along_its_axes(study):
 
 def test_ablate_changes_the_recipe_that_it_is_given():
     arms = plan("ablate", ["calibrl:exploration_weight=0.3"], World(), Training(), 2)
-    methods = {arm.method for arm in arms if arm.setting == "gate"}
+    methods = {arm.method for arm in arms if arm.part == "gate"}
     assert {"calibrl:exploration_weight=0.3", "calibrl:exploration_weight=0.3,gate=relu"} <= methods

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from calibrl_ref import GATES
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.trainer import train
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train
 from toy.world import World
 
 

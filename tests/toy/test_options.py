@@ -3,8 +3,8 @@ from dataclasses import dataclass, fields
 
 import pytest
 
+from toy.learning.settings import Training
 from toy.options import add_settings, read_settings
-from toy.settings import Training
 from toy.world import World
 
 

@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.statistics import mean_interval
-from toy.studies import REGIMES
-from toy.trainer import train_grid
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train_grid
+from toy.studies.questions import REGIMES
+from toy.studies.statistics import mean_interval
 from toy.world import World
 
 

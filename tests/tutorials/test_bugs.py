@@ -19,9 +19,9 @@ from calibrl_ref import (
     importance_ratio,
     trajectory_log_prob,
 )
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.trainer import train
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train
 from toy.world import World
 
 SEEDS = range(20)

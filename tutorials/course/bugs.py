@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from calibrl_ref import RECIPES, Losses, Objective, Rollouts, Schedule, expert_row
-from toy.methods import Method
+from toy.learning.methods import Method
 
 Check = Callable[["Core"], object]
 """Raises AssertionError if the core is ill."""
@@ -289,7 +289,7 @@ class CoreObjective(Objective):
 
 
 def method_of(core: Core, name: str, *, weight: float = 0.1) -> Method:
-    """Make a core a method that ``toy.trainer.train`` takes.
+    """Make a core a method that ``toy.learning.trainer.train`` takes.
 
     Args:
         core: the loss, healthy or ill.

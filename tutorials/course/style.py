@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from toy.palette import style_of
-from toy.statistics import mean_interval
+from toy.pages.palette import style_of
+from toy.studies.statistics import mean_interval
 
 PALETTE = {
     "black": "#000000",
@@ -22,7 +22,7 @@ PALETTE = {
     "red": "#D55E00",
     "pink": "#CC79A7",
 }
-"""Okabe and Ito's colours, by name. The colour of a method is that of ``toy.palette.style_of``."""
+"""Okabe and Ito's colours, by name. The colour of a method is that of ``toy.pages.palette.style_of``."""
 
 _STYLE: dict[str, Any] = {
     "figure.dpi": 150,
@@ -72,7 +72,7 @@ def draw_curve(
         axes: where.
         steps: training steps, ``[points]``.
         values: a quantity, ``[points, seeds]``.
-        method: as ``toy.palette.style_of`` knows it.
+        method: as ``toy.pages.palette.style_of`` knows it.
         label: for the legend; the method's name if None.
         style: colour and dash, where the method's own would not tell curves apart.
     """

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from calibrl_ref import group_advantage, luffy_shaping
 from course.exercises import exercise
-from toy.statistics import mean_interval
+from toy.studies.statistics import mean_interval
 
 
 @exercise("6.1")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toy.statistics import mean_interval
+from toy.studies.statistics import mean_interval
 
 
 def test_the_interval_of_normal_data_has_the_known_width():

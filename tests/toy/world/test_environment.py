@@ -63,7 +63,7 @@ def test_misuse_is_refused():
     with pytest.raises(ValueError, match="family"):
         env.reset(options={"family": 1})
     with pytest.raises(ValueError, match="render_mode='human'"):
-        toy.environment.ReasoningPathsEnv(render_mode="human")
+        toy.world.environment.ReasoningPathsEnv(render_mode="human")
 
 
 @pytest.mark.parametrize("families", [1, 3])

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from toy.world import Kind, Tree
+from toy.world.kinds import Kind
+from toy.world.tree import Tree
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,6 @@
-"""The world: a tree of reasoning paths, each with its own chance of a verified answer, and an expert.
+"""The settings of a world, and how the default one was chosen.
 
-A prompt is answered by ``depth`` decisions out of ``branching`` options, so a response is one of ``branching ** depth``
-paths and every quantity can be enumerated. There are four kinds of path:
-
-* **sound**: almost always verified, and rare under the untrained policy;
-* **shortcut**: verified more often than not, and most of the untrained policy's mass;
-* **flawed**: shown by the expert with a verified answer, but the policy that takes it usually fails;
-* **unsound**: almost never verified.
-
-How the default world was chosen. First its shape was fixed: one policy for all prompts, 256 paths, shortcuts at 0.6,
+First its shape was fixed: one policy for all prompts, 256 paths, shortcuts at 0.6,
 sound paths at 0.95, and an expert of whom the policy can execute a part. Then about a hundred combinations of the sound
 prior (0.005 to 0.02), the shortcut prior (0.7 to 0.9), the number of shortcuts (4 to 24), the number of demonstrations
 and the learning rate (0.5 to 4, plain gradient descent) were run for GRPO and for CalibRL at the paper's slope and
@@ -21,28 +13,15 @@ much less often, because Adam rescales each logit's step and so saves rare paths
 methods solve the task; with an expert that cannot be executed at all CalibRL does no better than GRPO.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from enum import IntEnum
-from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 SHAPE_FIELDS = ("depth", "branching", "families", "demonstrations")
 """Settings of a world that decide the shapes of its tables: all members of one population share them."""
 
 MAX_PATHS = 16_384
 """The largest tree that is enumerated: 32 seeds of it need about 100 MB."""
-
-
-class Kind(IntEnum):
-    """What a path is worth; the value is its index in a table of kinds."""
-
-    SOUND = 0
-    SHORTCUT = 1
-    FLAWED = 2
-    UNSOUND = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,130 +150,3 @@ class World:
 
 def _invalid(name: str, value: float, limit: str, nearest: str) -> ValueError:
     return ValueError(f"{name}={value!r}: a world needs this {limit}. Nearest valid setting: {nearest}.")
-
-
-@dataclass(frozen=True)
-class Tree:
-    """The prefix tree in heap order: node 0 is the root, and option a of node i leads to ``i * branching + a + 1``.
-
-    Inner nodes come first (``nodes`` of them), then the leaves, one for each path. Edge ``i * branching + a`` is option
-    a at node i, so edge e leads to node e + 1.
-    """
-
-    depth: int
-    branching: int
-
-    @property
-    def paths(self) -> int:
-        """Number of leaves."""
-        return int(self.branching**self.depth)
-
-    @property
-    def nodes(self) -> int:
-        """Number of inner nodes: the decisions that a policy has to make."""
-        return (self.paths - 1) // (self.branching - 1)
-
-    @cached_property
-    def edges(self) -> NDArray[np.int64]:
-        """The edges of each path, ``[paths, depth]``."""
-        nodes = np.arange(self.paths)[:, None] + self.nodes
-        columns = []
-        for _ in range(self.depth):
-            columns.append(nodes - 1)
-            nodes = (nodes - 1) // self.branching
-        return np.concatenate(columns[::-1], axis=1)
-
-    @cached_property
-    def options(self) -> NDArray[np.int64]:
-        """The decisions of each path, ``[paths, depth]``."""
-        return self.edges % self.branching
-
-
-@dataclass(frozen=True)
-class Paths:
-    """The paths of several independent worlds, one for each seed.
-
-    Attributes:
-        kind: kind of each path, ``[seeds, families, paths]``.
-        success: chance that the policy's attempt at a path is right, ``[seeds, families, paths]``.
-        prior: the untrained policy's distribution, ``[seeds, paths]``.
-        demonstration: the expert's paths, ``[seeds, demonstrations]``.
-        demonstration_correct: whether the expert's answer is right, ``[seeds, demonstrations]``.
-    """
-
-    kind: NDArray[np.int64]
-    success: NDArray[np.float64]
-    prior: NDArray[np.float64]
-    demonstration: NDArray[np.int64]
-    demonstration_correct: NDArray[np.bool_]
-
-
-def build_paths(world: World | Sequence[World], seeds: Sequence[int]) -> Paths:
-    """Lay out the paths of a world, independently for each seed.
-
-    Args:
-        world: the settings; or one for each seed, which must agree in :data:`SHAPE_FIELDS`.
-        seeds: one non-negative seed for each independent layout.
-
-    Returns:
-        The tables; a seed's rows do not depend on the other seeds.
-
-    Example:
-        >>> paths = build_paths(World(), seeds=[0, 1])
-        >>> [int((paths.kind[0, 0] == kind).sum()) for kind in Kind]
-        [8, 4, 12, 232]
-    """
-    worlds = [world] * len(seeds) if isinstance(world, World) else world
-    layouts = [_build_one(one, np.random.default_rng([seed, 0])) for one, seed in zip(worlds, seeds, strict=True)]
-    return Paths(*(np.stack(column) for column in zip(*layouts, strict=True)))
-
-
-def _build_one(world: World, rng: np.random.Generator) -> tuple[NDArray[np.generic], ...]:
-    counts = [world.sound, world.shortcuts, world.flawed_paths]
-    sound, shortcuts, flawed, unsound = np.split(rng.permutation(world.paths), np.cumsum(counts))
-    layout = np.full(world.paths, int(Kind.UNSOUND))
-    for members, value in ((sound, Kind.SOUND), (shortcuts, Kind.SHORTCUT), (flawed, Kind.FLAWED)):
-        layout[members] = value
-    kind = np.tile(layout, (world.families, 1))
-    kind[:, sound] = np.where(_sound_in(world), Kind.SOUND, Kind.FLAWED)
-    wrong = world.wrong_demonstrations
-    demonstration = np.concatenate([sound[_executable(world)], flawed, unsound[:wrong]])
-    correct = np.arange(world.demonstrations) < world.demonstrations - wrong
-    return kind, _success(world, kind, rng), _prior(world, layout, rng), demonstration, correct
-
-
-def _sound_in(world: World) -> NDArray[np.bool_]:
-    """Whether a family can use a sound path, ``[families, sound]``: the last ones belong to one family each in turn."""
-    own = np.arange(world.sound) - (world.sound - world.own_sound_paths)
-    usable: NDArray[np.bool_] = (own < 0) | (own % world.families == np.arange(world.families)[:, None])
-    return usable
-
-
-def _executable(world: World) -> NDArray[np.int64]:
-    """For each executable demonstration, the sound path that it shows: the least shown that its family can use."""
-    sound_in, shown = _sound_in(world), np.zeros(world.sound, dtype=np.int64)
-    chosen = np.zeros(world.executable_demonstrations, dtype=np.int64)
-    for index in range(len(chosen)):
-        usable = np.flatnonzero(sound_in[index % world.families])
-        chosen[index] = usable[shown[usable].argmin()]
-        shown[chosen[index]] += 1
-    return chosen
-
-
-def _success(world: World, kind: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
-    by_kind = [world.sound_success, world.shortcut_success, world.flawed_success, world.unsound_success]
-    success = np.array(by_kind)[kind]
-    works = rng.random(success.shape) < success
-    mixed = (1.0 - world.heterogeneity) * success + world.heterogeneity * works
-    return np.where(kind == Kind.SHORTCUT, mixed, success)
-
-
-def _prior(world: World, layout: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
-    masses = (world.sound_prior, world.shortcut_prior, 1.0 - world.sound_prior - world.shortcut_prior)
-    # one part in a million, or rounding would decide which of two equally likely paths is the likelier
-    weight = 1.0 + 1e-6 * rng.random(layout.shape)
-    prior = np.zeros(layout.shape)
-    members = (layout == Kind.SOUND, layout == Kind.SHORTCUT, layout >= Kind.FLAWED)
-    for mass, member in zip(masses, members, strict=True):
-        prior[member] = mass * weight[member] / weight[member].sum()
-    return prior

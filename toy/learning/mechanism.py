@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from calibrl_ref import Objective
-from toy.population import Batch, Population, build_rollouts, kept_rows
+from toy.learning.population import Batch, Population, build_rollouts, kept_rows
 from toy.world import Kind
 
 MECHANISM_METRICS = ("push_sound", "push_shortcut", "push_expert", "entropy_change", "predicted_entropy_change")

@@ -1,8 +1,6 @@
-"""Colours and dashes: a method, and a kind of path, look the same in every figure, page and rendering."""
+"""Colours and dashes: a method looks the same in every figure and page (a kind of path: `toy.world.KIND_COLOURS`)."""
 
 from collections.abc import Sequence
-
-from toy.world import Kind
 
 STYLES: dict[str, tuple[str, str]] = {
     "grpo": ("#000000", "-"),
@@ -19,14 +17,6 @@ STYLES: dict[str, tuple[str, str]] = {
     "clip_cov": ("#56B4E9", "--"),
 }
 """Method -> colour (Okabe and Ito's palette, which the colour-blind can tell apart) and dash."""
-
-KIND_COLOURS: dict[Kind, str] = {
-    Kind.SOUND: "#44AA99",
-    Kind.SHORTCUT: "#DDCC77",
-    Kind.FLAWED: "#882255",
-    Kind.UNSOUND: "#DDDDDD",
-}
-"""Kind of path -> colour (Paul Tol's muted palette, so that no kind has the colour of a method)."""
 
 _SPARE = ("#CC79A7", "#009E73", "#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#000000")
 

@@ -18,11 +18,11 @@ from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree as Branches
 
-from toy.methods import parse_method
+from toy.learning.methods import parse_method
+from toy.learning.population import Population
+from toy.learning.settings import Training
+from toy.learning.trainer import train
 from toy.options import add_settings, read_settings
-from toy.population import Population
-from toy.settings import Training
-from toy.trainer import train
 from toy.world import Kind, Tree, World
 
 MARKS: dict[Kind, tuple[str, str]] = {

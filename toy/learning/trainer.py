@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calibrl_ref import Objective
-from toy.mechanism import mechanism
-from toy.methods import Method
-from toy.population import Batch, Population, build_rollouts, kept_rows, sample_batch
-from toy.settings import OPTIMIZERS, Training
+from toy.learning.mechanism import mechanism
+from toy.learning.methods import Method
+from toy.learning.population import Batch, Population, build_rollouts, kept_rows, sample_batch
+from toy.learning.settings import OPTIMIZERS, Training
 from toy.world import World
 
 EXPLORATION_AXES = {"slope": "slope", "exploration_weight": "weight"}
@@ -49,7 +49,7 @@ def train(
         and mean negative log-probability of the batch), and what the update did to paths and entropy.
 
     Example:
-        >>> from toy.methods import parse_method
+        >>> from toy.learning.methods import parse_method
         >>> curves = train(parse_method("grpo"), World(), Training(steps=2, points=2), seeds=[0])
         >>> curves["entropy"].shape
         (2, 1)
@@ -84,7 +84,7 @@ def train_grid(
         ValueError: as :func:`check_cells`.
 
     Example:
-        >>> from toy.methods import parse_method
+        >>> from toy.learning.methods import parse_method
         >>> cells = [{"slope": 0.3}, {"slope": 0.8}]
         >>> curves = train_grid(parse_method("calibrl"), World(), Training(steps=2, points=2), [0], cells)
         >>> [curve["entropy"].shape for curve in curves]

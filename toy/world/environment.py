@@ -13,8 +13,10 @@ from gymnasium.spaces import Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from toy.palette import KIND_COLOURS
-from toy.world import Kind, Tree, World, build_paths
+from toy.world.kinds import KIND_COLOURS, Kind
+from toy.world.paths import build_paths
+from toy.world.settings import World
+from toy.world.tree import Tree
 
 Info = dict[str, Any]
 

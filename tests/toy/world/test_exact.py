@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from toy.exact import Enumeration, accuracy, kind_mass, sound_coverage
 from toy.world import Kind, Tree
+from toy.world.exact import Enumeration, accuracy, kind_mass, sound_coverage
 
 TREE = Tree(depth=3, branching=3)
 EXACT = Enumeration.of(TREE)

@@ -1,6 +1,6 @@
 """From a study's results to figures, a table for the terminal, and one self-contained interactive page.
 
-The page's template, style and script are in `toy/web`; all data are in the page itself, so it needs no network.
+The page's template, style and script are in `toy/pages/web`; all data are in the page itself, so it needs no network.
 """
 
 import base64
@@ -14,11 +14,10 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from rich.table import Table
 
-from toy.figures import RAMP, SYMLOG_FROM, save_figure, section_figure
-from toy.palette import KIND_COLOURS
-from toy.sections import Column, Line, Section, axis_label, build_sections
-from toy.study import SOLVED_ABOVE
-from toy.world import Kind, Tree
+from toy.pages.figures import RAMP, SYMLOG_FROM, save_figure, section_figure
+from toy.pages.sections import Column, Line, Section, axis_label, build_sections
+from toy.studies.results import SOLVED_ABOVE
+from toy.world import KIND_COLOURS, Kind, Tree
 
 HEADLINERS = ("grpo", "calibrl", "sft_grpo")
 """Methods whose outcome stands at the top of a page."""
@@ -38,7 +37,7 @@ def write_report(results: Mapping[str, Any], out: Path, *, command: str) -> Path
     """Write a figure for each section (PNG and SVG) and report.html.
 
     Args:
-        results: what :func:`toy.study.summarise` returned, with at least one finished arm.
+        results: what :func:`toy.studies.results.summarise` returned, with at least one finished arm.
         out: the study's folder.
         command: the command line that made it.
 
@@ -99,7 +98,7 @@ def _headliners(sections: Sequence[Section]) -> list[Line]:
 
 def _render(results: Mapping[str, Any], sections: Sequence[Section], pictures: Mapping[str, str], command: str) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("toy", "web"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("toy.pages", "web"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     first = results["arms"][0]
     tree = Tree(first["world"]["depth"], first["world"]["branching"])
@@ -124,7 +123,7 @@ def _render(results: Mapping[str, Any], sections: Sequence[Section], pictures: M
 
 
 def _source(name: str) -> str:
-    return (files("toy") / "web" / name).read_text()
+    return (files("toy.pages") / "web" / name).read_text()
 
 
 def page_data(sections: Sequence[Section], steps: Sequence[int]) -> dict[str, Any]:

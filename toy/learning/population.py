@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from calibrl_ref import Objective, Rollouts, token_entropy
-from toy.exact import Enumeration, accuracy, kind_mass, sound_coverage
-from toy.policy import POLICIES
-from toy.settings import Training
+from toy.learning.policy import POLICIES
+from toy.learning.settings import Training
 from toy.world import SHAPE_FIELDS, Kind, Tree, World, build_paths
+from toy.world.exact import Enumeration, accuracy, kind_mass, sound_coverage
 
 EXACT_METRICS = ("entropy", "accuracy", "sound_mass", "shortcut_mass", "flawed_mass", "coverage", "kl")
 

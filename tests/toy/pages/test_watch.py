@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from toy.methods import parse_method
-from toy.settings import Training
-from toy.trainer import train
-from toy.watch import MARKS, Snapshot, add_arguments, frame, path_tree, run
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train
+from toy.pages.watch import MARKS, Snapshot, add_arguments, frame, path_tree, run
 from toy.world import Kind, Tree, World, build_paths
 
 
@@ -108,7 +108,7 @@ def test_ctrl_c_ends_it_with_the_shells_status(monkeypatch):
     def interrupt(_seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("toy.watch.time.sleep", interrupt)
+    monkeypatch.setattr("toy.pages.watch.time.sleep", interrupt)
     status, text = watch("--steps", "2", "--points", "3")
     assert status == 130
     assert text.count("step ") == 1

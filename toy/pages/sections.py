@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from toy.palette import KIND_COLOURS, styles_of
-from toy.studies import SETTINGS, Setting
-from toy.world import Kind
+from toy.pages.palette import styles_of
+from toy.studies.questions import PARTS, Part
+from toy.world import KIND_COLOURS, Kind
 
 Entry = Mapping[str, Any]
 """One method in one place, as results.json holds it."""
@@ -137,23 +137,23 @@ def build_sections(results: Mapping[str, Any]) -> list[Section]:
     """The sections of a study, in the order of its page.
 
     Args:
-        results: what :func:`toy.study.summarise` returned; settings without a finished arm are left out.
+        results: what :func:`toy.studies.results.summarise` returned; parts without a finished arm are left out.
     """
     sections = []
-    for name, setting in SETTINGS.items():
-        if members := [entry for entry in results["arms"] if entry["setting"] == name]:
+    for name, part in PARTS.items():
+        if members := [entry for entry in results["arms"] if entry["part"] == name]:
             build = _map if members[0]["at"] else _curves
-            sections.append(build(name, setting, members, results["arms"]))
+            sections.append(build(name, part, members, results["arms"]))
     return sections + (_mechanism(results["arms"]) if results["study"] == "mechanism" else [])
 
 
-def _curves(name: str, setting: Setting, members: Sequence[Entry], _all: Sequence[Entry]) -> Section:
-    styles = _ramp(members) if setting.ordered else styles_of([entry["method"] for entry in members])
+def _curves(name: str, part: Part, members: Sequence[Entry], _all: Sequence[Entry]) -> Section:
+    styles = _ramp(members) if part.ordered else styles_of([entry["method"] for entry in members])
     lines = tuple(_line(entry, style) for entry, style in zip(members, styles, strict=True))
-    return Section(name=name, title=setting.title, why=setting.why, columns=OUTCOMES, lines=lines)
+    return Section(name=name, title=part.title, why=part.why, columns=OUTCOMES, lines=lines)
 
 
-def _map(name: str, setting: Setting, members: Sequence[Entry], everything: Sequence[Entry]) -> Section:
+def _map(name: str, part: Part, members: Sequence[Entry], everything: Sequence[Entry]) -> Section:
     methods = list(dict.fromkeys(entry["method"] for entry in members))
     styles = dict(zip(methods, styles_of(methods), strict=True))
     lines = [_line(entry, styles[entry["method"]]) for entry in members]
@@ -162,7 +162,7 @@ def _map(name: str, setting: Setting, members: Sequence[Entry], everything: Sequ
         lines += [_line(entry, styles_of(["grpo"])[0]) for entry in plain[:1]]
     names = max((list(entry["at"]) for entry in members), key=len)
     axes = {axis: sorted({entry["at"][axis] for entry in members if axis in entry["at"]}) for axis in names}
-    return Section(name=name, title=setting.title, why=setting.why, columns=OUTCOMES, lines=tuple(lines), axes=axes)
+    return Section(name=name, title=part.title, why=part.why, columns=OUTCOMES, lines=tuple(lines), axes=axes)
 
 
 def _mechanism(entries: Sequence[Entry]) -> list[Section]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toy.policy import POLICIES
+from toy.learning.policy import POLICIES
 
 OPTIMIZERS: dict[str, Callable[[list[Tensor], float], torch.optim.Optimizer]] = {
     "sgd": lambda parameters, rate: torch.optim.SGD(parameters, lr=rate),

@@ -8,11 +8,11 @@ import torch
 
 from calibrl_ref import Rollouts
 from calibrl_ref.baselines import shuffled_expert_baseline
-from toy.mechanism import MECHANISM_METRICS
-from toy.methods import parse_method
-from toy.population import Population, build_rollouts, sample_batch
-from toy.settings import Training
-from toy.trainer import train, train_grid
+from toy.learning.mechanism import MECHANISM_METRICS
+from toy.learning.methods import parse_method
+from toy.learning.population import Population, build_rollouts, sample_batch
+from toy.learning.settings import Training
+from toy.learning.trainer import train, train_grid
 from toy.world import Kind, Tree, World, build_paths
 
 SHORT = Training(steps=6, prompts=4, rollouts=4, points=7)

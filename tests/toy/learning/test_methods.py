@@ -1,6 +1,6 @@
 import pytest
 
-from toy.methods import SCHEDULES, parse_method
+from toy.learning.methods import SCHEDULES, parse_method
 
 
 def test_options_reach_the_recipe():

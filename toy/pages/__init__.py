@@ -1,0 +1,1 @@
+"""Pages: what a study found, as tables, figures and an interactive report; and training watched in the terminal."""
