@@ -116,12 +116,16 @@ class Objective:
         advantage: Float[Tensor, " rows"],
         group: Int[Tensor, " rows"],
         is_expert: Bool[Tensor, " rows"],
+        correct: Bool[Tensor, " rows"] | None = None,
     ) -> Bool[Tensor, " rows"]:
-        """Return which rows take part in the update: all, unless the objective has a ``selection``."""
+        """Return which rows take part in the update: all, unless the objective has a ``selection``.
+
+        Without ``correct`` a selection that looks at it takes the reward for the verdict, and refuses any but 0 and 1.
+        """
         check_same_shape(reward=reward, advantage=advantage, group=group, is_expert=is_expert)
         if self.selection is None:
             return torch.ones_like(is_expert)
-        return self.selection(reward, advantage, group, is_expert)
+        return self.selection(reward, advantage, group, is_expert, correct)
 
     def shape_reward(self, reward: Float[Tensor, " rows"], length: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         """Return the reward with the overlong penalty added, if the objective has one; ``length`` is in tokens."""

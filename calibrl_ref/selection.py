@@ -16,7 +16,7 @@ from calibrl_ref._checks import (
     check_range,
     check_same_shape,
 )
-from calibrl_ref._segments import dense_ids, segment_min, segment_sum, smallest_in_segment
+from calibrl_ref._segments import dense_ids, segment_sum, smallest_in_segment
 
 
 @runtime_checkable
@@ -29,8 +29,40 @@ class Selection(Protocol):
         advantage: Float[Tensor, " rows"],
         group: Int[Tensor, " rows"],
         is_expert: Bool[Tensor, " rows"],
+        correct: Bool[Tensor, " rows"] | None = None,
     ) -> Bool[Tensor, " rows"]:
         """Return which rows take part; an expert's row goes with its group."""
+
+
+def verdict(reward: Float[Tensor, " rows"], correct: Bool[Tensor, " rows"] | None) -> Bool[Tensor, " rows"]:
+    """Return ``correct``, or read it off a reward that is nothing but the verdict: 1 for right, 0 for wrong.
+
+    Args:
+        reward: the score of each row; read only where ``correct`` is None.
+        correct: the verifier's verdict, or None.
+
+    Raises:
+        ValueError: the shapes differ; no verdict, and a reward that is neither 0 nor 1.
+        TypeError: a wrong dtype.
+
+    Example:
+        >>> verdict(torch.tensor([1.0, 0.0]), None)
+        tensor([ True, False])
+    """
+    check_float("reward", reward)
+    if correct is None:
+        _check_verdicts(reward)
+        return reward == 1.0
+    check_bool("correct", correct)
+    check_same_shape(reward=reward, correct=correct)
+    return correct
+
+
+def _check_verdicts(reward: Tensor) -> None:
+    other = (reward != 0.0) & (reward != 1.0)
+    if bool(other.any()):
+        value = float(reward[other][0])
+        raise bad_value("correct", None, f"the verdicts, as reward={value} is none", "pass correct: True where right")
 
 
 def informative_groups(
@@ -38,37 +70,44 @@ def informative_groups(
     advantage: Float[Tensor, " rows"],
     group: Int[Tensor, " rows"],
     is_expert: Bool[Tensor, " rows"],
+    correct: Bool[Tensor, " rows"] | None = None,
 ) -> Bool[Tensor, " rows"]:
-    """Keep the groups whose on-policy rewards are not all equal (DAPO's dynamic sampling, without the resampling).
+    """Keep the groups that are neither all right nor all wrong (DAPO's dynamic sampling, without the resampling).
+
+    Correctness counts, not the reward: an overlong penalty or a format bonus does not make a group informative.
 
     Args:
-        reward: the verifier's score, without unit.
+        reward: the score; read only where ``correct`` is None, and then 1 for right, 0 for wrong.
         advantage: not used; every selection takes it.
         group: the prompt's id of each row.
-        is_expert: True at the expert's row.
+        is_expert: True at an expert's row, whose verdict does not count.
+        correct: the verifier's verdict.
 
     Returns:
-        True at every row, the expert's included, of a group with two different on-policy rewards.
+        True at every row, the expert's included, of a group with a right and a wrong on-policy response.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ; no verdict, and a reward that is neither 0 nor 1.
+        TypeError: a wrong dtype.
 
     Reference:
-        DAPO (arXiv:2503.14476), Eq. 11.
+        DAPO (arXiv:2503.14476), Eq. 11; filter_groups.metric=acc of its authors' script
+        (run_dapo_qwen2.5_32b.sh, recipe/dapo/dapo_ray_trainer.py).
 
     Example:
         >>> reward, on_policy = torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.zeros(4, dtype=torch.bool)
         >>> informative_groups(reward, torch.zeros(4), torch.tensor([0, 0, 1, 1]), on_policy)
         tensor([ True,  True, False, False])
     """
-    check_float("reward", reward)
+    right = verdict(reward, correct)
     check_integer("group", group)
     check_bool("is_expert", is_expert)
     check_same_shape(reward=reward, group=group, is_expert=is_expert)
     dense, groups = dense_ids(group)
-    lowest = segment_min(reward.where(~is_expert, torch.inf), dense, groups)
-    highest = -segment_min((-reward).where(~is_expert, torch.inf), dense, groups)
-    return (highest > lowest)[dense]
+    any_right, any_wrong = (
+        segment_sum((outcome & ~is_expert).double(), dense, groups) > 0 for outcome in (right, ~right)
+    )
+    return (any_right & any_wrong)[dense]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +141,9 @@ class PruneByAdvantage:
         advantage: Float[Tensor, " rows"],
         group: Int[Tensor, " rows"],
         is_expert: Bool[Tensor, " rows"],
+        correct: Bool[Tensor, " rows"] | None = None,
     ) -> Bool[Tensor, " rows"]:
-        """Return which rows take part."""
+        """Return which rows take part; reward and verdict are not used."""
         check_same_shape(advantage=advantage, group=group, is_expert=is_expert)
         dense, groups = dense_ids(group)
         size = segment_sum((~is_expert).double(), dense, groups)

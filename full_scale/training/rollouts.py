@@ -208,7 +208,7 @@ class HybridRollouts(GRPOTrainer):
         """The rows that the objective keeps, with its advantages."""
         reward, group, is_expert = batch["reward"], batch["group"], batch["is_expert"]
         batch["advantage"] = self.objective.advantage(reward, group, is_expert)
-        keep = self.objective.keep(reward, batch["advantage"], group, is_expert)
+        keep = self.objective.keep(reward, batch["advantage"], group, is_expert, batch["correct"])
         return batch if bool(keep.all()) else take_rows(batch, keep.nonzero().flatten().tolist())
 
     def _score(self, model: PreTrainedModel, rows: Rows, batch_size: int | None = None) -> tuple[Tensor, Tensor]:

@@ -121,7 +121,8 @@ CALLS = (
     Call("importance_ratio", ON_POLICY, stopped=("old_token_log_prob",)),
     Call(
         "informative_groups",
-        {"reward": REWARD, "advantage": ADVANTAGE, "group": GROUP, "is_expert": NO_EXPERT},
+        {"reward": CORRECT.double(), "advantage": ADVANTAGE, "group": GROUP, "is_expert": NO_EXPERT},
+        {"correct": None},
         constant="a selection of rows",
     ),
     Call(

@@ -81,7 +81,7 @@ def test_objectives_keep_device_and_precision(name, replicas):
         losses = objective(rollouts)
         rows = (rollouts.group, rollouts.is_expert)
         advantage = objective.advantage(rollouts.advantage, *rows)
-        keep = objective.keep(rollouts.advantage, advantage, *rows)
+        keep = objective.keep(rollouts.advantage, advantage, *rows, rollouts.correct)
         divisors = objective.divisors(rollouts)
     results = [losses.total, advantage, keep, *losses.terms.values()]
     assert {(tensor.device.type, tensor.dtype) for tensor in results} == {("cpu", torch.float32), ("cpu", torch.bool)}

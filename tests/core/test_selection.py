@@ -28,6 +28,35 @@ def test_dapo_drops_groups_of_one_outcome_with_their_expert():
     assert objective.keep(reward, advantage, group, is_expert).tolist() == [False] * 3 + [True] * 3
 
 
+def test_dapo_looks_at_correctness_and_not_at_the_shaped_reward():
+    """All right but one overlong; all wrong but one well formatted; right and wrong with equal rewards: by hand."""
+    objective, group = RECIPES["dapo"](max_length=8, overlong_buffer=4), torch.arange(6) // 2
+    correct = torch.tensor([True, True, False, False, True, False])
+    reward = objective.shape_reward(torch.tensor([1.0, 1.0, 0.0, 0.1, 0.5, 0.5]), torch.tensor([4, 8, 4, 4, 4, 4]))
+    advantage = objective.advantage(reward, group, torch.zeros(6, dtype=torch.bool))
+    kept = objective.keep(reward, advantage, group, torch.zeros(6, dtype=torch.bool), correct)
+    assert kept.tolist() == [False] * 4 + [True] * 2
+    assert informative_groups(correct.double(), advantage, group, ~correct & correct).tolist() == kept.tolist()
+
+
+@given(seeds)
+def test_informative_groups_by_a_slow_loop(seed):
+    generator = torch.Generator().manual_seed(seed)
+    group, draw = torch.randint(4, (12,), generator=generator), torch.rand(3, 12, generator=generator)
+    is_expert, correct, reward = draw[0] < 0.3, draw[1] < 0.5, draw[2]
+    kept = informative_groups(reward, reward, group, is_expert, correct)
+    for row in range(12):
+        peers = (group == group[row]) & ~is_expert
+        assert bool(kept[row]) == (len(set(correct[peers].tolist())) == 2)
+
+
+def test_a_shaped_reward_is_no_verdict():
+    rows, reward = torch.zeros(3, dtype=torch.long), torch.tensor([1.0, 0.0, 1.1])
+    with pytest.raises(ValueError, match=r"^correct=None: expected the verdicts, as reward=1.1.* Fix: pass correct"):
+        RECIPES["dapo"]().keep(reward, reward, rows, rows.bool())
+    assert RECIPES["cppo"]().keep(reward, reward, rows, rows.bool()).sum() == 1, "pruning reads no verdict"
+
+
 def test_an_expert_s_reward_does_not_make_a_group_informative():
     reward, group = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0]), torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
     is_expert = torch.tensor([False, False, True, False, False, True, False, False])

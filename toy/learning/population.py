@@ -157,7 +157,7 @@ def _value(objective: Objective, path: Tensor, correct: Tensor, rollouts: int) -
     verdict = correct.flatten()
     reward = objective.shape_reward(verdict.double(), torch.full_like(group, 1))
     advantage = objective.advantage(reward, group, is_expert)
-    keep = objective.keep(reward, advantage, group, is_expert)
+    keep = objective.keep(reward, advantage, group, is_expert, verdict)
     return Batch(path.flatten(2), group, replica, is_expert, verdict, advantage, keep)
 
 
