@@ -11,7 +11,7 @@ RUN := .venv/bin/python
 .venv-real/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-real
 	grep -v '^torch==' constraints.txt > .venv-real/constraints.txt
-	.venv-real/bin/python -m pip install --quiet --editable . torchvision pytest --constraint .venv-real/constraints.txt
+	.venv-real/bin/python -m pip install --quiet --editable '.[train,gpu]' pytest --constraint .venv-real/constraints.txt
 	touch $@
 
 .PHONY: help demo test tutorials test-tutorials test-real-processor train lint bench mutants clean

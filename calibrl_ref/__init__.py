@@ -54,6 +54,8 @@ from calibrl_ref.surrogates import (
 )
 from calibrl_ref.terms import ClippedSurrogate, EntropyBonus, Exploration, HybridSurrogate, Imitation, KLPenalty, Term
 
+__version__ = "0.2.0"
+
 __all__ = [
     "AGGREGATIONS",
     "BASELINES",
