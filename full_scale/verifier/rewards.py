@@ -1,25 +1,59 @@
-"""The reward functions: accuracy and format."""
+"""The paper's verifiable reward: accuracy of the answer, plus a weight times the format of the whole response.
+
+Source: CalibRL, section on training (r = accuracy + 0.1 x format); released code `src/reward_score/virl_verify.py`.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from full_scale.problems.problem import Problem
-from full_scale.verifier.answer import (
-    is_correct,
-)
+from full_scale.verifier.answer import is_correct
 
 
-def accuracy_reward(response: str, problem: Problem) -> float:
-    """1.0 where the text in the first <answer>...</answer> is right, else 0.0 (also without the tags).
+@dataclass(frozen=True, kw_only=True)
+class Reward:
+    """The reward of one response, and its two parts.
 
     Args:
-        response: The model's whole text.
+        accuracy: 1.0 where the answer is right, else 0.0.
+        format: 1.0 where the whole response is <think>...</think>...<answer>...</answer>, else 0.0.
+        format_weight: Weight of the format, dimensionless.
+    """
+
+    accuracy: float
+    format: float
+    format_weight: float
+
+    @property
+    def total(self) -> float:
+        """Accuracy + weight x format: what the trainer maximises."""
+        return self.accuracy + self.format_weight * self.format
+
+
+def reward(response: str, problem: Problem, *, format_weight: float) -> Reward:
+    """The reward of a response, sampled or an expert's.
+
+    Args:
+        response: The whole text after the prompt.
         problem: The question with its ground truth.
+        format_weight: Weight of the format, dimensionless; the paper's is 0.1.
 
     Returns:
-        0.0 or 1.0.
+        Both parts and their weighted sum.
+
+    Example:
+        >>> problem = Problem(id="1", source="rendered", question="How long is AB?", answer="5 cm")
+        >>> reward("<think>3, 4, 5</think><answer>5</answer>", problem, format_weight=0.1).total
+        1.1
+        >>> reward("<answer>5</answer>", problem, format_weight=0.1)
+        Reward(accuracy=1.0, format=0.0, format_weight=0.1)
+
+    Source: CalibRL, section on training; released code `src/reward_score/virl_verify.py`.
     """
-    return float(is_correct(response, problem))
+    return Reward(
+        accuracy=float(is_correct(response, problem)), format=format_reward(response), format_weight=format_weight
+    )
 
 
 def format_reward(response: str) -> float:
@@ -39,10 +73,10 @@ def format_reward(response: str) -> float:
 
 
 def accuracy(completions: Sequence[Any], problem: Sequence[Problem], **_: object) -> list[float | None]:
-    """TRL's reward signature around :func:`accuracy_reward`."""
-    return [accuracy_reward(turn[0]["content"], item) for turn, item in zip(completions, problem, strict=True)]
+    """The accuracy of sampled responses, in TRL's reward signature."""
+    return [float(is_correct(turn[0]["content"], item)) for turn, item in zip(completions, problem, strict=True)]
 
 
 def formatted(completions: Sequence[Any], **_: object) -> list[float | None]:
-    """TRL's reward signature around :func:`format_reward`."""
+    """The format of sampled responses, in TRL's reward signature; its weight is the trainer's `reward_weights`."""
     return [format_reward(turn[0]["content"]) for turn in completions]

@@ -7,7 +7,7 @@ import pytest
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import answer_matches, compared_as_text, equal_answers, is_correct, unboxed
 from full_scale.verifier.official import OFFICIAL_SCORES, official_score
-from full_scale.verifier.rewards import accuracy_reward, format_reward
+from full_scale.verifier.rewards import format_reward
 
 FREE = Problem(id="1", source="s", question="q", answer="65")
 CHOICE = Problem(
@@ -190,34 +190,12 @@ def test_a_letter_whose_choices_are_in_the_picture():
 
 
 def test_the_first_answer_counts_and_the_tags_are_needed():
-    assert accuracy_reward("<answer>65</answer><answer>1</answer>", FREE) == 1.0
-    assert accuracy_reward("<answer>1</answer><answer>65</answer>", FREE) == 0.0
-    assert accuracy_reward("65", FREE) == 0.0
-    assert accuracy_reward("<answer>65", FREE) == 0.0
-    assert accuracy_reward("<answer><answer>65</answer></answer>", FREE) == 0.0
-    assert accuracy_reward("</answer><answer>65</answer>", FREE) == 1.0
-
-
-@pytest.mark.parametrize(
-    ("response", "reward"),
-    [
-        ("<think>a\nb</think><answer>1</answer>", 1.0),
-        ("<think>a</think> so <answer>1</answer>\n", 1.0),
-        ("<think>a</think><answer>1</answer> done", 0.0),
-        ("well <think>a</think><answer>1</answer>", 0.0),
-        ("<answer>1</answer>", 0.0),
-        ("<think>a</think>", 0.0),
-        ("<think>a</think><answer>1</answer", 0.0),
-        ("<answer>1</answer><think>a</think>", 0.0),
-        ("<think>a<answer>1</answer></think><answer>1</answer>", 1.0),
-        ("<think>a</think><answer></answer>", 1.0),
-        ("<think>a</think><answer>1</think></answer>", 1.0),
-        ("</think><answer>1</answer>", 0.0),
-        ("", 0.0),
-    ],
-)
-def test_format_reward(response, reward):
-    assert format_reward(response) == reward
+    assert is_correct("<answer>65</answer><answer>1</answer>", FREE)
+    assert not is_correct("<answer>1</answer><answer>65</answer>", FREE)
+    assert not is_correct("65", FREE)
+    assert not is_correct("<answer>65", FREE)
+    assert not is_correct("<answer><answer>65</answer></answer>", FREE)
+    assert is_correct("</answer><answer>65</answer>", FREE)
 
 
 def test_boxes_may_be_nested_and_the_last_one_counts():
@@ -241,9 +219,9 @@ def test_no_answer_stalls_the_check_in_any_thread():
 @pytest.mark.parametrize("name", LONG)
 def test_a_response_of_a_megabyte_takes_no_time(name):
     start = time.process_time()
-    assert accuracy_reward(LONG[name], FREE) == 0.0
+    assert not is_correct(LONG[name], FREE)
     assert format_reward(LONG[name]) in (0.0, 1.0)
-    assert accuracy_reward(LONG[name] + "<answer>65</answer>", CHOICE) in (0.0, 1.0)
+    assert is_correct(LONG[name] + "<answer>65</answer>", CHOICE) in (True, False)
     assert official_score(LONG[name], CHOICE) is None
     for source in OFFICIAL_SCORES:
         assert official_score(LONG[name], dataclasses.replace(CHOICE, source=source)) in (True, False)

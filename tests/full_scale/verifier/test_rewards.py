@@ -1,0 +1,58 @@
+"""The reward: accuracy of the answer + a weight x format of the whole response."""
+
+import pytest
+
+from full_scale.problems.problem import Problem
+from full_scale.verifier.rewards import Reward, accuracy, format_reward, formatted, reward
+
+FREE = Problem(id="1", source="s", question="q", answer="65")
+WELL_FORMED, BARE, WRONG = "<think>t</think><answer>65</answer>", "<answer>65</answer>", "<answer>6</answer>"
+
+
+@pytest.mark.parametrize(
+    ("response", "parts", "total"),
+    [
+        (WELL_FORMED, (1.0, 1.0), 1.25),
+        (BARE, (1.0, 0.0), 1.0),
+        ("<think>t</think><answer>6</answer>", (0.0, 1.0), 0.25),
+        (WRONG, (0.0, 0.0), 0.0),
+        ("65", (0.0, 0.0), 0.0),
+    ],
+)
+def test_reward_is_accuracy_plus_weight_times_format(response, parts, total):
+    found = reward(response, FREE, format_weight=0.25)
+    assert found == Reward(accuracy=parts[0], format=parts[1], format_weight=0.25)
+    assert found.total == total
+
+
+def test_trl_signatures_give_the_same_parts():
+    turns = [[{"role": "assistant", "content": text}] for text in (WELL_FORMED, BARE, WRONG)]
+    assert accuracy(turns, problem=[FREE] * 3, other="ignored") == [1.0, 1.0, 0.0]
+    assert formatted(turns, other="ignored") == [1.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="shorter"):
+        accuracy(turns, problem=[FREE] * 2)
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        ("<think>a\nb</think><answer>1</answer>", 1.0),
+        ("<think>a</think> so <answer>1</answer>\n", 1.0),
+        ("<think>a</think><answer>1</answer> done", 0.0),
+        ("well <think>a</think><answer>1</answer>", 0.0),
+        ("<answer>1</answer>", 0.0),
+        ("<think>a</think>", 0.0),
+        ("<think>a</think><answer>1</answer", 0.0),
+        ("<answer>1</answer><think>a</think>", 0.0),
+        ("<think>a<answer>1</answer></think><answer>1</answer>", 1.0),
+        ("<think>a</think><answer></answer>", 1.0),
+        ("<think>a</think><answer>1</think></answer>", 1.0),
+        ("</think><answer>1</answer>", 0.0),
+        ("<think></think><answer>", 0.0),
+        ("<think></think><answer></answer>", 1.0),
+        ("</think><think><answer>1</answer>", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_format_of_the_whole_response(response, expected):
+    assert format_reward(response) == expected
