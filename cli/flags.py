@@ -1,0 +1,206 @@
+"""Flags made from a dataclass: every field is one, with its type, its choices and its default in the help.
+
+Libraries do the same (``tyro``, ``trl.TrlParser``); here a mistake is answered by one line that says what to type.
+"""
+
+import argparse
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+
+from cli.names import NOTHING, hint
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar("Settings", bound="DataclassInstance")
+
+KINDS: dict[type, str] = {int: "a whole number", float: "a number", str: "text", Path: "a path", bool: "true or false"}
+"""Types of flags -> what they are called in messages."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ``ArgumentParser`` whose mistakes are a ``ValueError`` of one line, with the flag that was meant.
+
+    A flag that is not given is absent from what it returns: the dataclass has the defaults.
+
+    Args:
+        description: Of the program.
+        other_names: What other programs call a flag -> what it is here, without dashes in front.
+        lenient: Ignore unknown flags.
+        options: As in ``ArgumentParser``.
+    """
+
+    def __init__(
+        self,
+        description: str | None = None,
+        *,
+        other_names: Mapping[str, str] = NOTHING,
+        lenient: bool = False,
+        **options: Any,  # noqa: ANN401  # handed on
+    ) -> None:
+        fixed: dict[str, Any] = {
+            "formatter_class": argparse.RawDescriptionHelpFormatter,
+            "argument_default": argparse.SUPPRESS,
+        }
+        super().__init__(description=description, allow_abbrev=False, **(fixed | options))
+        self.other_names, self.lenient = other_names, lenient
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D102
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and not self.lenient:
+            raise ValueError(self._refusal(unknown[0]))
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message; argparse would print the usage and exit."""
+        raise ValueError(f"{message.removeprefix('argument ')}. Fix: see {self.prog} --help.")
+
+    def _refusal(self, unknown: str) -> str:
+        if not unknown.startswith("-"):
+            return f"{unknown!r}: expected a flag in front of it. Fix: see {self.prog} --help."
+        flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+        name = unknown.partition("=")[0]
+        near = hint(name.lstrip("-"), [flag[2:] for flag in flags], other_names=self.other_names)
+        fix = near.replace("'", "--", 1).replace("'", "") or f"{self.prog} --help lists all."
+        return f"{name}: expected a flag of {self.prog}. Fix: {fix}"
+
+
+def add_flags(
+    parser: argparse.ArgumentParser,
+    kind: "type[DataclassInstance]",
+    *,
+    title: str | None = None,
+    defaults: Mapping[str, object] = NOTHING,
+    without: Sequence[str] = (),
+) -> None:
+    """Add a flag for each field of a dataclass.
+
+    Args:
+        parser: Gets ``--some-field`` for the field ``some_field``.
+        kind: The dataclass. A field's help is its metadata's "help" or its entry in the docstring's ``Attributes``; its
+            choices are those of a ``Literal`` or its metadata's "valid".
+        title: Of the flags' group in the help; a field's metadata "group" goes before it.
+        defaults: Shown in the help in place of the dataclass's own.
+        without: Fields that get no flag.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Walk:
+        ...     '''A walk.
+        ...
+        ...     Attributes:
+        ...         steps: how many.
+        ...     '''
+        ...     steps: int = 3
+        >>> parser = Parser()
+        >>> add_flags(parser, Walk)
+        >>> read_flags(parser.parse_args(["--steps", "4"]), Walk)
+        Walk(steps=4)
+    """
+    hints, texts = get_type_hints(kind), attribute_texts(kind)
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for field in dataclasses.fields(kind):
+        if field.name not in without:
+            name = field.metadata.get("group", title or f"the {kind.__name__.lower()}'s settings")
+            group = groups.get(name) or groups.setdefault(name, parser.add_argument_group(name))
+            text = field.metadata.get("help") or texts.get(field.name, "")
+            valid = field.metadata.get("valid") or ()
+            add_flag(group, field.name, hints[field.name], text, valid, defaults.get(field.name, _default(field)))
+
+
+def add_flag(
+    group: "argparse._ArgumentGroup | argparse.ArgumentParser",
+    name: str,
+    hint: object,
+    text: str,
+    valid: Sequence[str] = (),
+    default: object = MISSING,
+) -> None:
+    """Add one flag.
+
+    Args:
+        group: Gets it.
+        name: Of the value.
+        hint: Its type: int, float, str, Path, bool, a ``Literal`` of texts, ``X | None`` or ``tuple[X, ...]`` of these.
+        text: Its meaning.
+        valid: The names that it may be, where the type does not say so.
+        default: Shown in the help.
+    """
+    flag, kind = "--" + name.replace("_", "-"), kind_of(hint)
+    valid = valid or choices_of(hint)
+    parts = [text, f"one of {', '.join(valid)}" if valid else "", "or none" if _optional(hint) else ""]
+    shown = f" (default: {_shown(default)})" if default is not MISSING else ""
+    help_text = ("; ".join(part for part in parts if part) + shown).replace("%", "%%")
+    if kind is bool:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, help=help_text)
+        return
+    several = {"nargs": "+"} if get_origin(hint) is tuple else {}
+    metavar = "NAME" if valid else {int: "INT", float: "FLOAT", Path: "PATH"}.get(kind, "TEXT")
+    reader = _reader(kind, optional=_optional(hint))
+    group.add_argument(flag, type=reader, metavar=metavar, help=help_text, **several)  # type: ignore[arg-type]  # mypy does not see that several is nargs alone
+
+
+def read_flags(options: argparse.Namespace, kind: type[Settings]) -> Settings:
+    """Build the dataclass from what was given; it has its own defaults and checks its own values."""
+    given = vars(options)
+    values = {field.name: given[field.name] for field in dataclasses.fields(kind) if field.name in given}
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def attribute_texts(kind: type) -> dict[str, str]:
+    """Field name -> its entry in the docstring's ``Attributes`` or ``Args``."""
+    text = inspect.getdoc(kind) or ""
+    section = re.search(r"^(?:Attributes|Args):\n((?:    .*\n?|\n(?=    ))*)", text, flags=re.MULTILINE)
+    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section[1] if section else "", flags=re.MULTILINE)
+    return {name: " ".join(entry.split()).replace("``", "").rstrip(".") for name, entry in entries}
+
+
+def kind_of(hint: object) -> type:
+    """The type of one value: int for ``int | None`` and ``tuple[int, ...]``, str for a ``Literal`` of texts."""
+    if get_origin(hint) is Literal:
+        return type(get_args(hint)[0])
+    kinds = [part for part in get_args(hint) if part not in (NoneType, Ellipsis)] or [hint]
+    return kinds[0] if isinstance(kinds[0], type) else kind_of(kinds[0])
+
+
+def choices_of(hint: object) -> tuple[str, ...]:
+    """The texts of a ``Literal``; none for another type."""
+    return get_args(hint) if get_origin(hint) is Literal else ()
+
+
+def _optional(hint: object) -> bool:
+    return NoneType in get_args(hint)
+
+
+def _default(field: "dataclasses.Field[Any]") -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value)) or "none"
+    return (
+        {None: "none", True: "yes", False: "no"}.get(value, str(value))
+        if isinstance(value, bool | None)
+        else str(value)
+    )
+
+
+def _reader(kind: type, *, optional: bool) -> Callable[[str], object]:
+    def read(given: str) -> object:
+        """The value, or a message for the person who typed it."""
+        if optional and given.lower() == "none":
+            return None
+        try:
+            return kind(given)
+        except ValueError:
+            wanted = KINDS[kind] + (" or none" if optional else "")
+            raise argparse.ArgumentTypeError(f"expected {wanted}, got {given!r}") from None
+
+    return read

@@ -1,0 +1,214 @@
+"""Output folders, by one rule: a folder belongs to one run, and nothing in it is lost unless it is said.
+
+A new or empty folder is taken. One that holds a run is gone on with by ``--resume`` and replaced by ``--overwrite``,
+which removes what the program itself wrote; any other file is refused by its name. While a run writes, it holds a lock.
+"""
+
+import fnmatch
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+LOCK = ".lock"
+"""The file that a run locks; the operating system frees it even when the run is killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where a program writes.
+
+    Attributes:
+        out: output folder.
+        resume: go on with the run in it.
+        overwrite: replace the run in it.
+
+    Raises:
+        ValueError: Both are asked for.
+    """
+
+    out: Path
+    resume: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.resume and self.overwrite:
+            raise ValueError("--resume --overwrite: expected one of them. Fix: leave one out.")
+
+
+class RunFolder:
+    """The folder of one run; within ``with`` it is this process's alone.
+
+    Args:
+        path: The folder, which need not exist.
+        begun: File that every run writes first; a folder with it holds a run.
+        names: What the program writes: patterns of paths below the folder, as in ``fnmatch``, where ``*`` is no ``/``.
+    """
+
+    def __init__(self, path: Path, *, begun: str, names: Sequence[str]) -> None:
+        self.path, self.begun, self.names = path, begun, (begun, LOCK, *names)
+        self._lock = FileLock(path / LOCK, blocking=False)
+        self._made: list[Path] = []
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run was begun in it."""
+        return (self.path / self.begun).is_file()
+
+    def foreign(self) -> list[str]:
+        """The files in it that the program does not write, by their paths below the folder."""
+        files = sorted(path for path in self.path.rglob("*") if path.is_symlink() or not path.is_dir())
+        below = [path.relative_to(self.path).as_posix() for path in files]
+        return [name for name in below if (self.path / name).is_symlink() or not self._is_own(name)]
+
+    def check(self, output: Output) -> None:
+        """Refuse what the rule forbids; changes nothing.
+
+        Args:
+            output: What was asked for.
+
+        Raises:
+            ValueError: Naming the folder, the file in the way, and what to do.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"out={self.path}: expected a folder, it is a file. Fix: choose another --out.")
+        if output.resume and not self.holds_run:
+            raise ValueError(f"--resume: {self.path} holds no run ({self.begun}). Fix: start it without --resume.")
+        foreign = self.foreign() if self.path.is_dir() else []
+        if foreign and not self.holds_run:
+            raise ValueError(
+                f"out={self.path}: it is in use, {_some(foreign)} is no file of ours. Fix: choose another --out."
+            )
+        if foreign and output.overwrite:
+            raise ValueError(
+                f"--overwrite: {self.path} also holds {_some(foreign)}, which this program did not write. "
+                "Fix: move it away, or choose another --out."
+            )
+        if self.holds_run and not (output.resume or output.overwrite):
+            raise ValueError(f"out={self.path}: it holds a run. Fix: --resume, --overwrite, or another --out.")
+
+    def __enter__(self) -> "RunFolder":
+        """Make the folder and lock it.
+
+        Raises:
+            ValueError: It cannot be written, or another run has it.
+        """
+        try:
+            self._make()
+            self._lock.acquire()
+        except Timeout:
+            raise ValueError(
+                f"out={self.path}: another run is writing there. Fix: wait for it, or choose another --out."
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ValueError(f"out={self.path}: cannot be written ({reason}). Fix: choose another --out.") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Free it; folders that were made for nothing are removed."""
+        if not self.holds_run:
+            (self.path / LOCK).unlink()
+            for made in reversed(self._made):
+                _remove_if_empty(made)
+        self._lock.release()
+
+    def clear(self) -> None:
+        """Remove the run in it.
+
+        Raises:
+            ValueError: There is something that the program did not write; then nothing is removed.
+        """
+        self.check(Output(out=self.path, overwrite=True))
+        if not self.holds_run:
+            return
+        own = [path for path in self.path.rglob("*") if not path.is_dir() and path.name != LOCK]
+        own.remove(self.path / self.begun)
+        for path in own:
+            path.unlink()
+        for folder in sorted({path.parent for path in own} - {self.path}, reverse=True):  # inner ones first
+            _remove_if_empty(folder)
+        (self.path / self.begun).unlink()  # last, so that an interrupted removal can be repeated
+
+    def _is_own(self, name: str) -> bool:
+        parts = name.split("/")
+        patterns = [pattern.split("/") for pattern in self.names]
+        return any(len(pattern) == len(parts) and all(map(fnmatch.fnmatchcase, parts, pattern)) for pattern in patterns)
+
+    def _make(self) -> None:
+        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir(exist_ok=True)
+            self._made.append(path)
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a file of JSON whole or not at all: beside it, then renamed.
+
+    Args:
+        file: The file.
+        content: Of it.
+    """
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    part.replace(file)
+
+
+def read_json(file: Path) -> Any:  # noqa: ANN401  # whatever the file holds
+    """What a file of JSON holds.
+
+    Args:
+        file: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ValueError: It is no JSON, such as a file that was cut off; the message names it.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise ValueError(
+            f"{file}: expected JSON, perhaps it was cut off ({error}). Fix: remove it, or start anew."
+        ) from error
+
+
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    """The records of a file of JSON lines; none where it does not exist. A cut-off last line does not count.
+
+    Args:
+        file: The file.
+
+    Returns:
+        Its records.
+
+    Raises:
+        ValueError: A whole line is no JSON; the message names file and line.
+    """
+    if not file.is_file():
+        return []
+    content = file.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    records = []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            records.append(json.loads(line))
+        except ValueError as error:
+            raise ValueError(f"{file}, line {number}: expected JSON ({error}). Fix: remove the line.") from error
+    return records
+
+
+def _some(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} (and {len(names) - 1} more)"
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
