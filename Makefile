@@ -19,7 +19,7 @@ help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 demo: .venv/installed  ## the main job: compare the methods on the toy, write runs/demo/report.html
-	$(RUN) -m toy compare --out runs/demo --force
+	$(RUN) -m toy compare --out runs/demo --overwrite
 
 test: .venv/installed  ## run every test (but the execution of the notebooks)
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2  # two processes of one thread: two of two threads are twice as slow

@@ -22,7 +22,8 @@ import toy  # noqa: F401  # registers the environment
 from toy.learning.methods import parse_method
 from toy.learning.settings import Training
 from toy.learning.trainer import train
-from toy.studies.folder import prepare_folder
+from toy.studies.folder import study_folder
+from toy.studies.interruption import Interruption
 from toy.studies.plans import comparison
 from toy.studies.questions import DEFAULT_METHODS
 from toy.studies.running import run_arms
@@ -36,10 +37,11 @@ def comparison_seconds(workers: int) -> float:
     """Seconds that the twelve methods of ``compare`` take in the default world."""
     arms = [arm for arm in comparison(DEFAULT_METHODS, World(), Training(), 32) if arm.part == "main"]
     with tempfile.TemporaryDirectory() as folder:
-        prepare_folder(Path(folder) / "run", arms, force=False)
-        start = time.perf_counter()
-        run_arms(arms, Path(folder) / "run", workers=workers, on_point=lambda: None)
-        return time.perf_counter() - start
+        out = Path(folder) / "run"
+        with study_folder(out, arms, resume=False, overwrite=False), Interruption() as interruption:
+            start = time.perf_counter()
+            run_arms(arms, out, workers=workers, interruption=interruption, on_point=lambda: None)
+            return time.perf_counter() - start
 
 
 def _train_once(recipe: str) -> float:

@@ -1,99 +1,111 @@
-"""`python -m toy compare | ablate | phase | mechanism | watch`: train on the toy and write a report, or watch."""
+"""`python -m toy compare | ablate | phase | mechanism`: train on the toy and write a report; `watch`, `methods`."""
 
 import argparse
 import os
-import shlex
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from toy.learning.settings import Training
-from toy.options import add_settings, read_settings
-from toy.pages import watch
-from toy.pages.report import key_numbers, terminal_table, write_report
-from toy.pages.sections import build_sections
-from toy.studies.arms import Arm
-from toy.studies.folder import prepare_folder
-from toy.studies.plans import plan
-from toy.studies.questions import STUDIES
-from toy.studies.results import summarise
-from toy.studies.running import run_arms
+from toy.options import Parser, add_settings, did_you_mean
+from toy.studies.interruption import Interruption
+from toy.studies.questions import STUDIES, Study
 from toy.world import World
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
-    options = _parser().parse_args(arguments)
+    """Run the command line; return the exit status.
+
+    Args:
+        arguments: without the program's name; by default those of this process.
+
+    Returns:
+        0; 2 after an error, which is said in a line; 130 after Ctrl-C, 143 after `kill`.
+    """
     console = Console()
     if not console.is_terminal:  # a log file has no width of its own; this one keeps the tables whole
         console.width = 220
-    try:
-        return watch.run(options, console) if options.command == "watch" else _study(options, console)
-    except (ValueError, FileExistsError) as error:
-        console.print(f"error: {error}", style="bold red", markup=False)
-        return 2
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with Interruption() as interruption:
+        try:
+            parsed = parse(given)
+            from toy import commands  # torch, matplotlib and more, for which --help does not wait
+
+            return commands.run(*parsed, given, console, interruption)
+        except (ValueError, OSError) as error:
+            console.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+            return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m toy", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Parser, list[str]]:
+    """Read a command line.
+
+    Args:
+        arguments: the command line, without the program's name.
+
+    Returns:
+        What it asks for, the command's parser, and the flags that it left: perhaps those of a method.
+
+    Raises:
+        ValueError: the command is unknown, or a value does not fit its flag.
+    """
+    parser, commands = _parsers()
+    name = next(iter(arguments), "")
+    if name not in ("-h", "--help", *commands):
+        parser.error(f"command={name!r}: expected one of {list(commands)}.{did_you_mean(name, commands)}")
+    options, rest = parser.parse_known_args(arguments)
+    return options, commands[name], rest
+
+
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    """The program's parser, and each command's."""
+    parser = Parser(prog="python -m toy", description=__doc__)
+    group = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parsers = {name: group.add_parser(name, help=study.text, description=study.text) for name, study in STUDIES.items()}
     for name, study in STUDIES.items():
-        command = commands.add_parser(name, help=study.text, description=study.text)
-        out = Path("runs") / name
-        command.add_argument("--out", type=Path, default=out, help=f"output folder (default: {out})")
-        command.add_argument("--seeds", type=int, default=32, help="independent worlds and runs (default: 32)")
-        command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
-        command.add_argument("--force", action="store_true", help="replace a former study in the output folder")
-        recipes = f"name, or name:option=value,option=value (default: {' '.join(study.methods)})"
-        command.add_argument(
-            "--recipe", nargs="+" if study.several else 1, metavar="RECIPE", default=list(study.methods), help=recipes
-        )
-        add_settings(command, Training)
-        add_settings(command, World)
-    watch.add_arguments(commands.add_parser("watch", help="see the tree of paths in the terminal while a seed trains"))
-    return parser
+        _add_study(parsers[name], name, study)
+    text = "see the tree of paths in the terminal while a seed trains"
+    parsers["watch"] = group.add_parser("watch", help=text, description=text)
+    _add_watch(parsers["watch"])
+    text = "list the methods, or the hyper-parameters of one"
+    parsers["methods"] = group.add_parser("methods", help=text, description=text)
+    parsers["methods"].add_argument("name", nargs="?", metavar="NAME", help="of a method")
+    return parser, parsers
 
 
-def _study(options: argparse.Namespace, console: Console) -> int:
-    arms = _arms(options)
-    prepare_folder(options.out, arms, force=options.force)
-    started = time.perf_counter()
-    complete = _run(arms, options, console)
-    seconds = time.perf_counter() - started
-    results = summarise(options.command, arms, options.out, complete=complete, seconds=seconds)
-    if not any(entry["part"] == arms[0].part for entry in results["arms"]):
-        console.print("Interrupted before the first run was finished; the same command starts again.")
-        return watch.INTERRUPTED
-    report = write_report(results, options.out, command=shlex.join(["python", "-m", "toy", *sys.argv[1:]]))
-    sections = build_sections(results)
-    for section in sections:
-        console.print(terminal_table(section))
-    for line in key_numbers(sections):
-        console.print(line, highlight=False, soft_wrap=True)
-    if not complete:
-        console.print("Interrupted: the report holds the finished runs; the same command continues.")
-    console.print(f"Report: {report}", soft_wrap=True)
-    return 0 if complete else watch.INTERRUPTED
+def _add_study(parser: Parser, name: str, study: Study) -> None:
+    out = Path("runs") / name
+    parser.add_argument("--out", type=Path, default=out, metavar="FOLDER", help=f"output folder (default: {out})")
+    parser.add_argument("--resume", action="store_true", help="go on with the same study in the output folder")
+    parser.add_argument("--overwrite", action="store_true", help="remove a former study from the output folder first")
+    parser.add_argument("--seeds", type=int, default=32, metavar="INT", help="worlds and runs (default: 32)")
+    cores = os.cpu_count() or 1
+    parser.add_argument("--workers", type=int, default=cores, metavar="INT", help="processes (default: all cores)")
+    _add_method(parser, study.methods, several=study.several)
+    add_settings(parser, Training)
+    add_settings(parser, World)
 
 
-def _arms(options: argparse.Namespace) -> list[Arm]:
-    for name in ("seeds", "workers"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"--{name} {getattr(options, name)}: expected at least 1. Fix: raise it.")
-    settings = read_settings(options, World), read_settings(options, Training), options.seeds
-    return plan(options.command, options.recipe, *settings)
+def _add_watch(parser: Parser) -> None:
+    parser.add_argument("--seed", type=int, default=0, metavar="INT", help="layout and random numbers (default: 0)")
+    parser.add_argument("--delay", type=float, default=0.1, metavar="FLOAT", help="seconds a frame (default: 0.1)")
+    _add_method(parser, ("calibrl",), several=False)
+    add_settings(parser, Training, points=101)
+    add_settings(parser, World)
 
 
-def _run(arms: Sequence[Arm], options: argparse.Namespace, console: Console) -> bool:
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    missing = [arm for arm in arms if not (options.out / "arms" / arm.file_name).exists()]
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=sum(len(arm.training.recorded_steps) for arm in missing))
-        return run_arms(missing, options.out, workers=options.workers, on_point=lambda: progress.advance(task))
+def _add_method(parser: Parser, default: Sequence[str], *, several: bool) -> None:
+    text = "one of `python -m toy methods`, with its hyper-parameters as flags, --slope 0.3"
+    many = "; several with theirs as calibrl:slope=0.3,weight=0.2" if several else ""
+    parser.add_argument(
+        "--method",
+        nargs="+" if several else 1,
+        metavar="NAME",
+        default=list(default),
+        help=f"{text}{many} (default: {' '.join(default)})",
+    )
 
 
 if __name__ == "__main__":

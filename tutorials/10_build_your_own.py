@@ -376,4 +376,4 @@ print(f"CalibRL, learning rate 4:                       {mean:.3f} [{low:.3f}, {
 # - Peter Henderson et al., *Deep Reinforcement Learning that Matters*, arXiv:1709.06560.
 #
 # **Next:** your own. Put it beside its siblings in `calibrl_ref` with one test (`tests/toy/test_new_gate.py` is the
-# one to copy), and `python -m toy compare --recipe` and `full_scale/train.py --method` know it by its name.
+# one to copy), and `python -m toy compare --method` and `full_scale/train.py --method` know it by its name.

@@ -11,10 +11,10 @@ import pytest
 from filelock import FileLock
 
 FLAGS = {
-    "compare": "--recipe grpo calibrl:slope=0.8 --seeds 3 --steps 12 --points 5",
+    "compare": "--method grpo calibrl:slope=0.8 --seeds 3 --steps 12 --points 5",
     "ablate": "--seeds 2 --steps 2 --points 2 --prompts 4",
     "phase": "--seeds 2 --steps 30 --points 2",
-    "mechanism": "--seeds 2 --steps 2 --points 2 --recipe grpo calibrl sft_grpo",
+    "mechanism": "--seeds 2 --steps 2 --points 2 --method grpo calibrl sft_grpo",
 }
 
 

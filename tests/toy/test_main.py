@@ -17,7 +17,7 @@ from toy.pages.figures import style_of
 from toy.studies.plans import plan
 from toy.world import World
 
-SMALL = ["--recipe", "grpo", "calibrl:slope=0.8", "--seeds", "3", "--steps", "12", "--points", "5"]
+SMALL = ["--method", "grpo", "calibrl:slope=0.8", "--seeds", "3", "--steps", "12", "--points", "5"]
 REGIMES = {"deterministic", "executable", "unexecutable", "adam"}
 
 
@@ -53,34 +53,41 @@ def test_report_is_one_self_contained_page(finished):
         assert (finished / f"{name}.svg").exists()
 
 
-def test_a_finished_folder_is_kept_unless_forced(finished, capsys):
+def test_a_finished_folder_is_kept_unless_told(finished, capsys):
     before = (finished / "results.json").read_bytes()
     assert main(["compare", "--out", str(finished), *SMALL]) == 2
-    assert "--force" in capsys.readouterr().out
+    assert "--overwrite" in capsys.readouterr().out
     assert (finished / "results.json").read_bytes() == before
 
 
 def test_a_foreign_folder_is_never_touched(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("years of work")
-    assert main(["compare", "--out", str(tmp_path), "--force", *SMALL]) == 2
-    assert "not empty" in capsys.readouterr().out
+    for flag in ("--overwrite", "--resume"):
+        assert main(["compare", "--out", str(tmp_path), flag, *SMALL]) == 2
+        assert "it holds no study, but 'thesis.txt'" in capsys.readouterr().out
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compare", "--recipe", "grop"], "'calibrl'"),
+        (["compare", "--method", "grop"], "'calibrl'"),
         (["compare", "--seeds", "0"], "--seeds 0"),
         (["compare", "--optimizer", "lion"], "'sgd', 'adam'"),
+        (["compare", "--optimizer", "adm"], "Did you mean adam?"),
+        (["compar"], "Did you mean compare?"),
+        (["compare", "--sedes", "3"], "--sedes: unknown to `python -m toy compare`. Did you mean --seeds?"),
+        (["compare", "--method", "calibrl", "--slop", "0.3"], "Did you mean --slope?"),
+        (["compare", "--method", "grpo", "calibrl", "--slope", "0.3"], "--slope: of which of 2 methods?"),
+        (["ablate", "--slope", "high"], "calibrl:slope='high'"),
         (["compare", "--depth", "9"], "at most 16384 paths to enumerate. Nearest valid setting: depth=7"),
         (["compare", "--sound", "0"], "Nearest valid setting: sound=1"),
         (["compare", "--sound", "250"], "at least 267 paths"),
         (["ablate", "--prompts", "6"], "prompts=6: expected a multiple of families=4"),
-        (["ablate", "--recipe", "grpo"], "option='slope=0' of grpo"),
-        (["ablate", "--recipe", "calibrl_cppo"], "it drops rows"),
-        (["phase", "--recipe", "cppo"], "it drops rows"),
-        (["mechanism", "--recipe", "calibrl:slope=2"], "slope"),
+        (["ablate", "--method", "grpo"], "option='slope=0' of grpo"),
+        (["ablate", "--method", "calibrl_cppo"], "it drops rows"),
+        (["phase", "--method", "cppo"], "it drops rows"),
+        (["mechanism", "--method", "calibrl:slope=2"], "slope"),
     ],
 )
 def test_bad_input_names_the_valid_choices_and_writes_nothing(tmp_path, capsys, arguments, message):
@@ -102,12 +109,12 @@ def test_an_interrupted_study_keeps_what_is_finished_and_resumes(tmp_path):
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 130, text
-    assert "same command continues" in text
+    assert "the same command with --resume continues" in text
     assert not json.loads((out / "results.json").read_text())["complete"]
     assert "interrupted" in (out / "report.html").read_text()
     first = {file.name: file.stat().st_mtime_ns for file in out.glob("arms/*.npz")}
     assert 0 < len(first) < 5
-    assert main(command[3:]) == 0
+    assert main([*command[3:], "--resume"]) == 0
     assert json.loads((out / "results.json").read_text())["complete"]
     assert len(list(out.glob("arms/*.npz"))) == 5
     assert all((out / "arms" / name).stat().st_mtime_ns == made for name, made in first.items())

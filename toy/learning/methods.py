@@ -1,6 +1,7 @@
 """A method: one recipe of `calibrl_ref`, or several in a row, with the options given on the command line."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,22 @@ def parse_method(text: str) -> Method:
         raise ValueError(f"recipe={text!r}: the schedule {name} takes no options. Fix: write {name!r}.")
     chosen = _parse_options(name, options) if name in RECIPES else {}
     return Method(text, Schedule.named(name, **{"aggregation": "sequence_mean_token_sum", **chosen}))
+
+
+def with_options(method: str, options: str) -> str:
+    """The method's name with more options.
+
+    Example:
+        >>> with_options("calibrl", "slope=0.3"), with_options("calibrl:slope=0.3", "gate=relu")
+        ('calibrl:slope=0.3', 'calibrl:slope=0.3,gate=relu')
+    """
+    return f"{method}{',' if ':' in method else ':'}{options}" if options else method
+
+
+def hyper_parameters(method: str) -> Mapping[str, inspect.Parameter]:
+    """Name -> hyper-parameter of a method; a schedule has none."""
+    recipe = RECIPES.get(method.partition(":")[0])
+    return {} if recipe is None else inspect.signature(recipe).parameters
 
 
 def _parse_options(recipe: str, text: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from toy.learning.settings import PolicyName
 from toy.world import Tree
 
 
@@ -85,7 +86,7 @@ def _features(tree: Tree, families: int) -> Tensor:
     return torch.cat([places.repeat(families, 1), family], dim=1)
 
 
-POLICIES: dict[str, Callable[[Tensor, int, Tree, Sequence[int]], nn.Module]] = {
+POLICIES: dict[PolicyName, Callable[[Tensor, int, Tree, Sequence[int]], nn.Module]] = {
     "tabular": lambda prior, families, _tree, _seeds: TabularPolicy(prior, families=families),
     "neural": lambda prior, families, tree, seeds: NeuralPolicy(prior, families=families, tree=tree, seeds=seeds),
 }

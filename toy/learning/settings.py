@@ -1,18 +1,12 @@
 """The settings of a training run."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from toy.learning.policy import POLICIES
-
-OPTIMIZERS: dict[str, Callable[[list[Tensor], float], torch.optim.Optimizer]] = {
-    "sgd": lambda parameters, rate: torch.optim.SGD(parameters, lr=rate),
-    "adam": lambda parameters, rate: torch.optim.Adam(parameters, lr=rate),
-}
+OptimizerName = Literal["sgd", "adam"]
+PolicyName = Literal["tabular", "neural"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +32,8 @@ class Training:
     rollouts: int = 8
     updates: int = 1
     learning_rate: float = 4.0
-    optimizer: str = "sgd"
-    policy: str = "tabular"
+    optimizer: OptimizerName = "sgd"
+    policy: PolicyName = "tabular"
     points: int = 41
 
     def __post_init__(self) -> None:
@@ -50,7 +44,7 @@ class Training:
                 raise ValueError(f"{entry.name}={value!r}: expected a whole number of at least {low}. Fix: raise it.")
         if not 0.0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate={self.learning_rate!r}: expected a positive number. Fix: try 4.0.")
-        for name, valid in (("optimizer", OPTIMIZERS), ("policy", POLICIES)):
+        for name, valid in (("optimizer", get_args(OptimizerName)), ("policy", get_args(PolicyName))):
             if getattr(self, name) not in valid:
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {list(valid)}. Fix: choose one.")
 

@@ -17,8 +17,14 @@ from calibrl_ref import Objective
 from toy.learning.mechanism import mechanism
 from toy.learning.methods import Method
 from toy.learning.population import Batch, Population, build_rollouts, kept_rows, sample_batch
-from toy.learning.settings import OPTIMIZERS, Training
+from toy.learning.settings import OptimizerName, Training
 from toy.world import World
+
+OPTIMIZERS: dict[OptimizerName, Callable[[list[Tensor], float], torch.optim.Optimizer]] = {
+    "sgd": lambda parameters, rate: torch.optim.SGD(parameters, lr=rate),
+    "adam": lambda parameters, rate: torch.optim.Adam(parameters, lr=rate),
+}
+"""Name -> maker from (parameters, learning rate)."""
 
 EXPLORATION_AXES = {"slope": "slope", "exploration_weight": "weight"}
 """Axis of a grid that is a hyper-parameter of the exploration term -> the term's field."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from toy.pages.palette import style_of
 from toy.pages.sections import Column, Line, Section, axis_label
+from toy.studies.folder import beside
 
 __all__ = ["RAMP", "SYMLOG_FROM", "save_figure", "section_figure", "style_of"]
 
@@ -105,7 +106,8 @@ def _draw_map(axes: Axes, section: Section, table: NDArray[np.float64], *, top: 
 
 def save_figure(figure: Figure, stem: Path) -> Path:
     """Write ``stem.png`` and ``stem.svg``; the path of the second is returned."""
-    figure.savefig(stem.with_suffix(".png"), dpi=150)
-    drawing = stem.with_suffix(".svg")
-    figure.savefig(drawing, metadata={"Date": None})
-    return drawing
+    with beside(stem.with_suffix(".png")) as picture:
+        figure.savefig(picture, format="png", dpi=150)
+    with beside(stem.with_suffix(".svg")) as drawing:
+        figure.savefig(drawing, format="svg", metadata={"Date": None})
+    return stem.with_suffix(".svg")

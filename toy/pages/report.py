@@ -16,6 +16,7 @@ from rich.table import Table
 
 from toy.pages.figures import RAMP, SYMLOG_FROM, save_figure, section_figure
 from toy.pages.sections import Column, Line, Section, axis_label, build_sections
+from toy.studies.folder import REPORT, beside
 from toy.studies.results import SOLVED_ABOVE
 from toy.world import KIND_COLOURS, Kind, Tree
 
@@ -49,9 +50,9 @@ def write_report(results: Mapping[str, Any], out: Path, *, command: str) -> Path
     for section in sections:
         drawing = save_figure(section_figure(section, steps), out / section.file_name)
         pictures[section.name] = "data:image/svg+xml;base64," + base64.b64encode(drawing.read_bytes()).decode()
-    path = out / "report.html"
-    path.write_text(_render(results, sections, pictures, command))
-    return path
+    with beside(out / REPORT) as page:
+        page.write_text(_render(results, sections, pictures, command), encoding="utf-8")
+    return out / REPORT
 
 
 def terminal_table(section: Section) -> Table:
@@ -123,7 +124,7 @@ def _render(results: Mapping[str, Any], sections: Sequence[Section], pictures: M
 
 
 def _source(name: str) -> str:
-    return (files("toy.pages") / "web" / name).read_text()
+    return (files("toy.pages") / "web" / name).read_text(encoding="utf-8")
 
 
 def page_data(sections: Sequence[Section], steps: Sequence[int]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from toy.pages.palette import styles_of
+from toy.studies.folder import figure_stem
 from toy.studies.questions import PARTS, Part
 from toy.world import KIND_COLOURS, Kind
 
@@ -98,7 +99,7 @@ class Section:
     @property
     def file_name(self) -> str:
         """Stem of its figure's files."""
-        return self.name.replace(" ", "_")
+        return figure_stem(self.name)
 
 
 OUTCOMES = (
@@ -168,20 +169,11 @@ def _map(name: str, part: Part, members: Sequence[Entry], everything: Sequence[E
 def _mechanism(entries: Sequence[Entry]) -> list[Section]:
     """A panel for each method: whom it pushes, and how the entropy answers."""
     columns = tuple(Column(key=entry["method"], title=entry["method"], symlog=True, digits=4) for entry in entries)
-    parts = (
-        ("push", PUSHES, "Who is pushed where", "Which responses does an update make likelier, and which less likely?"),
-        (
-            "entropy change",
-            CHANGES,
-            "What that does to the entropy",
-            "Is the change of entropy by each update (nats per decision) the one that its covariance predicts?",
-        ),
-    )
     return [
         Section(
             name=name,
-            title=title,
-            why=why,
+            title=PARTS[name].title,
+            why=PARTS[name].why,
             columns=columns,
             lines=tuple(
                 Line(
@@ -195,7 +187,7 @@ def _mechanism(entries: Sequence[Entry]) -> list[Section]:
             ),
             kinds=False,
         )
-        for name, lines, title, why in parts
+        for name, lines in (("push", PUSHES), ("entropy change", CHANGES))
     ]
 
 

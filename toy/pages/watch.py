@@ -4,10 +4,8 @@ Kinds of path have a colour and a letter, so a frame reads without colours too; 
 printed one below the other.
 """
 
-import argparse
-import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +16,11 @@ from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree as Branches
 
-from toy.learning.methods import parse_method
+from toy.learning.methods import Method
 from toy.learning.population import Population
 from toy.learning.settings import Training
 from toy.learning.trainer import train
-from toy.options import add_settings, read_settings
+from toy.studies.interruption import Interruption
 from toy.world import Kind, Tree, World
 
 MARKS: dict[Kind, tuple[str, str]] = {
@@ -32,9 +30,6 @@ MARKS: dict[Kind, tuple[str, str]] = {
     Kind.UNSOUND: ("u", "bright_black"),
 }
 """Kind -> its letter and its colour."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 BAR_WIDTH = 32
@@ -84,60 +79,51 @@ def _mass(kind: NDArray[np.int64], path_prob: NDArray[np.float64]) -> NDArray[np
     return np.array([path_prob[kind == value].sum() for value in Kind])
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of ``watch``: the method, the seed, the pace, and all settings of training and world."""
-    parser.add_argument("--recipe", default="calibrl", help="name, or name:option=value,... (default: calibrl)")
-    parser.add_argument("--seed", type=int, default=0, help="layout and random numbers (default: 0)")
-    parser.add_argument("--delay", type=float, default=0.1, help="seconds between frames (default: 0.1)")
-    add_settings(parser, Training, points=101)
-    add_settings(parser, World)
-
-
-def run(options: argparse.Namespace, console: Console | None = None) -> int:
-    """Train one seed and draw a frame at each recorded step (``--points`` of them); nothing is written.
+def watch(
+    method: Method,
+    world: World,
+    training: Training,
+    *,
+    seed: int,
+    delay: float,
+    console: Console,
+    interruption: Interruption,
+) -> None:
+    """Train one seed and draw a frame at each recorded step; nothing is written.
 
     Args:
-        options: the flags of :func:`add_arguments`.
-        console: where to draw; the standard output by default.
-
-    Returns:
-        The exit status: 0, or 130 after Ctrl-C.
+        method: what to train with.
+        world: the world.
+        training: the run's settings; its ``points`` are the frames.
+        seed: layout and random numbers.
+        delay: seconds between frames.
+        console: where to draw.
+        interruption: where a signal is remembered; it ends the training.
 
     Raises:
-        ValueError: a flag's value is out of range, or a name unknown.
+        ValueError: ``seed`` or ``delay`` is negative, or no finite number.
     """
-    for name in ("seed", "delay"):
-        if not 0 <= getattr(options, name) < float("inf"):
-            raise ValueError(f"--{name} {getattr(options, name)}: expected 0 or more. Fix: raise it.")
-    console = console or Console()
-    try:
-        _watch(options, console)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return 0
-
-
-def _watch(options: argparse.Namespace, console: Console) -> None:
-    method, world, training = (
-        parse_method(options.recipe),
-        read_settings(options, World),
-        read_settings(options, Training),
-    )
+    for name, value in (("seed", seed), ("delay", delay)):
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"--{name} {value}: expected 0 or more. Fix: raise it.")
     history: list[Snapshot] = []
     with Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live:
 
         def draw(step: int, population: Population) -> None:
             """Show the policy of this step, and wait for the eye."""
             history.append(Snapshot.of(step, population))
-            title = f"{method.name}, seed {options.seed}, step {step} of {training.steps}"
+            title = f"{method.name}, seed {seed}, step {step} of {training.steps}"
             picture = frame(history, world, title=title, lines=console.height - 1)
             if live:
                 live.update(picture, refresh=True)
             else:
                 console.print(picture)
-            time.sleep(options.delay)
+            interruption.wait(delay)
+            if interruption.happened:
+                raise InterruptedError
 
-        train(method, world, training, [options.seed], on_point=draw)
+        with suppress(InterruptedError):
+            train(method, world, training, [seed], on_point=draw)
 
 
 def frame(history: Sequence[Snapshot], world: World, *, title: str, lines: int) -> Group:

@@ -1,8 +1,10 @@
 """An arm: one population that a study trains, and the file of its curves."""
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -41,11 +43,32 @@ class Arm:
         return "__".join(parts) + ".npz"
 
 
-def load_curves(arm: Arm, out: Path) -> list[Curves] | None:
-    """The curves of a finished arm, ``[points, seeds]`` each, for each of its cells (one without a grid), or None."""
-    path = out / "arms" / arm.file_name
+def save_curves(cells: Sequence[Curves], path: Path) -> None:
+    """Write the curves of an arm's cells (one without a grid); the same curves give the same bytes."""
+    with path.open("wb") as file:
+        stacked = {name: np.stack([cell[name] for cell in cells]) for name in cells[0]}
+        np.savez_compressed(file, allow_pickle=False, **stacked)
+
+
+def load_curves(arm: Arm, folder: Path) -> list[Curves] | None:
+    """The curves of a finished arm, ``[points, seeds]`` each, for each of its cells (one without a grid), or None.
+
+    Args:
+        arm: the arm.
+        folder: the study's folder.
+
+    Raises:
+        ValueError: the arm's file is damaged.
+    """
+    path = folder / "arms" / arm.file_name
     if not path.exists():
         return None
-    with np.load(path) as stored:
-        curves = {name: stored[name] for name in stored.files}
-    return [{name: values[cell] for name, values in curves.items()} for cell in range(max(1, len(arm.cells)))]
+    shape = (max(1, len(arm.cells)), len(arm.training.recorded_steps), arm.seeds)
+    try:
+        with np.load(path) as stored:
+            curves = {name: stored[name] for name in stored.files}
+        if not curves or any(values.shape != shape for values in curves.values()):
+            raise ValueError(f"curves are not {list(shape)}, for its cells, points and seeds")
+    except (BadZipFile, EOFError, KeyError, NotImplementedError, OSError, ValueError, zlib.error) as error:
+        raise ValueError(f"{path}: damaged ({error}). Fix: remove this file; --resume trains it again.") from error
+    return [{name: values[cell] for name, values in curves.items()} for cell in range(shape[0])]

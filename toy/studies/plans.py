@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 
-from toy.learning.methods import parse_method
+from toy.learning.methods import parse_method, with_options
 from toy.learning.population import check_prompts
 from toy.learning.settings import Training
 from toy.learning.trainer import check_cells
@@ -36,8 +36,8 @@ def plan(study: str, methods: Sequence[str], world: World, training: Training, s
         ValueError: a method or one of its options is unknown, or cannot be trained on a grid that the study has; the
             prompts are no multiple of the families.
     """
-    for method in methods:
-        parse_method(method)
+    for name in methods:
+        parse_method(name)
     arms = PLANS[study](list(dict.fromkeys(methods)), world, training, seeds)
     for arm in arms:
         method = parse_method(arm.method)
@@ -88,16 +88,6 @@ def phase(methods: Sequence[str], world: World, training: Training, seeds: int) 
 def mechanism_study(methods: Sequence[str], world: World, training: Training, seeds: int) -> list[Arm]:
     """The arms of ``mechanism``: who is pushed where, and what that does to the entropy."""
     return _arms("main", methods, world, training, seeds)
-
-
-def with_options(method: str, options: str) -> str:
-    """The method's name with more options.
-
-    Example:
-        >>> with_options("calibrl", "slope=0.3"), with_options("calibrl:slope=0.3", "gate=relu")
-        ('calibrl:slope=0.3', 'calibrl:slope=0.3,gate=relu')
-    """
-    return f"{method}{',' if ':' in method else ':'}{options}" if options else method
 
 
 def _arms(part: str, methods: Sequence[str], world: World, training: Training, seeds: int) -> list[Arm]:

@@ -135,6 +135,11 @@ PARTS: dict[str, Part] = {
         "Group size and prior",
         "Does it take an expert at all, with more responses to a prompt or sound paths that are less rare?",
     ),
+    "push": Part("Who is pushed where", "Which responses does an update make likelier, and which less likely?"),
+    "entropy change": Part(
+        "What that does to the entropy",
+        "Is the change of entropy by each update (nats per decision) the one that its covariance predicts?",
+    ),
 }
 """Part of any study -> its title and its question, in the order of the pages."""
 

@@ -1,11 +1,9 @@
 """What a study found, as results.json holds it."""
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from toy.learning.trainer import Curves
 from toy.studies.arms import Arm, load_curves
+from toy.studies.folder import RESULTS, beside, versions
 from toy.studies.statistics import mean_interval
 
 SOLVED_ABOVE = 0.85
@@ -39,13 +38,11 @@ def summarise(study: str, arms: Sequence[Arm], out: Path, *, complete: bool, sec
         for arm in arms
         for cell, curves in zip(arm.cells or ({},), load_curves(arm, out) or (), strict=False)
     ]
-    versions = {name: version(name) for name in ("torch", "numpy", "gymnasium")}
     made = time.strftime("%Y-%m-%d %H:%M:%S")
-    results = {"study": study, "complete": complete, "made": made, "seconds": seconds, "versions": versions}
+    results = {"study": study, "complete": complete, "made": made, "seconds": seconds, "versions": versions()}
     results["arms"] = entries
-    partial = out / "results.json.partial"
-    partial.write_text(json.dumps(results))
-    os.replace(partial, out / "results.json")
+    with beside(out / RESULTS) as partial:
+        partial.write_text(json.dumps(results))
     return results
 
 

@@ -1,5 +1,5 @@
+from toy.learning.methods import with_options
 from toy.pages.palette import STYLES, style_of, styles_of
-from toy.studies.plans import with_options
 from toy.studies.questions import ABLATION_COMPANIONS, ABLATIONS, DEFAULT_METHODS
 from toy.world import KIND_COLOURS
 

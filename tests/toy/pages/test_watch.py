@@ -1,8 +1,9 @@
 """The live view: what a frame says, that it fits, and how it ends."""
 
-import argparse
 import io
+import math
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -13,20 +14,24 @@ from rich.console import Console
 from toy.learning.methods import parse_method
 from toy.learning.settings import Training
 from toy.learning.trainer import train
-from toy.pages.watch import MARKS, Snapshot, add_arguments, frame, path_tree, run
+from toy.pages.watch import MARKS, Snapshot, frame, path_tree, watch
+from toy.studies.interruption import Interruption
 from toy.world import Kind, Tree, World, build_paths
 
 
-def options(*arguments):
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return parser.parse_args(["--delay", "0", *arguments])
-
-
-def watch(*arguments, **console):
+def frames(method="calibrl", world=None, *, seed=0, delay=0.0, interruption=None, steps=2, points=3, **console):
+    """What is drawn while a method trains, as text."""
     text = io.StringIO()
-    status = run(options(*arguments), Console(file=text, **{"width": 100, "height": 30} | console))
-    return status, text.getvalue()
+    watch(
+        parse_method(method),
+        world or World(),
+        Training(steps=steps, points=points),
+        seed=seed,
+        delay=delay,
+        console=Console(file=text, **{"width": 100, "height": 30} | console),
+        interruption=interruption or Interruption(),
+    )
+    return text.getvalue()
 
 
 def rendered(picture):
@@ -36,10 +41,8 @@ def rendered(picture):
 
 
 def test_plain_frames_show_the_exact_entropy_and_accuracy_of_the_training():
-    arguments = ["--recipe", "grpo", "--seed", "3", "--steps", "4", "--points", "3", "--sound-prior", "0.01"]
-    status, text = watch(*arguments)
+    text = frames("grpo", World(sound_prior=0.01), seed=3, steps=4)
     curves = train(parse_method("grpo"), World(sound_prior=0.01), Training(steps=4, points=3), [3])
-    assert status == 0
     assert re.findall(r"step (\d) of 4", text) == ["0", "2", "4"]
     assert "\x1b" not in text
     assert re.findall(r"(\S+) nats", text) == [f"{value:.3f}" for value in curves["entropy"][:, 0]]
@@ -97,33 +100,29 @@ def test_the_history_line_rises_with_the_accuracy_and_falls_with_the_entropy():
 
 
 def test_a_terminal_gets_colours_and_one_frame_in_place_of_the_other():
-    status, text = watch("--steps", "2", "--points", "3", "--depth", "3", force_terminal=True, height=24)
-    assert status == 0
+    text = frames(world=World(depth=3), force_terminal=True, height=24)
     assert re.findall(r"step (\d) of 2", text) == ["0", "1", "2", "2"]  # the last one stays
     assert "\x1b[1;32mS sound" in text  # a letter and a colour
     assert "\x1b[1A" in text  # the cursor goes up before the next frame
 
 
-def test_ctrl_c_ends_it_with_the_shells_status(monkeypatch):
-    def interrupt(_seconds):
-        raise KeyboardInterrupt
+def test_a_signal_ends_it_between_two_frames(monkeypatch):
+    waits = []
 
-    monkeypatch.setattr("toy.pages.watch.time.sleep", interrupt)
-    status, text = watch("--steps", "2", "--points", "3")
-    assert status == 130
-    assert text.count("step ") == 1
+    class Signalled(Interruption):
+        def wait(self, seconds):
+            waits.append(seconds)
+            self.signal = signal.SIGINT if len(waits) == 2 else None
+
+    text = frames(delay=0.25, interruption=Signalled())
+    assert re.findall(r"step (\d) of 2", text) == ["0", "1"]
+    assert waits == [0.25, 0.25]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        (["--seed", "-1"], "--seed -1"),
-        (["--delay", "-0.5"], "--delay -0.5"),
-        (["--delay", "nan"], "--delay nan"),
-        (["--recipe", "grop"], "'calibrl'"),
-        (["--sound", "0"], "sound=0"),
-    ],
+    [({"seed": -1}, "--seed -1"), ({"delay": -0.5}, "--delay -0.5"), ({"delay": math.nan}, "--delay nan")],
 )
 def test_bad_input_is_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        run(options(*arguments))
+    with pytest.raises(ValueError, match=f"{message}: expected 0 or more"):
+        frames(**arguments)

@@ -1,0 +1,167 @@
+"""What the commands do, from the parsed command line to the exit status."""
+
+import argparse
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from calibrl_ref import RECIPES, SCHEDULES
+from toy.learning.methods import hyper_parameters, parse_method, with_options
+from toy.learning.settings import Training
+from toy.options import Parser, flag_of, read_settings
+from toy.pages.report import key_numbers, terminal_table, write_report
+from toy.pages.sections import build_sections
+from toy.pages.watch import watch
+from toy.studies.arms import Arm, load_curves
+from toy.studies.folder import study_folder
+from toy.studies.interruption import Interruption
+from toy.studies.plans import plan
+from toy.studies.results import summarise
+from toy.studies.running import run_arms
+from toy.world import World
+
+
+def run(
+    options: argparse.Namespace,
+    parser: Parser,
+    rest: Sequence[str],
+    arguments: Sequence[str],
+    console: Console,
+    interruption: Interruption,
+) -> int:
+    """Do what a command line asks for.
+
+    Args:
+        options: its flags.
+        parser: the command's, for its errors.
+        rest: flags that the parser does not know.
+        arguments: the whole command line, for the report.
+        console: where to write.
+        interruption: where a signal is remembered.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ValueError: a flag or its value is wrong.
+        FileExistsError: the output folder may not be used.
+    """
+    if options.command == "methods":
+        parser.check_flags(rest)
+        _show_methods(options.name, console)
+        return 0
+    options.method = _methods(options.method, parser, rest)
+    if options.command == "watch":
+        settings = parse_method(options.method[0]), read_settings(options, World), read_settings(options, Training)
+        watch(*settings, seed=options.seed, delay=options.delay, console=console, interruption=interruption)
+        return interruption.status
+    return _study(options, shlex.join(["python", "-m", "toy", *arguments]), console, interruption)
+
+
+def _methods(named: Sequence[str], parser: Parser, rest: Sequence[str]) -> list[str]:
+    """The methods' names, with hyper-parameters that were given as flags."""
+    for method in named:
+        parse_method(method)
+    flags = [flag_of(name) for method in named for name in hyper_parameters(method)]
+    if len(named) > 1 and (own := [text for text in rest if text.partition("=")[0] in flags]):
+        hint = f"{named[0].partition(':')[0]}:{own[0].partition('=')[0].removeprefix('--').replace('-', '_')}=..."
+        raise ValueError(f"{own[0]}: of which of {len(named)} methods? Fix: write it with its method, --method {hint}")
+    if len(named) > 1:
+        parser.check_flags(rest)
+        return list(named)
+    method, rest = with_flags(named[0], rest)
+    parser.check_flags(rest, more=flags)
+    return [method]
+
+
+def with_flags(method: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The method's name with the hyper-parameters that a command line has as flags.
+
+    Args:
+        method: its name, perhaps with options.
+        arguments: flags and values of a command line.
+
+    Returns:
+        The name, and the arguments that are no hyper-parameters.
+
+    Example:
+        >>> with_flags("calibrl", ["--slope", "0.3", "--no-weighted", "--seeds", "4"])
+        ('calibrl:slope=0.3,weighted=false', ['--seeds', '4'])
+    """
+    parser = Parser(prog=f"python -m toy methods {method}", add_help=False, argument_default=argparse.SUPPRESS)
+    for name, parameter in hyper_parameters(method).items():
+        if isinstance(parameter.default, bool):
+            parser.add_argument(flag_of(name), action=argparse.BooleanOptionalAction)
+        else:
+            parser.add_argument(flag_of(name))
+    given, rest = parser.parse_known_args(arguments)
+    texts = {name: str(value).lower() if isinstance(value, bool) else value for name, value in vars(given).items()}
+    return with_options(method, ",".join(f"{name}={value}" for name, value in texts.items())), rest
+
+
+def _show_methods(name: str | None, console: Console) -> None:
+    table = Table(box=None, pad_edge=False)
+    if name is None:
+        for title in ("method", "hyper-parameters"):
+            table.add_column(title, overflow="fold")
+        for each in (*RECIPES, *SCHEDULES):
+            table.add_row(each, ", ".join(hyper_parameters(each)) or "none: a schedule of methods")
+    else:
+        for title in ("flag", "default"):
+            table.add_column(title)
+        for key, parameter in hyper_parameters(parse_method(name).name).items():
+            table.add_row(flag_of(key), str(parameter.default))
+    console.print(table)
+
+
+def _study(options: argparse.Namespace, command: str, console: Console, interruption: Interruption) -> int:
+    arms = _arms(options)
+    with study_folder(options.out, arms, resume=options.resume, overwrite=options.overwrite):
+        started = time.perf_counter()
+        complete = _train(arms, options, console, interruption)
+        seconds = time.perf_counter() - started
+        results = summarise(options.command, arms, options.out, complete=complete, seconds=seconds)
+        if not any(entry["part"] == arms[0].part for entry in results["arms"]):
+            console.print("Interrupted before the first run was finished; the same command with --resume starts again.")
+            return interruption.status
+        report = write_report(results, options.out, command=command)
+        _print(results, console)
+    if not complete:
+        console.print("Interrupted: the report holds the finished runs; the same command with --resume continues.")
+    console.print(f"Report: {report}", soft_wrap=True)
+    return 0 if complete else interruption.status
+
+
+def _print(results: Mapping[str, Any], console: Console) -> None:
+    sections = build_sections(results)
+    for section in sections:
+        console.print(terminal_table(section))
+    for line in key_numbers(sections):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _arms(options: argparse.Namespace) -> list[Arm]:
+    for name in ("seeds", "workers"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name} {getattr(options, name)}: expected at least 1. Fix: raise it.")
+    settings = read_settings(options, World), read_settings(options, Training), options.seeds
+    return plan(options.command, options.method, *settings)
+
+
+def _train(arms: Sequence[Arm], options: argparse.Namespace, console: Console, interruption: Interruption) -> bool:
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    missing = [arm for arm in arms if load_curves(arm, options.out) is None]
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=sum(len(arm.training.recorded_steps) for arm in missing))
+        return run_arms(
+            missing,
+            options.out,
+            workers=options.workers,
+            interruption=interruption,
+            on_point=lambda: progress.advance(task),
+        )
