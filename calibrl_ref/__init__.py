@@ -28,7 +28,7 @@ from calibrl_ref.diagnostics import (
     quadrant_table,
 )
 from calibrl_ref.extension import extends
-from calibrl_ref.gates import GATES, linear_gate, random_gate, relu_gate, sigmoid_gate, softplus_gate
+from calibrl_ref.gates import GATES, RandomGate, linear_gate, random_gate, relu_gate, sigmoid_gate, softplus_gate
 from calibrl_ref.log_probs import (
     chunked_token_log_probs,
     chunked_token_log_probs_and_entropy,
@@ -82,6 +82,7 @@ __all__ = [
     "OverlongPenalty",
     "PruneByAdvantage",
     "Quadrant",
+    "RandomGate",
     "Rollouts",
     "Schedule",
     "SlopeController",

@@ -91,6 +91,27 @@ def check_finite(argument: str, tensor: Tensor) -> None:
         )
 
 
+def check_at_most(argument: str, tensor: Tensor, limit: float) -> None:
+    """Raise, naming the first offending position, if a log-probability exceeds ``limit`` (0 and its rounding)."""
+    above = tensor > limit
+    if bool(above.any()):
+        position = torch.nonzero(above)[0].tolist()
+        raise bad_value(
+            f"{argument}{position}",
+            float(tensor[tuple(position)]),
+            "a log-probability in nats, at most 0",
+            "take log-softmax in float32, as token_log_probs does; a loss has the opposite sign",
+        )
+
+
+HALF = (torch.bfloat16, torch.float16)
+
+
+def precise(values: Tensor) -> Tensor:
+    """Return bf16 and fp16 as float32 (a sum or an exponential of them is of no use), any other tensor as it is."""
+    return values.float() if values.dtype in HALF else values
+
+
 def look_up(registry: Mapping[str, Value], argument: str, name: str) -> Value:
     """Return ``registry[name]``, or raise an error that lists the valid names."""
     if name not in registry:

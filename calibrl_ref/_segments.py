@@ -1,4 +1,7 @@
-"""Sums, means and ranks within segments (groups of one prompt, replicas) without a Python loop."""
+"""Sums, means and ranks within segments (groups of one prompt, replicas) without a loop, and without asking the device.
+
+How many segments there are would have to be read from the device; the number of elements is a bound that need not be.
+"""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -6,10 +9,12 @@ from torch import Tensor
 
 
 def dense_ids(ids: Int[Tensor, " n"]) -> tuple[Int[Tensor, " n"], int]:
-    """Renumber arbitrary ids as 0, 1, 2, ... in ascending order; return them and how many there are."""
-    in_order = bool((ids[1:] >= ids[:-1]).all())  # the usual case, and then no sort is needed
-    unique, dense = (torch.unique_consecutive if in_order else torch.unique)(ids, return_inverse=True)
-    return dense, len(unique)
+    """Renumber arbitrary ids as 0, 1, 2, ... in ascending order; return them and a bound on how many there are."""
+    order = torch.argsort(ids, stable=True)
+    ordered = ids[order]
+    steps = torch.zeros_like(order)
+    steps[1:] = ordered[1:] != ordered[:-1]
+    return torch.empty_like(order).scatter(0, order, steps.cumsum(0)), len(ids)
 
 
 def segment_sum(values: Float[Tensor, " n"], segment: Int[Tensor, " n"], count: int) -> Float[Tensor, " segments"]:
@@ -22,6 +27,12 @@ def segment_min(values: Float[Tensor, " n"], segment: Int[Tensor, " n"], count: 
     return values.new_full((count,), torch.inf).scatter_reduce(0, segment, values, "amin")
 
 
+def rank_in_segment(segment: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """How many earlier elements each element's segment has."""
+    order = torch.argsort(segment, stable=True)
+    return torch.empty_like(order).scatter(0, order, _rank(segment[order]))
+
+
 def smallest_in_segment(
     key: Float[Tensor, " n"], segment: Int[Tensor, " n"], quota: Int[Tensor, " n"]
 ) -> Bool[Tensor, " n"]:
@@ -31,7 +42,8 @@ def smallest_in_segment(
     """
     by_key = torch.argsort(key, stable=True)
     order = by_key[torch.argsort(segment[by_key], stable=True)]
-    ordered = segment[order]
-    starts = torch.searchsorted(ordered, ordered)
-    rank = torch.arange(len(key), device=key.device) - starts
-    return torch.zeros_like(segment, dtype=torch.bool).scatter(0, order, rank < quota[order])
+    return torch.zeros_like(segment, dtype=torch.bool).scatter(0, order, _rank(segment[order]) < quota[order])
+
+
+def _rank(ordered: Tensor) -> Tensor:
+    return torch.arange(len(ordered), device=ordered.device) - torch.searchsorted(ordered, ordered)

@@ -6,14 +6,14 @@ gap. To add one: ``BASELINES["name"] = function`` or ``GAPS["name"] = GapLevel(.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from calibrl_ref._checks import bad_value, check_bool, check_integer, check_same_shape
-from calibrl_ref._segments import dense_ids
+from calibrl_ref._segments import dense_ids, segment_sum
 from calibrl_ref.log_probs import trajectory_log_prob
 from calibrl_ref.rollouts import Rollouts
 
@@ -35,9 +35,85 @@ class Baseline:
     mask: Bool[Tensor, "rows time"]
     present: Bool[Tensor, " rows"]
 
+    def trajectory(self) -> Float[Tensor, " rows"]:
+        """Log-probability of each row's whole baseline, in nats."""
+        return trajectory_log_prob(self.token_log_prob, self.mask)
+
+    def length(self) -> Float[Tensor, " rows"]:
+        """Tokens of each row's baseline."""
+        return self.mask.sum(1).to(self.token_log_prob.dtype)
+
+
+class ExpertBaseline(Baseline):
+    """The mean over the experts of a group, which is the expert where there is one; taken only when it is asked for.
+
+    A whole response's log-probability is one number per row, so no ``[rows, time]`` tensor is made for it.
+    """
+
+    def __init__(self, source: Tensor, tokens: Tensor, experts: "_Experts") -> None:
+        self._source, self._tokens, self._experts = source, tokens, experts
+
+    @property
+    def token_log_prob(self) -> Float[Tensor, "rows time"]:
+        """Token t against token t: the mean over the experts, 0 for one that has ended."""
+        return self._experts.mean(self._source.where(self._tokens, 0.0))
+
+    @property
+    def mask(self) -> Bool[Tensor, "rows time"]:
+        """True where one of the experts has a token."""
+        return self._experts.mean(self._tokens.to(self._source.dtype)) > 0.0
+
+    @property
+    def present(self) -> Bool[Tensor, " rows"]:
+        """Whether the row's group has an expert."""
+        return self._experts.present
+
+    def trajectory(self) -> Float[Tensor, " rows"]:
+        """Mean log-probability of the experts' whole responses, in nats."""
+        return self._experts.mean(trajectory_log_prob(self._source, self._tokens))
+
+    def length(self) -> Float[Tensor, " rows"]:
+        """Mean number of the experts' tokens."""
+        return self._experts.mean(self._tokens.sum(1).to(self._source.dtype))
+
+
+class PrecomputedBaseline(Baseline):
+    """A number per row that was computed beforehand: for the gap between whole responses, and no other."""
+
+    def __init__(self, log_prob: Tensor) -> None:
+        self._log_prob = log_prob
+
+    @property
+    def token_log_prob(self) -> Float[Tensor, "rows time"]:
+        """There is none.
+
+        Raises:
+            ValueError: always.
+        """
+        raise bad_value("gap", "one that reads tokens", "'trajectory' for a precomputed expert", 'use gap="trajectory"')
+
+    mask = token_log_prob
+
+    @property
+    def present(self) -> Bool[Tensor, " rows"]:
+        """Whether the row has a number."""
+        return ~self._log_prob.isnan()
+
+    def trajectory(self) -> Float[Tensor, " rows"]:
+        """The number."""
+        return self._log_prob.where(self.present, 0.0)
+
+    def length(self) -> Float[Tensor, " rows"]:
+        """There is none.
+
+        Raises:
+            ValueError: always.
+        """
+        return self.token_log_prob
+
 
 def expert_row(group: Int[Tensor, " rows"], is_expert: Bool[Tensor, " rows"]) -> Int[Tensor, " rows"]:
-    """Index of the expert's row in each row's group, or -1 where the group has none.
+    """Index of the (first) expert's row in each row's group, or -1 where the group has none.
 
     Raises:
         ValueError: the shapes differ.
@@ -51,17 +127,31 @@ def expert_row(group: Int[Tensor, " rows"], is_expert: Bool[Tensor, " rows"]) ->
     check_bool("is_expert", is_expert)
     check_same_shape(group=group, is_expert=is_expert)
     dense, groups = dense_ids(group)
-    return _expert_of_group(dense, groups, is_expert)[dense]
+    none = len(group)
+    index = torch.arange(none, device=group.device).where(is_expert, none)
+    first = torch.full((groups,), none, device=group.device).scatter_reduce(0, dense, index, "amin")[dense]
+    return first.where(first < none, -1)
 
 
 def expert_baseline(rollouts: Rollouts) -> Baseline:
     """The expert of the row's own group, under the current policy (the paper's form; gradient flows into it)."""
-    return _take(rollouts.token_log_prob, rollouts, expert_row(rollouts.group, rollouts.is_expert))
+    return ExpertBaseline(rollouts.token_log_prob, _expert_tokens(rollouts), _own_experts(rollouts))
 
 
 def old_expert_baseline(rollouts: Rollouts) -> Baseline:
     """The expert of the row's own group, under the old policy: a constant (the released code's form)."""
-    return _take(rollouts.old_token_log_prob, rollouts, expert_row(rollouts.group, rollouts.is_expert))
+    return ExpertBaseline(rollouts.old_token_log_prob, _expert_tokens(rollouts), _own_experts(rollouts))
+
+
+def precomputed_expert_baseline(rollouts: Rollouts) -> Baseline:
+    """``Rollouts.expert_log_prob``: a constant, and no expert row in the batch.
+
+    Raises:
+        ValueError: the rollouts carry no ``expert_log_prob``.
+    """
+    if rollouts.expert_log_prob is None:
+        raise bad_value("expert_log_prob", None, "a tensor [rows]", "score each prompt's expert beforehand")
+    return PrecomputedBaseline(rollouts.expert_log_prob)
 
 
 def shuffled_expert_baseline(rollouts: Rollouts) -> Baseline:
@@ -69,16 +159,21 @@ def shuffled_expert_baseline(rollouts: Rollouts) -> Baseline:
 
     With a single expert in the replica there is no other, and no row has a baseline.
     """
-    dense, groups = dense_ids(rollouts.group)
-    own = _expert_of_group(dense, groups, rollouts.is_expert)
-    replica = torch.zeros_like(dense) if rollouts.replica is None else dense_ids(rollouts.replica)[0]
-    replica_of_group = torch.zeros_like(own).scatter(0, dense, replica)
-    other = torch.full_like(own, -1)
-    for index in torch.unique(replica_of_group):
-        members = torch.nonzero((replica_of_group == index) & (own >= 0)).flatten()
-        if len(members) > 1:
-            other[members] = own[members.roll(-1)]
-    return _take(rollouts.token_log_prob, rollouts, other[dense])
+    own = _own_experts(rollouts)
+    replica = torch.zeros_like(rollouts.group) if rollouts.replica is None else dense_ids(rollouts.replica)[0]
+    owner = torch.zeros_like(replica).scatter(0, own.source, replica)
+    owner = owner.where(own.number > 0, len(owner))  # groups without an expert come last
+    order = torch.argsort(owner, stable=True)
+    position = torch.arange(len(order), device=order.device)
+    ordered = owner[order]
+    first = torch.searchsorted(ordered, ordered)
+    is_last = torch.ones_like(order, dtype=torch.bool)
+    is_last[:-1] = ordered[1:] != ordered[:-1]
+    other = torch.empty_like(order).scatter(0, order, order[torch.where(is_last, first, position + 1)])
+    alone = (other == position) | (own.number == 0)
+    target = other.where(~alone, len(own.number))[own.source]
+    experts = _Experts(own.weight, own.source, target, ~alone[own.source], own.number)
+    return ExpertBaseline(rollouts.token_log_prob, _expert_tokens(rollouts), experts)
 
 
 def reference_baseline(rollouts: Rollouts) -> Baseline:
@@ -97,22 +192,26 @@ BASELINES: dict[str, Callable[[Rollouts], Baseline]] = {
     "expert": expert_baseline,
     "old_expert": old_expert_baseline,
     "shuffled_expert": shuffled_expert_baseline,
+    "precomputed_expert": precomputed_expert_baseline,
     "reference": reference_baseline,
 }
+NEEDS_OF_BASELINE = {"reference": "reference_token_log_prob", "precomputed_expert": "expert_log_prob"}
+"""Which field of ``Rollouts`` a baseline reads, where that is not an expert's row."""
 
 
 def trajectory_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
     """The paper's level: log-probabilities of the whole responses, ``[rows]``, in nats (Delta in Eq. 9)."""
-    return (
-        trajectory_log_prob(rollouts.token_log_prob, rollouts.mask),
-        trajectory_log_prob(baseline.token_log_prob, baseline.mask),
-    )
+    return trajectory_log_prob(rollouts.token_log_prob, rollouts.mask), baseline.trajectory()
 
 
 def trajectory_mean_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
-    """Ablation: length-normalised log-probabilities of the whole responses, ``[rows]``, in nats per token."""
+    """Ablation: length-normalised log-probabilities of the whole responses, ``[rows]``, in nats per token.
+
+    Several experts are normalised together: their log-probabilities added up, over all their tokens.
+    """
     policy, reference = trajectory_log_probs(rollouts, baseline)
-    return policy / rollouts.mask.sum(1), reference / baseline.mask.sum(1).clamp(min=1)
+    # an absent baseline has no length; the mean length of one that is present is at least 1
+    return policy / rollouts.mask.sum(1).clamp(min=1), reference / baseline.length().clamp(min=1.0)
 
 
 def token_aligned_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
@@ -146,12 +245,29 @@ GAPS: dict[str, GapLevel] = {
 }
 
 
-def _expert_of_group(dense: Tensor, groups: int, is_expert: Tensor) -> Tensor:
-    experts = torch.nonzero(is_expert).flatten()
-    return torch.full((groups,), -1, device=dense.device).index_put((dense[experts],), experts)
+class _Experts(NamedTuple):
+    """How to take the mean over the experts of each row's group, or of another group."""
+
+    weight: Tensor  # [rows]: 1 / the number of experts of the row's group at an expert's row, 0 elsewhere
+    source: Tensor  # [rows]: the group that the row belongs to, counted from 0
+    target: Tensor  # [rows]: the group whose experts the row is compared with; one beyond the last has none
+    present: Tensor  # [rows]: whether there is one
+    number: Tensor  # [groups]: experts
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return, for each row, the mean of ``values`` [rows, ...] over its experts; 0 where there is none."""
+        weight = self.weight.to(values.dtype).view(-1, *(1 for _ in values.shape[1:]))
+        groups = values.new_zeros(len(self.number) + 1, *values.shape[1:]).index_add(0, self.source, values * weight)
+        return groups.index_select(0, self.target)
 
 
-def _take(token_log_prob: Tensor, rollouts: Rollouts, row: Tensor) -> Baseline:
-    present = row >= 0
-    mask = rollouts.mask[row] & present.unsqueeze(1)
-    return Baseline(token_log_prob=token_log_prob[row].where(mask, 0.0), mask=mask, present=present)
+def _own_experts(rollouts: Rollouts) -> _Experts:
+    source, groups = dense_ids(rollouts.group)
+    is_expert = (rollouts.is_expert & rollouts.mask.any(1)).double()
+    number = segment_sum(is_expert, source, groups)
+    return _Experts(is_expert / number.clamp(min=1)[source], source, source, number[source] > 0, number)
+
+
+def _expert_tokens(rollouts: Rollouts) -> Bool[Tensor, "rows time"]:
+    """An expert's text: of its row, the tokens that the policy did not sample."""
+    return rollouts.mask if rollouts.off_policy is None else rollouts.off_policy_tokens()

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from calibrl_ref._checks import check_bool, check_float, check_range, check_same_shape
+from calibrl_ref._checks import check_bool, check_float, check_range, check_same_shape, precise
 
 
 @runtime_checkable
@@ -52,7 +52,7 @@ def log_prob_gap(
     check_float("policy_log_prob", policy_log_prob)
     check_float("expert_log_prob", expert_log_prob)
     check_same_shape(policy_log_prob=policy_log_prob, expert_log_prob=expert_log_prob)
-    return policy_log_prob - expert_log_prob
+    return precise(policy_log_prob) - precise(expert_log_prob)
 
 
 def correctness_sign(correct: Bool[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -106,7 +106,9 @@ def leaky_relu_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.5) 
     """
     check_float("x", x)
     check_range("slope", slope, 0.0, 1.0)
-    return torch.where(x > 0, x, slope * x)
+    if isinstance(slope, Tensor):
+        return torch.where(x > 0, x, slope * x)
+    return torch.nn.functional.leaky_relu(x, slope)  # the same in one pass
 
 
 def advantage_weight(advantage: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -137,8 +139,8 @@ def advantage_weight(advantage: Float[Tensor, "*shape"]) -> Float[Tensor, "*shap
 def exploration_loss(
     policy_log_prob: Float[Tensor, "*shape"],
     expert_log_prob: Float[Tensor, "*shape"],
-    correct: Bool[Tensor, "*shape"],
-    advantage: Float[Tensor, "*shape"],
+    correct: Bool[Tensor, "*#shape"],
+    advantage: Float[Tensor, "*#shape"],
     *,
     slope: float | Tensor = 0.5,
     gate: Gate = leaky_relu_gate,
@@ -157,8 +159,8 @@ def exploration_loss(
     Args:
         policy_log_prob: log-probability of the policy's own response (or token), in nats.
         expert_log_prob: log-probability of the expert's response, in nats.
-        correct: the verifier's verdict.
-        advantage: the group advantage, without unit.
+        correct: the verifier's verdict; for log-probabilities [rows, time] also a column [rows, 1].
+        advantage: the group advantage, without unit; likewise.
         slope: the gate's attenuation alpha in [0, 1].
         gate: what to do with the signed gap; the paper's LeakyReLU unless an ablation exchanges it.
 
@@ -179,6 +181,12 @@ def exploration_loss(
         ... )
         tensor([-0.5000,  0.5000])
     """
-    check_same_shape(policy_log_prob=policy_log_prob, correct=correct, advantage=advantage)
+    check_same_shape(correct=correct, advantage=advantage)
+    if not _is_column(correct, policy_log_prob):
+        check_same_shape(policy_log_prob=policy_log_prob, correct=correct)
     gap = log_prob_gap(policy_log_prob, expert_log_prob)
     return advantage_weight(advantage) * gate(-correctness_sign(correct) * gap, slope=slope)
+
+
+def _is_column(values: Tensor, matrix: Tensor) -> bool:
+    return matrix.dim() == 2 and values.shape == (len(matrix), 1)

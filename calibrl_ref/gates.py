@@ -4,14 +4,16 @@ A gate is a function ``(x, *, slope) -> tensor`` of the same shape. Every gate t
 recipe can exchange one for another by name. To add one: ``GATES["name"] = function``.
 """
 
+from dataclasses import dataclass
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from calibrl_ref._checks import check_float, check_range
+from calibrl_ref._checks import check_float, check_range, check_same_shape
 from calibrl_ref.calibration import Gate, leaky_relu_gate
-
-_HASH_RESOLUTION = 1e-3  # nats: values closer than this toss the same coin, so the gate is piecewise linear
+from calibrl_ref.draws import draw_per_token, uniform_draw
+from calibrl_ref.rollouts import Rollouts
 
 
 def relu_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.0) -> Float[Tensor, "*shape"]:
@@ -60,40 +62,54 @@ def sigmoid_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.0) -> 
     return torch.sigmoid(x)
 
 
-def random_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.5) -> Float[Tensor, "*shape"]:
+def random_gate(
+    x: Float[Tensor, "*shape"], uniform: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.5
+) -> Float[Tensor, "*shape"]:
     """Control: slope 1 or ``slope`` by the toss of a coin that knows nothing of the sign of ``x``.
 
-    The coin is a hash of ``x`` rounded to 1e-3 nats, so the gate is pure, independent of row order and micro-batches,
-    and fresh for every new response.
+    Args:
+        x: the signed gap in nats, any shape.
+        uniform: a number in [0, 1) for each element; below one half is slope 1.
+        slope: the gate's attenuation alpha in [0, 1].
+
+    Raises:
+        ValueError: ``slope`` is outside [0, 1], or the shapes differ.
 
     Example:
-        >>> gate = random_gate(torch.linspace(-3, 3, 1001), slope=0.5) / torch.linspace(-3, 3, 1001)
-        >>> sorted(set(gate[:400].round(decimals=3).tolist()))
-        [0.5, 1.0]
+        >>> random_gate(torch.tensor([2.0, 2.0]), torch.tensor([0.1, 0.9]), slope=0.5)
+        tensor([2., 1.])
     """
     check_float("x", x)
+    check_float("uniform", uniform)
+    check_same_shape(x=x, uniform=uniform)
     check_range("slope", slope, 0.0, 1.0)
-    heads = value_hash(x) % 2 == 0
-    return torch.where(heads, x, slope * x)
+    return torch.where(uniform < 0.5, x, slope * x)
 
 
-def value_hash(x: Float[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-    """Hash each value, rounded to 1e-3, to 31 pseudo-random bits: reproducible randomness without a generator.
+@dataclass(frozen=True)
+class RandomGate:
+    """``random_gate`` as a gate of the registry: its coins are tossed for one batch.
 
-    Args:
-        x: values, any shape.
-
-    Returns:
-        Integers in [0, 2**31), the same shape (multiply-xorshift rounds on the rounded value).
-
-    Example:
-        >>> bool((value_hash(torch.tensor([0.1234])) == value_hash(torch.tensor([0.1234]))).all())
-        True
+    Attributes:
+        uniform: a number in [0, 1) for each element; None: a function of the element's place alone.
     """
-    bits = torch.round(x.detach().double() / _HASH_RESOLUTION).long() & 0xFFFFFFFF  # stop-gradient: a coin, not a value
-    for multiplier in (0x45D9F3B, 0x119DE1F3):
-        bits = ((bits ^ (bits >> 16)) * multiplier) & 0xFFFFFFFF
-    return (bits ^ (bits >> 16)) & 0x7FFFFFFF
+
+    uniform: Tensor | None = None
+
+    def __call__(self, x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.5) -> Float[Tensor, "*shape"]:
+        """Return the gated values; see ``random_gate``."""
+        places = torch.arange(x.numel(), device=x.device).view(x.shape)
+        return random_gate(x, uniform_draw(places) if self.uniform is None else self.uniform, slope=slope)
+
+    def drawn(self, rollouts: Rollouts, *, by_token: bool) -> "RandomGate":
+        """Return the gate with fresh coins for a batch, one per row or one per token.
+
+        They depend on the row's id and the bits of the old policy's log-probabilities (of the row's least likely token
+        or of each, with its position): not on the sign of the gap, nor on how the batch is cut or ordered.
+        """
+        if by_token:
+            return RandomGate(draw_per_token(rollouts))
+        return RandomGate(uniform_draw(rollouts.row_ids(), rollouts.old_token_log_prob.amin(1)))
 
 
 GATES: dict[str, Gate] = {
@@ -102,5 +118,5 @@ GATES: dict[str, Gate] = {
     "linear": linear_gate,
     "softplus": softplus_gate,
     "sigmoid": sigmoid_gate,
-    "random": random_gate,
+    "random": RandomGate(),
 }

@@ -16,6 +16,7 @@ from calibrl_ref._checks import (
     check_integer,
     check_range,
     check_same_shape,
+    precise,
 )
 
 
@@ -193,7 +194,7 @@ def trajectory_log_prob(
     """
     check_bool("mask", mask)
     check_same_shape(token_log_prob=token_log_prob, mask=mask)
-    return token_log_prob.where(mask, 0.0).sum(1)
+    return precise(token_log_prob).where(mask, 0.0).sum(1)
 
 
 def _log_softmax(logits: Tensor, temperature: float) -> Tensor:

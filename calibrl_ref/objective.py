@@ -169,7 +169,7 @@ class Objective:
         return any(what in term.needs for term in self.terms)
 
     def _reduction(self, term: Term, rollouts: Rollouts) -> tuple[Aggregation, Tensor]:
-        counted = term.rows(rollouts).unsqueeze(1)
+        counted = (term.rows(rollouts) & rollouts.mask.any(1)).unsqueeze(1)  # a row without a token is no row
         return (_ROW_MEAN, counted) if term.unit == "trajectory" else (self.aggregation, rollouts.mask & counted)
 
 

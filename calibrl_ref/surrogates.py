@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from calibrl_ref._checks import check_bool, check_float, check_range, check_same_shape, look_up
+from calibrl_ref._checks import check_bool, check_float, check_range, check_same_shape, look_up, precise
 
 _MAX_LOG_RATIO = 20.0  # nats: exp stays finite in float32; far outside any clip range
 
@@ -38,7 +38,7 @@ def importance_ratio(
     check_float("token_log_prob", token_log_prob)
     check_same_shape(token_log_prob=token_log_prob, old_token_log_prob=old_token_log_prob)
     old = old_token_log_prob.detach()  # stop-gradient: the sampling policy is fixed
-    return (token_log_prob - old).clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO).exp()
+    return (precise(token_log_prob) - precise(old)).clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO).exp()
 
 
 def sequence_importance_ratio(
@@ -73,7 +73,7 @@ def sequence_importance_ratio(
     check_bool("mask", mask)
     check_same_shape(token_log_prob=token_log_prob, old_token_log_prob=old_token_log_prob, mask=mask)
     old = old_token_log_prob.detach()  # stop-gradient: the sampling policy is fixed
-    log_ratio = (token_log_prob - old).where(mask, 0.0).sum(1) / mask.sum(1).clamp(min=1)
+    log_ratio = (precise(token_log_prob) - precise(old)).where(mask, 0.0).sum(1) / mask.sum(1).clamp(min=1)
     return log_ratio.clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO).exp().unsqueeze(1).expand_as(token_log_prob)
 
 
@@ -163,7 +163,7 @@ def k3_kl(
     """
     check_same_shape(token_log_prob=token_log_prob, reference_token_log_prob=reference_token_log_prob)
     reference = reference_token_log_prob.detach()  # stop-gradient: the reference policy is fixed
-    difference = (reference - token_log_prob).clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO)
+    difference = (precise(reference) - precise(token_log_prob)).clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO)
     return torch.expm1(difference) - difference
 
 

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from calibrl_ref._checks import bad_value, check_range, look_up
-from calibrl_ref.baselines import BASELINES, GAPS, Unit
-from calibrl_ref.calibration import exploration_loss
-from calibrl_ref.gates import GATES
+from calibrl_ref.baselines import BASELINES, GAPS, NEEDS_OF_BASELINE, Unit
+from calibrl_ref.calibration import Gate, exploration_loss
+from calibrl_ref.gates import GATES, RandomGate
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.surrogates import RATIOS, SHAPES, check_clip, clipped_surrogate, k3_kl, off_policy_surrogate
 
@@ -163,7 +163,7 @@ class Exploration(OnPolicyTerm):
     @property
     def needs(self) -> frozenset[str]:
         """The expert, or the reference policy."""
-        return frozenset({"reference_token_log_prob" if self.baseline == "reference" else "expert"})
+        return frozenset({NEEDS_OF_BASELINE.get(self.baseline, "expert")})
 
     @property
     def unit(self) -> Unit:
@@ -177,12 +177,15 @@ class Exploration(OnPolicyTerm):
         if self.detach_baseline:
             reference = reference.detach()  # stop-gradient: the expert is a fixed reference point
         advantage = rollouts.advantage if self.weighted else torch.ones_like(rollouts.advantage)
-        correct, present, slope, weight = rollouts.correct, baseline.present, self.slope, self.weight
+        weighted = self.weight * advantage.where(baseline.present, 0.0)  # |weight * A| is weight * |A|
+        correct, slope = rollouts.correct, self.slope
         if self.unit == "token":  # a gap per token: each row's values hold for all its tokens
-            correct, present, advantage = (per_token(values, rollouts) for values in (correct, present, advantage))
-            slope, weight = _row_column(slope), _row_column(weight)
-        loss = exploration_loss(policy, reference, correct, advantage, slope=slope, gate=GATES[self.gate])
-        return weight * torch.where(present, loss, 0.0)
+            correct, weighted, slope = correct.unsqueeze(1), weighted.unsqueeze(1), _row_column(slope)
+        return exploration_loss(policy, reference, correct, weighted, slope=slope, gate=self._gate(rollouts))
+
+    def _gate(self, rollouts: Rollouts) -> Gate:
+        gate = GATES[self.gate]
+        return gate.drawn(rollouts, by_token=self.unit == "token") if isinstance(gate, RandomGate) else gate
 
 
 def _row_column(value: float | Tensor) -> float | Tensor:
@@ -256,13 +259,7 @@ class Imitation:
         return "token"
 
     def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
-        """Return the experts' rows.
-
-        Raises:
-            ValueError: there is none.
-        """
-        if not bool(rollouts.is_expert.any()):
-            raise bad_value("is_expert", "all False", "an expert row to imitate", "add experts, or use another recipe")
+        """Return the experts' rows; without any the term is exactly 0."""
         return rollouts.is_expert
 
     def __call__(self, rollouts: Rollouts) -> Float[Tensor, "rows time"]:

@@ -57,14 +57,14 @@ def make_rollouts(
     advantage = torch.randn(rows, generator=generator, dtype=dtype)
     given = {
         "token_log_prob": log_prob.clone().requires_grad_(requires_grad),
-        "old_token_log_prob": log_prob + old_shift * noise,
+        "old_token_log_prob": (log_prob + old_shift * noise).clamp(max=0.0),
         "mask": mask,
         "group": group,
         "is_expert": is_expert,
         "correct": correct,
         "advantage": advantage,
         "token_entropy": torch.rand(rows, time, generator=generator, dtype=dtype),
-        "reference_token_log_prob": log_prob + 0.3 * noise,
+        "reference_token_log_prob": (log_prob + 0.3 * noise).clamp(max=0.0),
     }
     return Rollouts(**{**given, **changes})
 

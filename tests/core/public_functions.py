@@ -142,7 +142,7 @@ CALLS = (
     ),
     Call("predicted_entropy_change", {"logits": LOGITS, "logit_change": LOGITS.cos()}, constant=READ_ONLY),
     Call("quadrant_table", {"gap": column(0.4, -0.3, 2.0), "correct": CORRECT}, {"slope": 0.5}, constant=READ_ONLY),
-    Call("random_gate", {"x": ADVANTAGE}, {"slope": 0.5}),
+    Call("random_gate", {"x": ADVANTAGE, "uniform": column(0.1, 0.9, 0.4)}, {"slope": 0.5}),
     Call("relu_gate", {"x": ADVANTAGE}, {"slope": 0.0}),
     Call("rl_plus_shaping", ON_POLICY, {"gamma": 0.5}, stopped=("token_log_prob", "old_token_log_prob")),
     Call("sequence_importance_ratio", IN_ROWS, stopped=("old_token_log_prob",)),

@@ -96,7 +96,31 @@ CASES = {
     "rollouts: float mask": (rollouts_with(mask=torch.ones(ROWS, 5)), "mask.dtype"),
     "rollouts: integer correct": (rollouts_with(correct=torch.ones(ROWS).long()), "correct.dtype"),
     "rollouts: float groups": (rollouts_with(group=torch.zeros(ROWS)), "group.dtype"),
-    "rollouts: empty row": (spoiled("mask", 4, False), r"mask\[4\]"),
+    "rollouts: positive log-prob": (spoiled("token_log_prob", (3, 0), 0.01), r"token_log_prob\[3, 0\]=0.01.*most 0"),
+    "rollouts: positive old": (
+        spoiled("old_token_log_prob", (3, 0), 2.0),
+        r"old_token_log_prob\[3, 0\]=2.0.*at most 0",
+    ),
+    "rollouts: positive reference": (
+        spoiled("reference_token_log_prob", (3, 0), 2.0),
+        r"reference_token_log_prob\[3, 0\]=2.0.*at most 0",
+    ),
+    "rollouts: positive sampler": (
+        rollouts_with(sampler_token_log_prob=torch.full((ROWS, 5), 0.5)),
+        r"sampler_token_log_prob\[0, 0\]=0.5.*at most 0",
+    ),
+    "rollouts: bf16, far above zero": (
+        rollouts_with(old_token_log_prob=torch.full((ROWS, 5), 0.25, dtype=torch.bfloat16)),
+        r"old_token_log_prob\[0, 0\]=0.25.*at most 0",
+    ),
+    "rollouts: positive expert": (rollouts_with(expert_log_prob=torch.ones(ROWS)), r"expert_log_prob\[0\]=1.0"),
+    "rollouts: infinite expert": (
+        rollouts_with(expert_log_prob=torch.full((ROWS,), -INF)),
+        r"expert_log_prob\[0\]=-inf.*finite",
+    ),
+    "rollouts: float off-policy": (rollouts_with(off_policy=torch.ones(ROWS, 5)), "off_policy.dtype"),
+    "rollouts: off-policy by row": (rollouts_with(off_policy=torch.ones(ROWS) > 0), "off_policy.shape"),
+    "rollouts: float row ids": (rollouts_with(row_id=torch.ones(ROWS)), "row_id.dtype"),
     "rollouts: NaN log-prob": (spoiled("token_log_prob", (3, 0), NAN), r"token_log_prob\[3, 0\]=nan"),
     "rollouts: infinite old log-prob": (
         spoiled("old_token_log_prob", (3, 0), -INF),
@@ -112,7 +136,16 @@ CASES = {
         rollouts_with(token_entropy=None, replica=torch.zeros(ROWS)),
         "replica.dtype",
     ),
-    "rollouts: two experts": (spoiled("is_expert", 0, True), "is_expert='2 True in group 0'"),
+    "objective: no precomputed expert": (
+        lambda: c.RECIPES["calibrl"](baseline="precomputed_expert")(make_rollouts(0)),
+        "expert_log_prob=None",
+    ),
+    "objective: precomputed expert by token": (
+        lambda: c.RECIPES["calibrl"](baseline="precomputed_expert", gap="token_aligned")(
+            make_rollouts(0, expert_log_prob=-torch.ones(ROWS))
+        ),
+        "gap=.*trajectory",
+    ),
     "rollouts: replica splits a group": (rollouts_with(replica=torch.arange(ROWS)), "replica="),
     "rollouts: replica splits a pair": (
         lambda: make_rollouts(0, groups=1, size=1, replica=torch.tensor([0, 1])),
@@ -151,7 +184,6 @@ CASES = {
         lambda: c.RECIPES["calibrl_reference_baseline"]()(make_rollouts(0, reference_token_log_prob=None)),
         "reference_token_log_prob=None",
     ),
-    "objective: no expert": (lambda: c.RECIPES["sft"]()(make_rollouts(0, experts=False)), "is_expert="),
     "objective: no terms": (
         lambda: c.Objective(terms=(), aggregation=c.RECIPES["grpo"]().aggregation, advantage=c.GroupAdvantage()),
         "terms=",

@@ -4,13 +4,14 @@ import dataclasses
 import math
 import statistics
 
+import scipy.stats
 import torch
-from conftest import close, gradient, make_rollouts, seeds
+from conftest import close, fields_of, gradient, make_rollouts, seeds
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calibrl_ref import RECIPES, ClipCovSurrogate, KLCovSurrogate, Rollouts, token_covariance
-from calibrl_ref.gates import value_hash
+from calibrl_ref.draws import draw_per_token
 
 
 def covariance_batch():
@@ -55,7 +56,8 @@ def smallest(candidates, key, tokens, fraction):
     return sorted(candidates, key=lambda at: key(at))[: max(1, int(fraction * len(tokens)))]
 
 
-def slow_clip_cov(rollouts, tokens, fraction, lower, upper):
+def slow_clip_cov(rollouts, tokens, lower, upper):
+    """Every token's loss, and the tokens of the band: any of them may be drawn."""
     losses, candidates = {}, []
     for at, covariance in covariances(rollouts, tokens).items():
         ratio = math.exp(float(rollouts.token_log_prob[at] - rollouts.old_token_log_prob[at]))
@@ -63,8 +65,7 @@ def slow_clip_cov(rollouts, tokens, fraction, lower, upper):
         losses[at] = max(-ratio * advantage, -min(max(ratio, 0.9), 1.15) * advantage)
         if lower < covariance < upper and losses[at] == -ratio * advantage:
             candidates.append(at)
-    chosen = smallest(candidates, lambda at: int(value_hash(rollouts.token_log_prob[at])), tokens, fraction)
-    return losses | dict.fromkeys(chosen, 0.0)
+    return losses, candidates
 
 
 def slow_kl_cov(rollouts, tokens, fraction, weight):
@@ -86,7 +87,11 @@ def test_both_equal_a_slow_loop(seed, fraction, replicas):
     penalty = KLCovSurrogate(fraction=fraction, weight=0.7)(rollouts)
     for name in (3, 1) if replicas else (0,):
         tokens = tokens_of(rollouts, name)
-        close([clip[at] for at in tokens], list(slow_clip_cov(rollouts, tokens, fraction, 0.0, 0.9).values()))
+        losses, band = slow_clip_cov(rollouts, tokens, 0.0, 0.9)
+        drawn = [at for at in tokens if clip[at] == 0.0 and losses[at] != 0.0]
+        assert set(drawn) <= set(band)
+        assert len(drawn) == min(len(band), max(1, int(fraction * len(tokens))))
+        close([clip[at] for at in tokens], [0.0 if at in drawn else losses[at] for at in tokens])
         close([penalty[at] for at in tokens], list(slow_kl_cov(rollouts, tokens, fraction, 0.7).values()))
         found, expected = token_covariance(rollouts), covariances(rollouts, tokens)
         close([found[at] for at in tokens], list(expected.values()), rtol=1e-9, atol=1e-12)
@@ -109,6 +114,83 @@ def test_the_band_of_clip_cov_is_open():
         for lower, upper in ((0.25, 2.25), (0.25, 2.3), (0.2, 2.25), (0.2, 2.3))
     }
     assert list(taken_out.values()) == [0, 2, 2, 4]
+
+
+def drawn_tokens(batch, fraction=0.05):
+    """The tokens of a batch that Clip-Cov takes out, of a band that holds all of them."""
+    term = ClipCovSurrogate(fraction=fraction, lower=-100.0, upper=100.0, clip_low=None, clip_high=None)
+    return term(batch) == 0.0
+
+
+def likely_and_unlikely(seed, *, groups=8, size=8, time=6):
+    """Near-certain tokens and others at random, as many responses repeat: what a value-keyed draw is biased by."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.tensor([0.0, -1e-6, -1.0, -2.0], dtype=torch.float64)
+    log_prob = values[torch.randint(4, (groups * size, time), generator=generator)]
+    return Rollouts(
+        token_log_prob=log_prob - 1e-9 * seed,
+        old_token_log_prob=log_prob - 1e-9 * seed,
+        mask=torch.ones_like(log_prob, dtype=torch.bool),
+        group=torch.arange(groups * size) // size,
+        is_expert=torch.zeros(groups * size, dtype=torch.bool),
+        correct=torch.ones(groups * size, dtype=torch.bool),
+        advantage=torch.linspace(-1.0, 1.1, groups * size, dtype=torch.float64),
+    )
+
+
+def test_the_draw_is_uniform_over_values_positions_and_rows():
+    """Chi-square over the drawn tokens of 300 batches: value (4), position (6) and row (64) are each drawn evenly."""
+    by_value, by_position, by_row = torch.zeros(4), torch.zeros(6), torch.zeros(64)
+    offered = torch.zeros(4)
+    for seed in range(300):
+        batch = likely_and_unlikely(seed)
+        drawn = drawn_tokens(batch)
+        assert drawn.sum() == 19
+        value = torch.bucketize(-batch.token_log_prob.detach(), torch.tensor([5e-7, 0.5, 1.5], dtype=torch.float64))
+        by_value += torch.bincount(value[drawn], minlength=4)
+        offered += torch.bincount(value.flatten(), minlength=4)
+        by_position += drawn.sum(0)
+        by_row += drawn.sum(1)
+    for counts, share in ((by_value, offered / offered.sum()), (by_position, 1 / 6), (by_row, 1 / 64)):
+        expected = counts.sum() * share
+        assert scipy.stats.chi2.sf(((counts - expected) ** 2 / expected).sum(), len(counts) - 1) > 1e-3
+
+
+def test_two_tokens_are_drawn_together_as_often_as_chance_has_it():
+    """Neighbours in time and rows with equal tokens are drawn independently of each other."""
+    both = {"neighbours": 0, "equal rows": 0}
+    for seed in range(300):
+        batch = dataclasses.replace(likely_and_unlikely(seed), token_log_prob=torch.full((64, 6), -1.0 - seed).double())
+        drawn = drawn_tokens(batch, fraction=0.25)  # 96 of 384
+        both["neighbours"] += int((drawn[:, 1:] & drawn[:, :-1]).sum())
+        both["equal rows"] += int((drawn[1:] & drawn[:-1]).sum())
+    chance = 96 / 384 * 95 / 383
+    for name, pairs in (("neighbours", 64 * 5), ("equal rows", 63 * 6)):
+        assert abs(both[name] / (300 * pairs) - chance) < 4 * (chance / (300 * pairs)) ** 0.5, name
+
+
+def test_the_draw_is_reproducible_and_follows_row_ids_not_order_or_cut():
+    batch = make_rollouts(0, groups=12, experts=False, requires_grad=False, row_id=torch.arange(48) * 7)
+    order = torch.randperm(48, generator=torch.Generator().manual_seed(0))
+    moved = Rollouts(**{name: None if v is None else v[order] for name, v in fields_of(batch).items()})
+    assert torch.equal(drawn_tokens(batch), drawn_tokens(batch))
+    assert torch.equal(drawn_tokens(moved), drawn_tokens(batch)[order])
+    keys = draw_per_token(batch)
+    for part in (batch.group < 5, batch.group % 2 == 0):
+        assert torch.equal(draw_per_token(batch.select(part)), keys[part])
+    other = dataclasses.replace(batch, row_id=batch.row_id + 1)
+    assert not torch.equal(drawn_tokens(other), drawn_tokens(batch))
+
+
+def test_row_ids_count_within_a_replica_and_survive_a_selection():
+    batch = make_rollouts(0, groups=4, size=2, experts=False, replica=torch.tensor([5, 5, 2, 2, 5, 5, 2, 2]))
+    assert batch.row_ids().tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
+    assert batch.select(batch.replica == 2).row_ids().tolist() == [0, 1, 2, 3]
+    assert make_rollouts(0, groups=1).select(torch.tensor([False, True, False, True, True])).row_ids().tolist() == [
+        1,
+        3,
+        4,
+    ]
 
 
 def test_kl_cov_penalises_the_token_of_highest_covariance_by_hand():

@@ -1,13 +1,12 @@
 """Gates by hand, and the coin of the random one."""
 
-import math
+import dataclasses
 
 import pytest
 import torch
-from conftest import close
+from conftest import close, make_rollouts
 
-from calibrl_ref import GATES, leaky_relu_gate, random_gate
-from calibrl_ref.gates import value_hash
+from calibrl_ref import GATES, RECIPES, RandomGate, leaky_relu_gate, random_gate
 
 
 def test_one_sided_slopes_at_the_kink_by_hand():
@@ -35,37 +34,42 @@ def test_gates_by_hand(gate, slope, values, derivatives):
     close(x.grad, derivatives, rtol=1e-10, atol=1e-11)
 
 
-def test_random_gate_tosses_a_fair_coin_that_ignores_the_sign():
-    x = torch.randn(20000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    full = GATES["random"](x, slope=0.5) == x
-    standard_error = 0.5 / (len(x) / 2) ** 0.5
-    for side in (full[x > 0], full[x < 0]):
-        assert abs(side.double().mean() - 0.5) < 4 * standard_error
-    permutation = torch.randperm(len(x), generator=torch.Generator().manual_seed(1))
-    close(GATES["random"](x[permutation], slope=0.5), GATES["random"](x, slope=0.5)[permutation])
-    close(GATES["random"](x, slope=0.5)[~full], 0.5 * x[~full])
+def full_slope(rollouts, **options):
+    """Which elements of the random gate's control have slope 1 (slope 0 would leave no gradient)."""
+    term = RECIPES["calibrl_random_gate"](slope=0.0, exploration_weight=1.0, **options).terms[1]
+    (grad,) = torch.autograd.grad(term(rollouts).sum(), rollouts.token_log_prob)
+    return (grad != 0)[~rollouts.is_expert]
 
 
-def test_neighbouring_values_toss_independent_coins():
-    x = torch.arange(-10_000, 10_001, dtype=torch.float64) / 1000  # the coin's resolution is 1e-3
-    x = x[x != 0]
-    passed = random_gate(x, slope=0.25) == x
-    changes = (passed[1:] != passed[:-1]).double().mean()
-    assert abs(changes - 0.5) < 4 * math.sqrt(0.25 / len(passed))
+@pytest.mark.parametrize("gap", ["trajectory", "token_aligned"])
+def test_the_coins_are_fair_independent_and_blind_to_the_sign(gap):
+    rollouts = make_rollouts(0, groups=400, size=9, time=3)
+    rollouts = dataclasses.replace(rollouts, mask=torch.ones_like(rollouts.mask))
+    heads = full_slope(rollouts, gap=gap, detach_expert=True)[:, : 1 if gap == "trajectory" else 3].double()
+    error = 0.5 / heads.numel() ** 0.5
+    assert abs(heads.mean() - 0.5) < 4 * error
+    correct = rollouts.correct[~rollouts.is_expert]
+    for side in (heads[correct], heads[~correct]):
+        assert abs(side.mean() - 0.5) < 4 * 0.5 / side.numel() ** 0.5
+    repeats = (heads[1:] == heads[:-1]).double().mean()
+    assert abs(repeats - 0.5) < 4 * error, "neighbouring rows"
 
 
-def hash_of_thousandths(n):
-    """The random gate's hash in Python's integers: two multiply-xorshift rounds of 32 bits, 31 kept."""
-    bits = n % 2**32
-    for multiplier in (0x45D9F3B, 0x119DE1F3):
-        bits = (bits ^ bits >> 16) * multiplier % 2**32
-    return (bits ^ bits >> 16) % 2**31
+@pytest.mark.parametrize("gap", ["trajectory", "token_aligned"])
+def test_the_coins_are_the_same_however_a_batch_is_cut_and_others_in_the_next_batch(gap):
+    batch = make_rollouts(0, groups=40)
+    heads = full_slope(batch, gap=gap)
+    parts = [full_slope(batch.select(batch.group % 3 == part), gap=gap) for part in range(3)]
+    group = batch.group[~batch.is_expert]
+    assert all(torch.equal(heads[group % 3 == part], parts[part]) for part in range(3))
+    moved = dataclasses.replace(batch, old_token_log_prob=batch.old_token_log_prob - 1e-12)
+    assert 0.3 < (full_slope(moved, gap=gap) != heads)[:, 0].double().mean() < 0.7
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_hash_equals_pythons_integers(dtype):
-    thousandths = [*range(-300, 300), -30_000, -4_321, 12_345, 29_999]
-    x = torch.tensor(thousandths, dtype=dtype) / 1000
-    assert value_hash(x).tolist() == [hash_of_thousandths(n) for n in thousandths]
-    assert value_hash(x + 4e-4).tolist() == value_hash(x).tolist()
-    close(random_gate(x, slope=0.25), torch.where(value_hash(x) % 2 == 0, x, 0.25 * x))
+def test_random_gate_by_hand():
+    x, uniform = torch.tensor([-2.0, 2.0, -2.0, 2.0]), torch.tensor([0.49, 0.0, 0.5, 0.99])
+    close(random_gate(x, uniform, slope=0.25), [-2.0, 2.0, -0.5, 0.5])
+    close(RandomGate(uniform)(x, slope=0.25), [-2.0, 2.0, -0.5, 0.5])
+    passed = RandomGate()(torch.ones(1000), slope=0.25)
+    assert 440 < (passed == 1.0).sum() < 560
+    assert ((passed == 1.0) | (passed == 0.25)).all()

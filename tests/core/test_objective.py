@@ -87,10 +87,10 @@ def test_micro_batches_add_up_to_the_batch(name, seed, aggregation):
     )
 
 
-@pytest.mark.parametrize("name", sorted(set(RECIPES) - {"clip_cov"}))
+@pytest.mark.parametrize("name", EVERY_RECIPE)
 @given(seed=seeds)
 def test_row_order_changes_nothing(name, seed):
-    given_fields = fields_of(make_rollouts(seed))
+    given_fields = fields_of(make_rollouts(seed)) | {"row_id": torch.arange(15)}  # ids travel with the rows
     order = torch.randperm(len(given_fields["group"]), generator=torch.Generator().manual_seed(seed))
     moved = {key: None if value is None else value[order] for key, value in given_fields.items()}
     total, grad = evaluate(name, given_fields)
@@ -359,6 +359,15 @@ def test_entropy_bonus_and_kl_by_hand(rollouts):
 def test_sft_by_hand(rollouts):
     counted = rollouts.mask & rollouts.is_expert[:, None]
     close(RECIPES["sft"]()(rollouts).total, -rollouts.token_log_prob[counted].mean())
+
+
+def test_sft_of_a_part_without_an_expert_is_exactly_zero(rollouts):
+    """As every other recipe: so a micro-batch or a rank may hold no expert."""
+    objective, divisors = RECIPES["sft"](), RECIPES["sft"]().divisors(rollouts)
+    part = rollouts.select(~rollouts.is_expert)
+    for losses in (objective(part), objective(part, divisors=divisors)):
+        assert losses.total == 0.0
+    assert gradient(objective, part).abs().max() == 0.0
 
 
 def test_two_terms_of_one_name_are_added(rollouts):

@@ -16,7 +16,7 @@ def trl_like_batch(seed):
     generator = torch.Generator().manual_seed(seed)
     mask = torch.arange(6) < torch.randint(1, 7, (8,), generator=generator)[:, None]
     log_prob = -2.0 * torch.rand(8, 6, generator=generator)
-    old = log_prob + 0.3 * torch.randn(8, 6, generator=generator)
+    old = (log_prob + 0.3 * torch.randn(8, 6, generator=generator)).clamp(max=0.0)
     return log_prob.requires_grad_(), old, mask, torch.randn(8, generator=generator)
 
 

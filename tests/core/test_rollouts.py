@@ -1,0 +1,197 @@
+"""Rollouts: precision, padded rows, several experts, tokens that the policy did not sample, and host waits."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from conftest import FLOAT32, close, fields_of, gradient, make_rollouts, seeds
+from host_synchronisations import HostSynchronisations
+from hypothesis import given, settings
+
+from calibrl_ref import RECIPES, Rollouts, importance_ratio, sequence_importance_ratio, trajectory_log_prob
+
+EVERY_RECIPE = sorted(RECIPES)
+
+
+def in_one_group(log_prob, *, is_expert, **changes):
+    """Rows of one group without padding, all wrong, advantage -1."""
+    rows = len(log_prob)
+    given_fields = {
+        "token_log_prob": log_prob,
+        "old_token_log_prob": log_prob.detach(),
+        "mask": torch.ones_like(log_prob, dtype=torch.bool),
+        "group": torch.zeros(rows, dtype=torch.long),
+        "is_expert": torch.tensor(is_expert),
+        "correct": torch.zeros(rows, dtype=torch.bool),
+        "advantage": -torch.ones(rows, dtype=log_prob.dtype),
+    }
+    return Rollouts(**{**given_fields, **changes})
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_becomes_float32_and_keeps_its_gradient(dtype):
+    narrow = {
+        name: value.to(dtype) if value is not None and value.is_floating_point() else value
+        for name, value in fields_of(make_rollouts(0, requires_grad=False)).items()
+    }
+    leaf = narrow["token_log_prob"].requires_grad_()
+    rollouts = Rollouts(**narrow)
+    floating = {name: v.dtype for name, v in fields_of(rollouts).items() if v is not None and v.is_floating_point()}
+    assert set(floating.values()) == {torch.float32}
+    assert RECIPES["calibrl"]()(rollouts).total.dtype == torch.float32
+    RECIPES["calibrl"]()(rollouts).total.backward()
+    assert leaf.grad.dtype == dtype
+    assert leaf.grad.abs().sum() > 0
+
+
+def test_a_gap_of_two_and_a_half_nats_over_4096_bf16_tokens_takes_the_right_slope():
+    """A wrong response that is 2.5 nats likelier than the expert has slope 1: exact in float32 sums, lost in bf16."""
+    log_prob = torch.full((2, 4096), -0.5, dtype=torch.bfloat16)
+    log_prob[1, :5] = -1.0  # the expert: 2.5 nats less likely
+    assert log_prob[0].sum() == log_prob[1].sum(), "bf16 does not see it"
+    rollouts = in_one_group(log_prob, is_expert=[False, True])
+    close(RECIPES["calibrl"](exploration_weight=1.0)(rollouts).terms["exploration"], 2.5)
+    close(trajectory_log_prob(log_prob, rollouts.mask), [-2048.0, -2050.5])
+
+
+def test_a_ratio_of_twelve_nats_is_finite_in_fp16():
+    log_prob, old = torch.tensor([[-0.5]], dtype=torch.float16), torch.tensor([[-12.5]], dtype=torch.float16)
+    mask = torch.ones(1, 1, dtype=torch.bool)
+    close(importance_ratio(log_prob, old), [[math.exp(12)]], **FLOAT32)
+    close(sequence_importance_ratio(log_prob, old, mask), [[math.exp(12)]], **FLOAT32)
+
+
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.bfloat16, 0.09), (torch.float32, 9e-4), (torch.float64, 9e-4)])
+def test_log_probabilities_above_zero_by_rounding_are_accepted(dtype, rounding):
+    values = torch.tensor([[-1.0, rounding]], dtype=dtype)
+    assert in_one_group(values, is_expert=[False]).token_log_prob[0, 1] > 0
+
+
+@pytest.mark.parametrize("name", EVERY_RECIPE)
+@settings(max_examples=10)
+@given(seed=seeds)
+def test_rows_without_a_token_count_for_nothing(name, seed):
+    """As if they were not there: policy rows and experts, of groups that have others and of groups that have none."""
+    batch = make_rollouts(seed, groups=4, size=3)
+    empty = torch.rand(len(batch.group), generator=torch.Generator().manual_seed(seed)) < 0.25
+    given_fields = fields_of(batch) | {"row_id": torch.arange(len(empty))}
+    padded = Rollouts(**{**given_fields, "mask": batch.mask & ~empty[:, None]})
+    options = {"max_length": 7}
+    losses = RECIPES[name](**options)(padded)
+    close(losses.total, RECIPES[name](**options)(padded.select(~empty)).total, rtol=1e-9, atol=1e-11)
+    grad = gradient(RECIPES[name](**options), padded)
+    assert torch.isfinite(grad).all()
+    assert grad[empty].abs().sum() == 0
+
+
+@pytest.mark.parametrize("gap", ["trajectory", "trajectory_mean", "token_aligned"])
+@pytest.mark.parametrize("baseline", ["expert", "old_expert", "shuffled_expert"])
+def test_two_equal_experts_are_as_good_as_one(gap, baseline):
+    batch = make_rollouts(0)
+    twice = torch.cat([torch.arange(15), torch.tensor([4, 9, 14])])
+    doubled = Rollouts(**{name: None if v is None else v[twice] for name, v in fields_of(batch).items()})
+    objective = RECIPES["calibrl"](gap=gap, baseline=baseline)
+    close(objective(doubled).terms["exploration"], objective(batch).terms["exploration"])
+
+
+def test_several_experts_are_compared_with_by_their_mean_by_hand():
+    """Wrong, -3 nats, experts of -4 and -8 nats in one and two tokens: gap to their mean -6 is 3, slope 1."""
+    log_prob = torch.tensor([[-1.0, -2.0], [-4.0, 0.0], [-3.0, -5.0]], dtype=torch.float64, requires_grad=True)
+    mask = torch.tensor([[True, True], [True, False], [True, True]])
+    rollouts = in_one_group(log_prob, is_expert=[False, True, True], mask=mask)
+    term = RECIPES["calibrl"](exploration_weight=1.0)
+    close(term(rollouts).terms["exploration"], 3.0)
+    (grad,) = torch.autograd.grad(term(rollouts).terms["exploration"], log_prob)
+    close(grad, [[1.0, 1.0], [-0.5, 0.0], [-0.5, -0.5]])
+    by_length = RECIPES["calibrl"](exploration_weight=1.0, gap="trajectory_mean")(rollouts)
+    close(by_length.terms["exploration"], -1.5 + 12 / 3)  # 12 nats over the experts' three tokens
+    aligned = RECIPES["calibrl"](exploration_weight=1.0, gap="token_aligned", aggregation="token_mean")(rollouts)
+    close(aligned.terms["exploration"], ((-1 + 3.5) + (-2 + 2.5)) / 2)  # beyond an expert's end it is 0
+
+
+def test_a_precomputed_expert_by_hand():
+    """Two wrong responses of -1 and -9 nats, expert -4: gaps 3 and -5; a third row's prompt has no expert."""
+    log_prob = torch.tensor([[-1.0], [-9.0], [-2.0]], dtype=torch.float64, requires_grad=True)
+    expert = torch.tensor([-4.0, -4.0, math.nan], dtype=torch.float64)
+    rollouts = in_one_group(log_prob, is_expert=[False] * 3, expert_log_prob=expert)
+    objective = RECIPES["calibrl"](exploration_weight=1.0, baseline="precomputed_expert", slope=0.5)
+    assert not objective.uses_expert, "no expert rows"
+    share = objective(rollouts).terms["exploration"]
+    close(share, (3.0 - 2.5) / 3)
+    close(torch.autograd.grad(share, log_prob)[0], [[1 / 3], [0.5 / 3], [0.0]])
+
+
+@given(seeds)
+def test_a_precomputed_expert_equals_the_detached_row(seed):
+    batch = make_rollouts(seed)
+    total = trajectory_log_prob(batch.token_log_prob, batch.mask).detach()
+    expert = total[batch.is_expert][batch.group]
+    alone = dataclasses.replace(batch, expert_log_prob=expert).select(~batch.is_expert)
+    precomputed = RECIPES["calibrl"](baseline="precomputed_expert")
+    detached = RECIPES["calibrl"](detach_expert=True)
+    close(precomputed(alone).total, detached(batch).total)
+    close(gradient(precomputed, alone), gradient(detached, batch)[~batch.is_expert])
+
+
+def test_an_expert_s_text_ends_where_the_policy_goes_on():
+    log_prob = torch.tensor([[-1.0, -2.0, -3.0], [-4.0, -5.0, -50.0]], dtype=torch.float64)
+    off_policy = torch.tensor([[False, False, False], [True, True, False]])
+    rollouts = in_one_group(log_prob, is_expert=[False, True], off_policy=off_policy)
+    close(RECIPES["calibrl"](exploration_weight=1.0)(rollouts).terms["exploration"], 9.0 - 6.0)
+    assert rollouts.off_policy_tokens().tolist() == off_policy.tolist()
+    plain = in_one_group(log_prob, is_expert=[False, True])
+    assert plain.off_policy_tokens().tolist() == [[False] * 3, [True] * 3]
+
+
+@pytest.mark.parametrize("replicas", [False, True])
+def test_validation_waits_for_the_host_once_or_not_at_all(replicas):
+    extra = {"replica": torch.tensor([0] * 10 + [1] * 5)} if replicas else {}
+    given_fields = fields_of(make_rollouts(0, expert_log_prob=torch.full((15,), -3.0), **extra))
+    with HostSynchronisations() as waits:
+        Rollouts(**given_fields)
+    assert waits.names == ["_local_scalar_dense"]
+    with HostSynchronisations() as waits:
+        Rollouts(**given_fields, validate=False)
+    assert waits.names == []
+
+
+@pytest.mark.parametrize("name", EVERY_RECIPE)
+@pytest.mark.parametrize("replicas", [False, True])
+def test_an_objective_never_waits_for_the_host(name, replicas):
+    extra = {"replica": torch.tensor([0] * 10 + [1] * 5)} if replicas else {}
+    rollouts, objective = make_rollouts(0, **extra), RECIPES[name]()
+    with HostSynchronisations() as waits:
+        objective.divisors(rollouts)
+        objective(rollouts).total.backward()
+    assert waits.names == []
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda x: bool((x > 0).any()),
+        lambda x: x[x > 0],
+        lambda x: torch.unique(x),
+        lambda x: torch.nonzero(x),
+        lambda x: x.max().item(),
+        lambda x: torch.equal(x, x),
+        lambda x: x.repeat_interleave(torch.tensor([1, 2, 0])),
+    ],
+)
+def test_the_counter_sees_each_kind_of_wait(wait):
+    with HostSynchronisations() as waits:
+        wait(torch.tensor([1.0, -1.0, 2.0]))
+    assert waits.names
+
+
+def test_without_validation_masks_types_and_shapes_are_still_seen_to():
+    given_fields = fields_of(make_rollouts(0, requires_grad=False))
+    spoiled = given_fields["token_log_prob"].masked_fill(~given_fields["mask"], math.nan)
+    loose = Rollouts(**{**given_fields, "token_log_prob": spoiled.half()}, validate=False)
+    assert loose.token_log_prob.dtype == torch.float32
+    assert torch.isfinite(loose.token_log_prob).all()
+    with pytest.raises((ValueError, TypeError), match=r"advantage"):
+        Rollouts(**{**given_fields, "advantage": torch.zeros(3)}, validate=False)
+    with pytest.raises(ValueError, match=r"old_token_log_prob\[0, 0\]=nan"):
+        Rollouts(**{**given_fields, "old_token_log_prob": torch.full((15, 5), math.nan)})
