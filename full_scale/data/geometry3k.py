@@ -11,6 +11,7 @@ from full_scale.data import records
 from full_scale.data.records import Record, column
 from full_scale.data.schema import Schema, table_schema
 from full_scale.data.tables import pictures_of
+from full_scale.problems.pictures import find_picture
 from full_scale.problems.problem import Problem
 
 _SPLITS = ("train", "val", "test")
@@ -19,7 +20,8 @@ _SPLITS = ("train", "val", "test")
 def _read_folders(path: Path, split: str) -> Iterator[Record]:
     places = [file.parent for file in (path / split).glob("*/data.json")]
     for place in sorted(places, key=lambda place: (len(place.name), place.name)):
-        yield {**records.read_json(place / "data.json"), "image": place / "img_diagram.png", "folder": place.name}
+        picture = find_picture(path, f"{split}/{place.name}/img_diagram.png")
+        yield {**records.read_json(place / "data.json"), "image": picture, "folder": place.name}
 
 
 def _problem_of_folder(record: Record, _path: Path) -> Problem:

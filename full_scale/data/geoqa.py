@@ -57,9 +57,11 @@ class ArrayUnpickler(pickle.Unpickler):
 
 def _read_gllava(path: Path, split: str) -> Iterator[Record]:
     folder = path if path.is_dir() else path.parent
+    beside = folder.parent / "images"  # G-LLaVA keeps the texts in a folder of their own
+    pictures = beside if beside.is_dir() and not (folder / "images").is_dir() else folder
     answers = {row["question_id"]: row["text"] for row in records.read_jsonl(folder / f"{split}_answers.jsonl")}
     for row in records.read_jsonl(folder / f"{split}_questions.jsonl"):
-        yield {**row, "answer": answers.get(row["question_id"], ""), "image": find_picture(path, row["image"])}
+        yield {**row, "answer": answers.get(row["question_id"], ""), "image": find_picture(pictures, row["image"])}
 
 
 def _problem_of_gllava(record: Record, _path: Path) -> Problem:

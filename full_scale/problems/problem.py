@@ -1,5 +1,6 @@
 """One record for every data set: pictures, question, choices, answer, expert solution, source, id."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import PIL.Image
 
 from full_scale.problems.pictures import Picture, rgb_picture
+
+_HALF = re.compile("[\ud800-\udfff]")  # JSON can spell it, and nothing can write it
 
 LETTERS = "ABCDEFGHIJ"
 """Choice letters, in the order of a problem's choices."""
@@ -45,8 +48,12 @@ class Problem:
 
     def __post_init__(self) -> None:
         for name in ("id", "source", "question", "answer"):
-            if not isinstance(getattr(self, name), str):
-                raise TypeError(f"{self.name}: {name} must be text, got {getattr(self, name)!r}")
+            self._check_text(name, getattr(self, name))
+        for name, texts in (("choices", self.choices), ("solution", (self.solution or "",))):
+            for text in texts:
+                self._check_text(name, text)
+        if len(self.choices) > len(LETTERS):
+            raise ValueError(f"{self.name}: {len(self.choices)} choices; at most {len(LETTERS)} have a letter")
         if not self.answer.strip():
             raise ValueError(f"{self.name}: the answer is empty; give the record an answer or leave the record out")
         if not self.question.strip() and not self.images:
@@ -75,6 +82,12 @@ class Problem:
             return [rgb_picture(image) for image in self.images]
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from error
+
+    def _check_text(self, name: str, text: object) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"{self.name}: {name} must be text, got {text!r:.60}")
+        if found := _HALF.search(text):
+            raise ValueError(f"{self.name}: {name} has half a character ({found[0]!r}); write the file as UTF-8 again")
 
     def _check_letter(self, letter: str) -> None:
         if len(letter) != 1 or letter not in LETTERS[: len(self.choices)]:

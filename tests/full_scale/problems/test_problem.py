@@ -20,6 +20,13 @@ def make(**fields):
         ({"choices": ("1", "65"), "answer_letter": "C"}, "answer_letter 'C' is not one of the choices"),
         ({"answer_letter": "A"}, "has no choices"),
         ({"choices": ("1", "65"), "answer_letter": "A"}, "choice A is '1', but the answer is '65'"),
+        ({"choices": ("1", "65"), "answer_letter": ""}, "answer_letter '' is not one of the choices"),
+        ({"choices": ("1", "65"), "answer_letter": "AB"}, "answer_letter 'AB' is not one of the choices"),
+        ({"choices": tuple("0123456789x")}, "11 choices; at most 10 have a letter"),
+        ({"question": "\ud83d?"}, r"question has half a character \('\\ud83d'\); write the file as UTF-8 again"),
+        ({"answer": "\udfff"}, "answer has half a character"),
+        ({"choices": ("a", "\ud800")}, "choices has half a character"),
+        ({"solution": "so \udc00"}, "solution has half a character"),
     ],
 )
 def test_a_contradictory_record_is_refused_by_name(fields, message):
@@ -27,9 +34,19 @@ def test_a_contradictory_record_is_refused_by_name(fields, message):
         make(**fields)
 
 
-def test_an_answer_that_is_no_text_is_refused():
-    with pytest.raises(TypeError, match="answer must be text, got 65"):
-        make(answer=65)
+@pytest.mark.parametrize("name", ["id", "source", "question", "answer", "choices", "solution"])
+def test_a_field_that_is_no_text_is_refused(name):
+    with pytest.raises(TypeError, match=f"{name} must be text, got 65"):
+        make(**{name: (65,) if name == "choices" else 65})
+    with pytest.raises(TypeError, match="answer must be text") as error:
+        make(answer=list(range(10_000)))
+    assert len(str(error.value)) < 150
+
+
+def test_the_most_that_a_record_may_hold_is_accepted():
+    problem = make(choices=tuple("ABCDEFGHIJ"), answer_letter="J", answer="J", question="\U0001f600", solution="")
+    assert problem.name == "record '7' of 's'"
+    assert make(question="", images=(PIL.Image.new("RGB", (2, 2)),)).question == ""
 
 
 def test_a_missing_picture_is_refused_at_construction(tmp_path):
