@@ -14,7 +14,6 @@ from torch import Tensor
 
 from calibrl_ref._checks import check_range
 from calibrl_ref._segments import dense_ids, segment_sum, smallest_in_segment
-from calibrl_ref.draws import draw_per_token
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.surrogates import check_clip, clipped_surrogate, importance_ratio
 from calibrl_ref.terms import OnPolicyTerm, per_token
@@ -52,7 +51,7 @@ class ClipCovSurrogate(OnPolicyTerm):
     """Clip-Cov: the clipped surrogate, with a few tokens of high covariance taken out of the gradient.
 
     Of the tokens whose covariance lies between the bounds and that PPO has not clipped, ``fraction`` of the batch's
-    tokens (at least one) is drawn uniformly; see ``draw_per_token`` for where the chance comes from.
+    tokens (at least one) is drawn uniformly; see ``Rollouts.uniform_per_token`` for where the chance comes from.
 
     Attributes:
         fraction: share of the batch's tokens to take out.
@@ -86,7 +85,7 @@ class ClipCovSurrogate(OnPolicyTerm):
         covariance = token_covariance(rollouts)
         unclipped = loss.detach() <= (-ratio * advantage).detach()
         band = (covariance > self.lower) & (covariance < self.upper) & unclipped
-        chosen = _choose(rollouts, draw_per_token(rollouts), band, self.fraction)
+        chosen = _choose(rollouts, rollouts.uniform_per_token(), band, self.fraction)
         return loss.masked_fill(chosen, 0.0)
 
 

@@ -1,15 +1,13 @@
 """Reproducible randomness without a generator: uniform numbers as a hash of keys.
 
 A number depends on its keys alone, so a draw is the same however a batch was cut into micro-batches or spread over
-devices. The keys must tell the elements of a batch apart, and one batch from the next: which row, which token, and the
-bits of a log-probability that the sampling policy gave.
+devices. The keys must tell the elements of a batch apart, and one batch from the next; ``Rollouts.uniform_per_row`` and
+``uniform_per_token`` see to both.
 """
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-
-from calibrl_ref.rollouts import Rollouts
 
 _WEYL = 0x9E3779B97F4A7C15 - 2**64  # the odd number nearest to 2^64 over the golden ratio, as a signed integer
 _ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64))
@@ -37,13 +35,18 @@ def uniform_draw(*keys: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
     return _shift(state, 11).double() * 2.0**-53
 
 
-def draw_per_token(rollouts: Rollouts) -> Float[Tensor, "rows time"]:
-    """Return a number in [0, 1) for each token: a function of its row's id, its position and its old log-probability.
+def digest(values: Float[Tensor, "rows time"], segment: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    """Return, for each row, a number that any change of any bit of its segment's ``values`` changes.
 
-    The same batch draws the same numbers, whichever micro-batch a row is in, and the next batch draws others.
+    It does not depend on the rows' order, nor on zeros that pad them.
+
+    Example:
+        >>> values, one_segment = torch.tensor([[-1.0, -2.0], [-3.0, 0.0]]), torch.zeros(2, dtype=torch.long)
+        >>> bool((digest(values, one_segment) == digest(values.flip(0)[:, :2], one_segment)).all())
+        True
     """
-    position = torch.arange(rollouts.mask.shape[1], device=rollouts.mask.device)
-    return uniform_draw(rollouts.row_ids().unsqueeze(1), position, rollouts.old_token_log_prob)
+    by_row = splitmix64(values.detach().double().view(torch.long).sum(1))  # stop-gradient: bits, no values
+    return by_row.new_zeros(len(by_row)).index_add(0, segment, by_row)[segment]
 
 
 def splitmix64(state: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:

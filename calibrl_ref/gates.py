@@ -12,7 +12,7 @@ from torch import Tensor
 
 from calibrl_ref._checks import check_float, check_range, check_same_shape
 from calibrl_ref.calibration import Gate, leaky_relu_gate
-from calibrl_ref.draws import draw_per_token, uniform_draw
+from calibrl_ref.draws import uniform_draw
 from calibrl_ref.rollouts import Rollouts
 
 
@@ -104,12 +104,9 @@ class RandomGate:
     def drawn(self, rollouts: Rollouts, *, by_token: bool) -> "RandomGate":
         """Return the gate with fresh coins for a batch, one per row or one per token.
 
-        They depend on the row's id and the bits of the old policy's log-probabilities (of the row's least likely token
-        or of each, with its position): not on the sign of the gap, nor on how the batch is cut or ordered.
+        They do not depend on the sign of the gap, nor on how the batch is cut or ordered.
         """
-        if by_token:
-            return RandomGate(draw_per_token(rollouts))
-        return RandomGate(uniform_draw(rollouts.row_ids(), rollouts.old_token_log_prob.amin(1)))
+        return RandomGate(rollouts.uniform_per_token() if by_token else rollouts.uniform_per_row())
 
 
 GATES: dict[str, Gate] = {

@@ -20,6 +20,7 @@ from calibrl_ref._checks import (
     precise,
 )
 from calibrl_ref._segments import dense_ids, rank_in_segment
+from calibrl_ref.draws import digest, splitmix64, uniform_draw
 
 _LOG_PROBS = ("token_log_prob", "old_token_log_prob", "reference_token_log_prob", "sampler_token_log_prob")
 _BY_TOKEN = (*_LOG_PROBS, "token_entropy")
@@ -58,8 +59,8 @@ class Rollouts:
             where the row's prompt has none. For ``baseline="precomputed_expert"``, without expert rows.
         sampler_token_log_prob: log-probabilities that the sampling engine itself gave, in nats, where they differ from
             the trainer's of the same weights (``old_token_log_prob``).
-        row_id: an id of each row in its batch, for what is drawn by chance (Clip-Cov, the random gate): equal ids draw
-            equally, however the batch is cut or ordered. None: the row's number, which ``select`` keeps.
+        row_id: an id of each row, for what is drawn by chance (Clip-Cov, the random gate): equal ids draw equally,
+            however the batch is cut or ordered. None: made of the row's number and the batch, and kept by ``select``.
         validate: whether values are checked (shapes and types always are).
 
     Raises:
@@ -123,10 +124,26 @@ class Rollouts:
         return replace(self, **kept, validate=False)
 
     def row_ids(self) -> Int[Tensor, " rows"]:
-        """Return ``row_id``, or where there is none the row's number in its replica."""
+        """Return ``row_id``, or where there is none a hash of the row's number and of its whole batch (its replica's).
+
+        The batch is known by the bits of the old policy's log-probabilities, so the next one has other ids.
+        """
         if self.row_id is not None:
             return self.row_id
-        return rank_in_segment(torch.zeros_like(self.group) if self.replica is None else self.replica)
+        replica = torch.zeros_like(self.group) if self.replica is None else dense_ids(self.replica)[0]
+        return splitmix64(digest(self.old_token_log_prob, replica) ^ rank_in_segment(replica))
+
+    def uniform_per_row(self) -> Float[Tensor, " rows"]:
+        """Return a number in [0, 1) for each row: a function of its id and of its old log-probabilities' bits."""
+        return uniform_draw(self.row_ids(), self.old_token_log_prob.amin(1))
+
+    def uniform_per_token(self) -> Float[Tensor, "rows time"]:
+        """Return a number in [0, 1) for each token: a function of its row's id, its position and its old bits.
+
+        The same batch gives the same numbers, whichever micro-batch a row is in; the next batch gives others.
+        """
+        position = torch.arange(self.mask.shape[1], device=self.mask.device)
+        return uniform_draw(self.row_ids().unsqueeze(1), position, self.old_token_log_prob)
 
     def off_policy_tokens(self) -> Bool[Tensor, "rows time"]:
         """Return which response tokens the policy did not sample: ``off_policy``, or all of the experts' rows."""

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibrl_ref import RECIPES, ClipCovSurrogate, KLCovSurrogate, Rollouts, token_covariance
-from calibrl_ref.draws import draw_per_token
 
 
 def covariance_batch():
@@ -175,22 +174,28 @@ def test_the_draw_is_reproducible_and_follows_row_ids_not_order_or_cut():
     moved = Rollouts(**{name: None if v is None else v[order] for name, v in fields_of(batch).items()})
     assert torch.equal(drawn_tokens(batch), drawn_tokens(batch))
     assert torch.equal(drawn_tokens(moved), drawn_tokens(batch)[order])
-    keys = draw_per_token(batch)
+    keys = batch.uniform_per_token()
     for part in (batch.group < 5, batch.group % 2 == 0):
-        assert torch.equal(draw_per_token(batch.select(part)), keys[part])
+        assert torch.equal(batch.select(part).uniform_per_token(), keys[part])
     other = dataclasses.replace(batch, row_id=batch.row_id + 1)
     assert not torch.equal(drawn_tokens(other), drawn_tokens(batch))
 
 
-def test_row_ids_count_within_a_replica_and_survive_a_selection():
+def test_row_ids_are_one_each_other_in_the_next_batch_and_survive_a_selection():
+    batch = make_rollouts(0, groups=20, requires_grad=False)
+    ids = batch.row_ids()
+    assert len(ids.unique()) == 100
+    assert torch.equal(batch.select(batch.group > 5).select(torch.arange(70) % 2 == 0).row_ids(), ids[30::2])
+    nearly = batch.old_token_log_prob.clone()
+    nearly[-1, 0] *= 1 + 2.0**-52
+    assert not set(dataclasses.replace(batch, old_token_log_prob=nearly).row_ids().tolist()) & set(ids.tolist())
+
+
+def test_a_replica_s_row_ids_are_those_of_the_batch_alone():
     batch = make_rollouts(0, groups=4, size=2, experts=False, replica=torch.tensor([5, 5, 2, 2, 5, 5, 2, 2]))
-    assert batch.row_ids().tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
-    assert batch.select(batch.replica == 2).row_ids().tolist() == [0, 1, 2, 3]
-    assert make_rollouts(0, groups=1).select(torch.tensor([False, True, False, True, True])).row_ids().tolist() == [
-        1,
-        3,
-        4,
-    ]
+    for replica in (5, 2):
+        part = dataclasses.replace(batch.select(batch.replica == replica), row_id=None, replica=None)
+        assert torch.equal(batch.row_ids()[batch.replica == replica], part.row_ids())
 
 
 def test_kl_cov_penalises_the_token_of_highest_covariance_by_hand():

@@ -5,7 +5,7 @@ import scipy.stats
 import torch
 from conftest import close
 
-from calibrl_ref.draws import splitmix64, uniform_draw
+from calibrl_ref.draws import digest, splitmix64, uniform_draw
 
 
 def test_the_hash_is_the_published_generator():
@@ -46,3 +46,16 @@ def test_a_draw_looks_at_the_bits_and_not_at_the_width_of_the_type():
     nearly = values.double() * (1 + 2.0**-52)
     assert (uniform_draw(nearly) != uniform_draw(values)).all()
     assert not uniform_draw(values.requires_grad_()).requires_grad
+
+
+def test_a_digest_sees_every_bit_of_its_segment_and_nothing_of_another_s():
+    values, segment = -torch.rand(6, 4, dtype=torch.float64), torch.tensor([0, 0, 1, 1, 0, 2])
+    before = digest(values, segment)
+    assert len(before.unique()) == 3
+    for row in range(6):
+        changed = values.clone()
+        changed[row, 2] *= 1 - 2.0**-52
+        assert ((digest(changed, segment) != before) == (segment == segment[row])).all()
+    order = torch.tensor([3, 1, 5, 0, 2, 4])
+    padded = torch.cat([values, torch.zeros(6, 2)], 1)[order]
+    assert torch.equal(digest(padded, segment[order]), before[order])
