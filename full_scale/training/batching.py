@@ -1,17 +1,19 @@
-"""Batches as the trainer handles them: columns with one entry per row, cut into updates and micro-batches."""
+"""Batches as the trainer handles them: one row a response, cut into updates and micro-batches."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeAlias, TypeVar
 
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor
+from torch.nn.functional import pad
 
 from calibrl_ref import Rollouts
 
-Rows = dict[str, Any]  # name -> [rows, ...] tensor, or a list with one entry per row
 Item = TypeVar("Item")
+Column: TypeAlias = Tensor | list[Tensor] | list[int]
+"""One entry per row: a [rows, ...] tensor, or a list where rows differ in size."""
 
 PICTURE_FIELDS = (
     "pixel_values",
@@ -21,91 +23,166 @@ PICTURE_FIELDS = (
     "spatial_shapes",
     "num_tiles",
     "image_sizes",
-    "token_type_ids",
-    "mm_token_type_ids",
     "image_position_ids",
 )
-PROMPT_FIELDS = ("prompt_ids", "prompt_mask")  # padded on the left
-SPANNING_FIELDS = ("token_type_ids", "mm_token_type_ids")  # prompt and response, one behind the other
-TOKEN_FIELDS = ("prompt_ids", "completion_ids")  # padded with the padding token; everything else with 0
+"""What a model reads of pictures, under the names that transformers gives it."""
+SPANNING_FIELDS = ("token_type_ids", "mm_token_type_ids")
+"""What it reads beside each token, prompt and response one behind the other."""
 
 
-def as_rollouts(rows: Rows, log_prob: Tensor, entropy: Tensor) -> Rollouts:
-    """A micro-batch as ``calibrl_ref`` reads it.
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Responses with their prompts, one row each.
 
-    Args:
-        rows: From ``HybridPolicyTrainer``.
-        log_prob: Log-probability of each response token, [rows, time], nats.
-        entropy: Entropy there, [rows, time], nats.
-
-    Returns:
-        The rollouts. Without older log-probabilities the sampling policy is the current one.
+    Attributes:
+        problem: Id of the row's problem, for messages.
+        prompt_ids: Token ids, padded on the left, [rows, prompt].
+        prompt_mask: 1 at the prompt's tokens, [rows, prompt].
+        response_ids: Token ids, padded on the right, [rows, time].
+        response_mask: 1 at the response's tokens, [rows, time].
+        group: Number of the row's prompt, [rows].
+        is_expert: Whether an expert wrote the response, [rows].
+        correct: The verifier's verdict, [rows].
+        reward: [rows].
+        advantage: [rows].
+        old_log_prob: Of each response token under the policy that sampled, [rows, time], nats; None: the current one.
+        reference_log_prob: Under the reference policy, [rows, time], nats; None where there is none.
+        model_inputs: What else the model reads: pictures, token types.
     """
-    old = rows.get("old_per_token_logps")
-    return Rollouts(
-        token_log_prob=log_prob,
-        old_token_log_prob=log_prob.detach() if old is None else old,
-        mask=rows["completion_mask"].bool(),
-        group=rows["group"],
-        is_expert=rows["is_expert"],
-        correct=rows["correct"],
-        advantage=rows["advantage"],
-        token_entropy=entropy,
-        reference_token_log_prob=rows.get("ref_per_token_logps"),
-    )
+
+    problem: list[str]
+    prompt_ids: Tensor
+    prompt_mask: Tensor
+    response_ids: Tensor
+    response_mask: Tensor
+    group: Tensor
+    is_expert: Tensor
+    correct: Tensor
+    reward: Tensor
+    advantage: Tensor
+    old_log_prob: Tensor | None = None
+    reference_log_prob: Tensor | None = None
+    model_inputs: Mapping[str, Column] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.group)
+
+    def take(self, rows: Sequence[int]) -> "Batch":
+        """The chosen rows, in the given order."""
+        return replace(self, **{item.name: _taken(getattr(self, item.name), list(rows)) for item in fields(self)})
+
+    def has_pictures(self) -> bool:
+        """Whether any row has a picture."""
+        count = self.model_inputs.get("num_images")
+        return "pixel_values" in self.model_inputs and (count is None or any(count))
+
+    def is_finite(self, *scores: Tensor) -> bool:
+        """Whether scores and older log-probabilities are finite at all response tokens.
+
+        Args:
+            scores: Each [rows, time].
+        """
+        values = [*scores, *(kept for kept in (self.old_log_prob, self.reference_log_prob) if kept is not None)]
+        finite = torch.stack([value.isfinite() for value in values]).all(dim=0)
+        return bool((finite | ~self.response_mask.bool()).all())
+
+    def rollouts(self, log_prob: Tensor, entropy: Tensor) -> Rollouts:
+        """The batch as ``calibrl_ref`` reads it.
+
+        Args:
+            log_prob: Log-probability of each response token, [rows, time], nats.
+            entropy: Entropy there, [rows, time], nats.
+
+        Returns:
+            The rollouts. Without older log-probabilities the sampling policy is the current one.
+        """
+        return Rollouts(
+            token_log_prob=log_prob,
+            old_token_log_prob=log_prob.detach() if self.old_log_prob is None else self.old_log_prob,
+            mask=self.response_mask.bool(),
+            group=self.group,
+            is_expert=self.is_expert,
+            correct=self.correct,
+            advantage=self.advantage,
+            token_entropy=entropy,
+            reference_token_log_prob=self.reference_log_prob,
+        )
 
 
-def take_rows(batch: Rows, rows: Sequence[int]) -> Rows:
-    """The chosen rows of every column, in the given order.
-
-    Args:
-        batch: Columns with one entry per row.
-        rows: Row numbers.
-
-    Returns:
-        A new batch.
-    """
-    return {
-        name: column[list(rows)] if isinstance(column, Tensor) else [column[row] for row in rows]
-        for name, column in batch.items()
-    }
+def _taken(column: Any, rows: list[int]) -> Any:  # noqa: ANN401 - a column of any kind
+    if isinstance(column, Mapping):
+        return {name: _taken(values, rows) for name, values in column.items()}
+    if column is None or isinstance(column, Tensor):
+        return None if column is None else column[rows]
+    return [column[row] for row in rows]
 
 
-def join_rows(batches: Sequence[Rows], *, pad_token: int) -> Rows:
+def join(batches: Sequence[Batch], *, pad_token: int) -> Batch:
     """Several batches below each other, padded to the longest prompt (left) and the longest response (right).
 
     Args:
-        batches: At least one, all with the same columns.
+        batches: At least one. Those without pictures may stand beside those with some.
         pad_token: For token ids; everything else is padded with 0.
 
     Returns:
         A new batch.
     """
-    prompt = max(_prompt_width(batch) for batch in batches)
-    response = max(batch["completion_mask"].shape[1] for batch in batches)
-    aligned = [_aligned(batch, prompt, response, pad_token) for batch in batches]
-    return {name: _joined([batch[name] for batch in aligned]) for name in batches[0]}
+    prompt = max(batch.prompt_ids.shape[1] for batch in batches)
+    response = max(batch.response_ids.shape[1] for batch in batches)
+    aligned = [_aligned(batch, prompt, response, pad_token) for batch in _with_equal_inputs(batches)]
+    return replace(
+        aligned[0],
+        **{item.name: _joined([getattr(batch, item.name) for batch in aligned]) for item in fields(Batch)},
+    )
 
 
-def _prompt_width(batch: Rows) -> int:
-    return batch["prompt_ids"].shape[1] if "prompt_ids" in batch else 0
+def _aligned(batch: Batch, prompt: int, response: int, pad_token: int) -> Batch:
+    left, right = prompt - batch.prompt_ids.shape[1], response - batch.response_ids.shape[1]
+    old, reference = batch.old_log_prob, batch.reference_log_prob
+    return replace(
+        batch,
+        prompt_ids=pad(batch.prompt_ids, (left, 0), value=pad_token),
+        prompt_mask=pad(batch.prompt_mask, (left, 0)),
+        response_ids=pad(batch.response_ids, (0, right), value=pad_token),
+        response_mask=pad(batch.response_mask, (0, right)),
+        old_log_prob=None if old is None else pad(old, (0, right)),
+        reference_log_prob=None if reference is None else pad(reference, (0, right)),
+        model_inputs={
+            name: pad(column, (left, right)) if name in SPANNING_FIELDS and isinstance(column, Tensor) else column
+            for name, column in batch.model_inputs.items()
+        },
+    )
 
 
-def _aligned(batch: Rows, prompt: int, response: int, pad_token: int) -> Rows:
-    left, right = prompt - _prompt_width(batch), response - batch["completion_mask"].shape[1]
-    aligned = dict(batch)
-    for name, column in batch.items():
-        if isinstance(column, Tensor) and column.ndim == 2:
-            sides = (left * (name in PROMPT_FIELDS + SPANNING_FIELDS), right * (name not in PROMPT_FIELDS))
-            value = pad_token if name in TOKEN_FIELDS else 0
-            aligned[name] = torch.nn.functional.pad(column, sides, value=value)
-    return aligned
+def _with_equal_inputs(batches: Sequence[Batch]) -> list[Batch]:
+    """Give batches of text the empty columns of those with pictures."""
+    filled = [batch for batch in batches if len(batch)]
+    known = {name: column for batch in filled for name, column in batch.model_inputs.items()}
+    inputs = [
+        {name: batch.model_inputs.get(name, _empty(name, column, batch)) for name, column in known.items()}
+        for batch in batches
+    ]
+    return [replace(batch, model_inputs=given) for batch, given in zip(batches, inputs, strict=True)]
 
 
-def _joined(columns: Sequence[Any]) -> Any:  # noqa: ANN401 - a column is a tensor or a list
-    if isinstance(columns[0], Tensor):
-        return torch.cat([column.to(columns[0].dtype) for column in columns])
-    return [entry for column in columns for entry in column]
+def _empty(name: str, column: Column, batch: Batch) -> Column:
+    """The column of rows without a picture: nothing of the kind that another batch's column holds."""
+    if isinstance(column, Tensor):
+        width = batch.prompt_ids.shape[1] + batch.response_ids.shape[1]
+        shape = (width,) if name in SPANNING_FIELDS else column.shape[1:]
+        return column.new_zeros(len(batch), *shape)
+    first = column[0]
+    return [first[:0]] * len(batch) if isinstance(first, Tensor) else [0] * len(batch)
+
+
+def _joined(columns: Sequence[Any]) -> Any:  # noqa: ANN401 - columns of any kind
+    first = columns[0]
+    if isinstance(first, Tensor):
+        return torch.cat([column.to(first.dtype) for column in columns])
+    if isinstance(first, Mapping):
+        return {name: _joined([column[name] for column in columns]) for name in first}
+    return None if first is None else [entry for column in columns for entry in column]
 
 
 def chunks(items: Sequence[Item], count: int) -> list[list[Item]]:
@@ -117,6 +194,10 @@ def chunks(items: Sequence[Item], count: int) -> list[list[Item]]:
 
     Returns:
         The runs.
+
+    Example:
+        >>> chunks([0, 1, 2, 3, 4], 3)
+        [[0, 1], [2, 3], [4]]
     """
     length, longer = divmod(len(items), count)
     ends = [(index + 1) * length + min(index + 1, longer) for index in range(count)]
@@ -139,64 +220,75 @@ def group_members(group: Tensor, order: Iterable[int]) -> list[list[int]]:
     return [members[identity] for identity in order if identity in members]
 
 
-def group_count(batches: Sequence[Rows]) -> int:
+def group_count(batches: Sequence[Batch]) -> int:
     """Groups in several batches together, each with its own ids."""
-    return sum(len(batch["group"].unique()) for batch in batches)
+    return sum(len(set(batch.group.tolist())) for batch in batches)
 
 
-def first_groups(batches: Sequence[Rows], wanted: int, *, pad_token: int) -> Rows:
+def first_groups(batches: Sequence[Batch], wanted: int, *, pad_token: int) -> Batch:
     """The first groups of several batches, below each other and numbered from 0 without gaps.
 
     Args:
         batches: At least one, each with its own group ids.
         wanted: Groups at most.
-        pad_token: As in :func:`join_rows`.
+        pad_token: As in :func:`join`.
 
     Returns:
         A new batch.
     """
     renumbered, start = [], 0
     for batch in batches:
-        ids, dense = batch["group"].unique(return_inverse=True)
-        renumbered.append(batch | {"group": dense + start})
+        ids, dense = torch.unique(batch.group, return_inverse=True)
+        renumbered.append(replace(batch, group=dense + start))
         start += len(ids)
-    joined = join_rows(renumbered, pad_token=pad_token)
-    surplus = joined["group"] >= wanted
-    return take_rows(joined, (~surplus).nonzero().flatten().tolist()) if surplus.any() else joined
+    joined = join(renumbered, pad_token=pad_token)
+    surplus = joined.group >= wanted
+    return joined.take((~surplus).nonzero().flatten().tolist()) if surplus.any() else joined
 
 
-def gather_rows(parts: Sequence[Rows], names: Sequence[str]) -> tuple[Rows | None, int]:
-    """The named columns of all processes' rows, below each other on the CPU, with groups told apart.
-
-    Args:
-        parts: This process's batches; they may be without rows.
-        names: Columns; ``group`` and ``completion_mask`` among them. A column that the batches lack is left out.
-
-    Returns:
-        The rows of all processes (None if there is none), and the number of the first that is this process's.
-    """
-    local = [{name: part[name].detach().cpu() for name in names if name in part} for part in parts]
-    everyone: list[list[Rows]] = gather_object([local])
-    whole: list[Rows] = []
-    first = start = 0
-    for process, batches in enumerate(everyone):
-        if process == PartialState().process_index:
-            first = sum(len(batch["group"]) for batch in whole)
-        filled = [batch for batch in batches if len(batch["group"])]
-        whole += [batch | {"group": batch["group"] + start} for batch in filled]
-        start += max((int(batch["group"].max()) + 1 for batch in filled), default=0)
-    return (join_rows(whole, pad_token=0) if whole else None), first
-
-
-def resized(column: Tensor, width: int, value: int = 0) -> Tensor:
-    """Cut or pad a [rows, time] tensor on the right.
+def gather_rollouts(parts: Sequence[Rollouts] | None) -> list[list[Rollouts]] | None:
+    """Every process's rollouts on the CPU, without gradient and with groups told apart.
 
     Args:
-        column: The tensor.
-        width: New length of the time dimension.
-        value: Of the padding.
+        parts: This process's; they may be none. None says that they cannot be used.
 
     Returns:
-        A [rows, width] tensor.
+        One list for each process; None on all of them where it is None on one.
     """
-    return torch.nn.functional.pad(column[:, :width], (0, max(0, width - column.shape[1])), value=value)
+    everyone: list[list[Rollouts] | None] = gather_object(
+        [parts if parts is None else [_on_cpu(part) for part in parts]]
+    )
+    usable = [process for process in everyone if process is not None]
+    if len(usable) < len(everyone):
+        return None
+    start, found = 0, []
+    for process in usable:
+        found.append([replace(part, group=part.group + start) for part in process])
+        start += max((int(part.group.max()) + 1 for part in process), default=0)
+    return found
+
+
+def _on_cpu(rollouts: Rollouts) -> Rollouts:
+    return Rollouts(**{name: values.detach().cpu() for name, values in _columns(rollouts).items()})
+
+
+def _columns(rollouts: Rollouts) -> dict[str, Tensor]:
+    values = {item.name: getattr(rollouts, item.name) for item in fields(rollouts)}
+    return {name: column for name, column in values.items() if column is not None}
+
+
+def join_rollouts(parts: Sequence[Rollouts]) -> Rollouts:
+    """Several rollouts below each other, padded to the longest response.
+
+    Args:
+        parts: At least one, with group ids that are theirs together.
+
+    Returns:
+        New rollouts.
+    """
+    time = max(part.mask.shape[1] for part in parts)
+    padded = [
+        {name: pad(c, (0, time - c.shape[1])) if c.ndim == 2 else c for name, c in _columns(part).items()}
+        for part in parts
+    ]
+    return Rollouts(**{name: torch.cat([part[name] for part in padded]) for name in padded[0]})

@@ -6,13 +6,13 @@ coefficients ``d total / d log pi`` need no model: they are taken on the numbers
 The backward pass can then be cut anywhere, within a group too, for the price of that one forward pass.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from calibrl_ref import ClipCovSurrogate, Exploration, KLCovSurrogate, Objective, Term
-from full_scale.training.batching import Rows, as_rollouts
+from calibrl_ref import ClipCovSurrogate, Exploration, KLCovSurrogate, Objective, Rollouts, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,21 +32,24 @@ class Coefficients:
     entropy: Tensor
 
 
-def coefficients(objective: Objective, rows: Rows, log_prob: Tensor, entropy: Tensor) -> Coefficients:
+def coefficients(objective: Objective, rollouts: Rollouts) -> Coefficients:
     """The objective's derivatives in the log-probabilities and entropies of a whole update.
 
     Args:
         objective: What is minimised.
-        rows: All rows of the update.
-        log_prob: Log-probability of each response token, [rows, time], nats.
-        entropy: Entropy there, [rows, time], nats.
+        rollouts: All rows of the update, with token entropies.
 
     Returns:
         Value and derivatives, without gradient; exactly 0 where the objective does not look.
     """
-    leaves = [values.detach().clone().requires_grad_() for values in (log_prob, entropy)]
-    losses = objective(as_rollouts(rows, *leaves))
-    by_log_prob, by_entropy = torch.autograd.grad(losses.total, leaves, materialize_grads=True, allow_unused=True)
+    log_prob, entropy = (
+        values.detach().clone().requires_grad_()
+        for values in (rollouts.token_log_prob, cast(Tensor, rollouts.token_entropy))
+    )
+    losses = objective(replace(rollouts, token_log_prob=log_prob, token_entropy=entropy))
+    by_log_prob, by_entropy = torch.autograd.grad(
+        losses.total, (log_prob, entropy), materialize_grads=True, allow_unused=True
+    )
     terms = {name: share.detach() for name, share in losses.terms.items()}
     return Coefficients(total=losses.total.detach(), terms=terms, log_prob=by_log_prob, entropy=by_entropy)
 

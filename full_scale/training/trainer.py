@@ -6,10 +6,8 @@ when a new TRL changes one):
 - ``_calculate_rewards``: keeps the rewards, which TRL turns into advantages and forgets.
 - ``_generate_single_turn``: checks image tokens against pictures before the model is called, and after it; in a
   supervised stage it hands over the experts' responses, so that nothing is sampled.
-- ``_generate_and_score_completions``: expert rows join their group; advantage and pruning are the objective's.
-- ``_prepare_inputs``: deals out whole groups, where TRL shuffles single rows, with the divisors of the whole update;
-  samples further prompts in place of groups that the objective drops.
-- ``_compute_loss``: the loss is ``objective(rollouts)``.
+- ``_prepare_inputs``: deals out whole groups with the experts in them, where TRL shuffles single rows.
+- ``_compute_loss``: the loss is that of :class:`~full_scale.training.update.Update`.
 - ``_load_from_checkpoint``: loads through ``from_pretrained``; transformers matches a checkpoint's names literally, and
   a saved Qwen2.5-VL carries its hub names, so a resumed run kept its initial weights with no more than a warning.
 - ``_save_checkpoint``, ``train``: a checkpoint remembers method, model and adapted slope; another's is refused.
@@ -17,30 +15,39 @@ when a new TRL changes one):
 Generation, reference model, optimiser, distribution, checkpoints and logs are TRL's.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Unpack, cast
+from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack, cast
 
 import torch
 from accelerate.utils import gather_object
+from datasets import Dataset
 from torch import Tensor
+from transformers import TrainerCallback
 from transformers.modeling_utils import PreTrainedModel
 from transformers.trainer_utils import TrainOutput, get_last_checkpoint
+from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_trainer import RewardFunc
+from trl.trainer.utils import unsplit_pixel_values_by_grid
 
 from calibrl_ref import Exploration, Imitation, Objective, Schedule
-from full_scale.training.batching import Rows, as_rollouts, chunks, gather_rows, group_members, take_rows
+from full_scale.model.processor import Processor
+from full_scale.training.batching import SPANNING_FIELDS, Batch, join
 from full_scale.training.checkpoints import Origin, read_origin, write_origin
-from full_scale.training.checks import check_arguments
-from full_scale.training.gradients import coefficients, looks_beyond_groups, moves_experts
-from full_scale.training.rollouts import HybridRollouts, TrainerOptions
-from full_scale.training.tally import Tally
+from full_scale.training.checks import check_arguments, check_image_tokens
+from full_scale.training.gradients import looks_beyond_groups
+from full_scale.training.rollouts import as_batch, expert_rows, pruned, sample_groups
+from full_scale.training.rows import Expert, Row
+from full_scale.training.update import MicroBatch, Update, cut
+
+if TYPE_CHECKING:
+    from peft import PeftConfig  # an extra
 
 OVERRIDDEN = {
     "_calculate_rewards": "(self, inputs, prompts, completions, completion_ids_list)",
     "_generate_single_turn": "(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False)",
-    "_generate_and_score_completions": (
-        "(self, inputs: list[dict[str, torch.Tensor | typing.Any]]) -> dict[str, torch.Tensor | typing.Any]"
-    ),
     "_prepare_inputs": (
         "(self, generation_batch: dict[str, torch.Tensor | typing.Any]) -> dict[str, torch.Tensor | typing.Any]"
     ),
@@ -57,19 +64,28 @@ OVERRIDDEN = {
 }
 """Method of ``trl.GRPOTrainer`` -> its signature when this file was written."""
 
-UPDATE = ("completion_mask", "group", "is_expert", "correct", "advantage", "old_per_token_logps", "ref_per_token_logps")
+
+class TrainerOptions(TypedDict, total=False):
+    """What ``trl.GRPOTrainer`` is given: its keywords, as far as they are of use here."""
+
+    model: Required[PreTrainedModel]
+    reward_funcs: Required[RewardFunc | list[RewardFunc]]
+    args: Required[GRPOConfig]
+    train_dataset: Required[Dataset]
+    processing_class: Required[Processor]
+    peft_config: "PeftConfig | None"
+    callbacks: list[TrainerCallback]
 
 
-class HybridPolicyTrainer(HybridRollouts):
+class HybridPolicyTrainer(GRPOTrainer):
     """GRPO training in which a group may contain an expert's response.
 
-    Each row of the training data needs the columns ``prompt`` (a conversation) and, for a vision-language model,
-    ``images``; ``expert`` (the expert's full response, or None) and ``expert_reward`` where the objective uses
-    experts. The first reward function decides what is correct: 1 is correct.
+    Each row of the training data is a :data:`~full_scale.training.rows.Row`. The first reward function decides what is
+    correct: 1 is correct.
 
     A micro-batch normally holds whole groups. Where ``per_device_train_batch_size`` is no multiple of
-    ``num_generations`` (memory is short), or a term compares rows of several groups, the same gradient is taken by
-    :mod:`full_scale.training.gradients`'s coefficients, for one more forward pass.
+    ``num_generations`` (memory is short), or a term compares rows of several groups, :class:`Update` takes the same
+    gradient for one more forward pass.
 
     Args:
         schedule: The objectives of the run, one after another: ``calibrl_ref.Schedule.named(method)``. Its stages
@@ -83,7 +99,13 @@ class HybridPolicyTrainer(HybridRollouts):
         ValueError: If an option of ``args`` contradicts the objective, or would split a group.
     """
 
-    _buffered_inputs: list[Rows] | None  # type: ignore[assignment]  # None is what TRL starts it with
+    # set by TRL's constructor; its annotations allow more, such as None
+    args: GRPOConfig
+    model: PreTrainedModel
+    train_dataset: Dataset
+    num_generations: int
+    objective: Objective
+    _buffered_inputs: list[MicroBatch] | None  # type: ignore[assignment]  # None is what TRL starts it with
 
     def __init__(
         self,
@@ -93,12 +115,17 @@ class HybridPolicyTrainer(HybridRollouts):
         generation_rounds: int = 10,
         **kwargs: Unpack[TrainerOptions],
     ) -> None:
+        if generation_rounds < 1:
+            raise ValueError(f"generation_rounds is {generation_rounds}; the first round is needed: at least 1.")
         for objective, _ in schedule.stages:
             check_arguments(kwargs["args"], objective)
-        self.schedule = schedule
-        super().__init__(objective=schedule.objective_at(0.0), generation_rounds=generation_rounds, **kwargs)
+        super().__init__(**kwargs)
+        self.schedule, self.generation_rounds = schedule, generation_rounds
+        self.objective = schedule.objective_at(0.0)
         self.origin = Origin.of(self.model, method)
         self.adapted_slope: float | None = None
+        self._demonstrations: list[list[int]] | None = None  # in place of sampled responses
+        self._verdicts: list[Tensor] = []
 
     def train(
         self,
@@ -125,55 +152,130 @@ class HybridPolicyTrainer(HybridRollouts):
             self.adapted_slope = read_origin(Path(checkpoint), self.origin)
         return super().train(checkpoint, trial, ignore_keys_for_eval)
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
-        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # transformers annotates nothing
-        if self.args.should_save:
-            folder = Path(self._get_output_dir(trial=trial), f"checkpoint-{self.state.global_step}")
-            write_origin(folder, self.origin, slope=self.adapted_slope)
+    def sample(self, prompts: list[Row]) -> Batch:
+        """Sample responses, and let the experts' rows join their groups.
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
-        target = self.accelerator.unwrap_model(self.model if model is None else model)
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled or not isinstance(target, PreTrainedModel):
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-        else:
-            target.load_state_dict(type(target).from_pretrained(resume_from_checkpoint).state_dict())
+        Args:
+            prompts: Each ``num_generations`` times.
+
+        Returns:
+            The rows that the objective keeps, with rewards and advantages.
+        """
+        columns = super()._generate_and_score_completions(prompts)
+        group = torch.arange(len(prompts), device=self._last_reward.device) // self.num_generations
+        batch = as_batch(columns, prompts, reward=self._last_reward, correct=self._last_correct, group=group)
+        self._spare = batch.take([0])
+        return pruned(self._with_experts(batch, prompts) if self.objective.uses_expert else batch, self.objective)
+
+    def demonstrate(self, prompts: list[Row]) -> Batch:
+        """The experts' rows alone, one per prompt that has one; the model is not called.
+
+        Args:
+            prompts: Each ``num_generations`` times.
+
+        Returns:
+            The rows.
+        """
+        prompts = prompts[:: self.num_generations]
+        experts: list[Expert | None] = [row["expert"] for row in prompts]
+        self._demonstrations = [list(expert.ids) if expert else [self._pad_token] for expert in experts]
+        # TRL's statistics are those of sampled responses, of which there are none here.
+        statistics, self._metrics["train"] = self._metrics["train"], defaultdict(list)
+        group_size, self.num_generations = self.num_generations, 1
+        try:
+            columns = super()._generate_and_score_completions(prompts)
+        finally:
+            self._demonstrations, self.num_generations, self._metrics["train"] = None, group_size, statistics
+        group = torch.arange(len(prompts), device=self.accelerator.device)
+        reward = torch.zeros(len(prompts), device=group.device)
+        batch = as_batch(columns, prompts, reward=reward, correct=reward > 0, group=group)
+        self._spare = batch.take([0])
+        statistics["prompts_without_expert"].append(float(sum(gather_object([experts.count(None)]))))
+        present = [row for row, expert in enumerate(experts) if expert is not None]
+        return expert_rows(batch, experts, pad_token=self._pad_token).take(present)
+
+    def score(self, model: PreTrainedModel, rows: Batch, batch_size: int | None = None) -> tuple[Tensor, Tensor]:
+        """Teacher-forced log-probability and entropy of each response token.
+
+        Args:
+            model: The policy, wrapped or not.
+            rows: Prompts and responses.
+            batch_size: Rows at once; None: all.
+
+        Returns:
+            Both, [rows, time], in nats.
+        """
+        inputs: dict[str, Any] = {**rows.model_inputs}
+        if not rows.has_pictures():
+            inputs = {name: column for name, column in inputs.items() if name in SPANNING_FIELDS}
+        log_prob, entropy, _ = self._get_per_token_logps_and_entropies(
+            model,
+            torch.cat([rows.prompt_ids, rows.response_ids], dim=1),
+            torch.cat([rows.prompt_mask, rows.response_mask], dim=1),
+            rows.response_ids.shape[1],
+            batch_size=batch_size,
+            compute_entropy=True,
+            **unsplit_pixel_values_by_grid(inputs),
+        )
+        return log_prob, entropy
 
     @property
     def _steps_per_generation(self) -> int:
         return cast(int, self.args.steps_per_generation)  # TRL's constructor fills it in
 
-    def _prepare_inputs(self, generation_batch: list[Rows]) -> Rows:  # type: ignore[override]  # TRL does hand it a list
+    @property
+    def _pad_token(self) -> int:
+        return cast(int, self._tokenizer.pad_token_id)
+
+    @property
+    def _sharded(self) -> bool:
+        """Whether all processes must call the model in step."""
+        return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    def _prepare_inputs(self, generation_batch: list[Row]) -> MicroBatch:  # type: ignore[override]  # TRL does hand it a list
         steps, window = self._steps_per_generation, self.args.gradient_accumulation_steps
         if self._step % (steps * self.num_iterations) == 0 or self._buffered_inputs is None:
-            self.objective = self._current_objective()
-            supervised = all(isinstance(term, Imitation) for term in self.objective.terms)
-            batch = (self._demonstrated if supervised else self._sampled)(generation_batch)
-            self._buffered_inputs = self._micro_batches(batch, len(generation_batch))
+            self._buffered_inputs = self._generation(generation_batch)
         index = self._step % steps
         if index % window == 0:
-            self._begin_update(self._buffered_inputs[index : index + window])
-        return self._buffered_inputs[index]
+            parts = self._buffered_inputs[index : index + window]
+            peek = partial(self.score, self.model)
+            self._update = Update(self.objective, parts, whole_groups=self._whole_groups, peek=peek)
+        return self._update.micro_batches[index % window]
+
+    def _compute_loss(self, model: PreTrainedModel, inputs: MicroBatch) -> Tensor:
+        score_fixed = None if self._sharded else partial(self.score, self.model)
+        loss = self._update.loss(inputs, partial(self.score, model), score_fixed=score_fixed)
+        if self.accelerator.sync_gradients:
+            self._end_update()
+        return loss
+
+    def _end_update(self) -> None:
+        found = self._update.metrics()
+        if self.objective.slope_controller is not None and "entropy" in found:
+            self.objective = self.objective.adapt(found["entropy"])
+            slopes = [float(term.slope) for term in self.objective.terms if isinstance(term, Exploration)]
+            self.adapted_slope = found["slope"] = slopes[0]
+        for name, value in found.items():
+            self._metrics["train"][name].append(value)
+
+    def _generation(self, prompts: list[Row]) -> list[MicroBatch]:
+        """The micro-batches of one sampling, whole groups in random order."""
+        self.objective = self._current_objective()
+        supervised = all(isinstance(term, Imitation) for term in self.objective.terms)
+        rows = self.demonstrate(prompts) if supervised else self._sample_groups(prompts)
+        self._metrics["train"]["rows"].append(float(sum(gather_object([len(rows)]))))
+        # TRL draws a permutation of rows here; drawing the same one keeps the random stream, and so the next
+        # generations, equal to TRL's. Groups follow in the order in which they first appear in it.
+        order = dict.fromkeys((torch.randperm(len(prompts)) // self.num_generations).tolist())
+        window = self.args.gradient_accumulation_steps
+        updates = self._steps_per_generation // window
+        return cut(rows, list(order), updates=updates, parts=window, whole_groups=self._whole_groups, spare=self._spare)
 
     def _current_objective(self) -> Objective:
         objective = self.schedule.objective_at(self.state.global_step / max(self.state.max_steps, 1))
         adapted = objective.slope_controller is not None and self.adapted_slope is not None
         return objective.with_exploration(slope=self.adapted_slope) if adapted else objective
-
-    def _micro_batches(self, batch: Rows, rows: int) -> list[Rows]:
-        """The groups in random order, cut into the micro-batches of one generation."""
-        # TRL draws a permutation of rows here; drawing the same one keeps the random stream, and so the next
-        # generations, equal to TRL's. Groups follow in the order in which they first appear in it.
-        permutation = torch.randperm(rows) // self.num_generations
-        groups = group_members(batch["group"], dict.fromkeys(permutation.tolist()))
-        window = self.args.gradient_accumulation_steps
-        self._metrics["train"]["rows"].append(float(sum(gather_object([len(batch["group"])]))))
-        micro_batches = []
-        for update in chunks(groups, self._steps_per_generation // window):
-            units = update if self._whole_groups else [[row] for group in update for row in group]
-            for part in chunks(units, window):
-                own = [row for unit in part for row in unit]
-                micro_batches.append(take_rows(batch, own) if own else self._spare | {"idle": True})
-        return micro_batches
 
     @property
     def _whole_groups(self) -> bool:
@@ -182,89 +284,84 @@ class HybridPolicyTrainer(HybridRollouts):
         fits = self.args.per_device_train_batch_size % self.num_generations == 0
         return fits and (parts == 1 or not looks_beyond_groups(self.objective))
 
-    def _begin_update(self, parts: Sequence[Rows]) -> None:
-        self._tally = Tally((term.name for term in self.objective.terms), self.args.device)
-        if self._whole_groups:
-            self._divisors = self._update_divisors([part for part in parts if "idle" not in part])
+    def _sample_groups(self, prompts: list[Row]) -> Batch:
+        self._verdicts = []
+        size, rounds = self.num_generations, self.generation_rounds
+        found = sample_groups(
+            self.sample, prompts, self._further_prompts, group_size=size, rounds=rounds, pad_token=self._pad_token
+        )
+        metrics = self._metrics["train"]
+        metrics["accuracy"].append(torch.cat(self._verdicts).float().mean().item())
+        metrics["sampling_rounds"].append(float(found.rounds))
+        metrics["dropped_groups"].append(float(found.dropped_groups))
+        return found.rows
+
+    def _further_prompts(self, count: int, drawn: int) -> list[Row]:
+        """Rows of ``count`` prompts per process, in an order that depends on seed and step only, so that it resumes."""
+        generator = torch.Generator().manual_seed(self.args.seed + self.state.global_step)
+        order = torch.randperm(len(self.train_dataset), generator=generator).tolist()
+        start = drawn + self.accelerator.process_index * count
+        prompts = [self.train_dataset[order[(start + number) % len(order)]] for number in range(count)]
+        return [row for row in prompts for _ in range(self.num_generations)]
+
+    def _with_experts(self, batch: Batch, prompts: list[Row]) -> Batch:
+        """Append one row to each group that has an expert."""
+        experts: list[Expert | None] = [row["expert"] for row in prompts[:: self.num_generations]]
+        rows = expert_rows(batch, experts, pad_token=self._pad_token)
+        if rows.old_log_prob is not None:  # of all groups: processes must call the model equally often
+            with torch.no_grad():
+                scores = self.score(self.model, rows, self.args.per_device_train_batch_size)
+            rows = replace(rows, old_log_prob=scores[0])
+        present = [row for row, expert in enumerate(experts) if expert is not None]
+        return join([batch, rows.take(present)], pad_token=self._pad_token)
+
+    def _generate_single_turn(
+        self,
+        prompt_ids: list[list[int]],
+        images: list[Any] | None,
+        multimodal_fields: Row,
+        num_generations: int,
+        has_tool_images: bool = False,
+    ) -> tuple[list[list[int]], Any]:
+        config = self.accelerator.unwrap_model(self.model).config
+        image_token = getattr(config, "image_token_id", None)
+        if images is not None and "image_grid_thw" in multimodal_fields:
+            counts = [len(pictures or ()) for pictures in images]
+            grid = torch.as_tensor(multimodal_fields["image_grid_thw"])
+            check_image_tokens(prompt_ids, grid, counts, config.image_token_id, config.vision_config.spatial_merge_size)
+        if self._demonstrations is not None:
+            return self._demonstrations, None
+        completion_ids, extra = super()._generate_single_turn(  # type: ignore[no-untyped-call]  # TRL annotates nothing
+            prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+        )
+        for row, ids in enumerate(completion_ids):
+            if image_token is not None and image_token in ids:
+                raise ValueError(f"completion {row} contains the image token {image_token}; suppress it in generation.")
+        return completion_ids, extra
+
+    def _calculate_rewards(
+        self, inputs: list[Row], prompts: list[Any], completions: list[Any], completion_ids_list: list[list[int]]
+    ) -> Tensor:
+        if self._demonstrations is not None:  # nothing was sampled, so there is nothing to reward
+            rows = len(prompts) * self.accelerator.num_processes
+            return torch.zeros(rows, len(self.reward_funcs), device=self.accelerator.device)
+        rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        start = self.accelerator.process_index * len(prompts)  # TRL returns all processes' rows
+        local = rewards[start : start + len(prompts)]
+        self._last_reward = (local * self.reward_weights.to(local.device)).nansum(dim=1)
+        self._last_correct = local[:, 0] == 1.0
+        self._verdicts.append(rewards[:, 0] == 1.0)
+        return rewards
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
+        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # transformers annotates nothing
+        if self.args.should_save:
+            folder = Path(self._get_output_dir(trial=trial), f"checkpoint-{self.state.global_step}")
+            write_origin(folder, self.origin, slope=self.adapted_slope)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        target = self.accelerator.unwrap_model(self.model if model is None else model)
+        if self._sharded or not isinstance(target, PreTrainedModel):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
-            for part in parts:  # the idle ones too: processes must call the model equally often
-                with torch.no_grad():
-                    part["log_prob"], part["entropy"] = self._score(self.model, part)
-            self._set_coefficients(parts)
-
-    def _update_divisors(self, parts: Sequence[Rows]) -> tuple[Tensor, ...] | None:
-        """The divisors of one update over all processes, per process (gradients are averaged over processes)."""
-        whole, _ = gather_rows(parts, UPDATE[:5])
-        if whole is None:
-            return None
-        zeros = torch.zeros(whole["completion_mask"].shape)
-        divisors = self.objective.divisors(as_rollouts(whole, zeros, zeros))
-        return tuple(value / self.accelerator.num_processes for value in divisors)
-
-    def _set_coefficients(self, parts: Sequence[Rows]) -> None:
-        """Give each micro-batch its rows' coefficients, and an equal share of the update's loss to report."""
-        filled = [part for part in parts if "idle" not in part]
-        whole, row = gather_rows(filled, (*UPDATE, "log_prob", "entropy"))
-        if whole is None:
-            return
-        found = coefficients(self.objective, whole, whole["log_prob"], whole["entropy"])
-        self._tally.add_terms(found.terms)
-        for part in parts:
-            part["share"] = found.total.to(self.args.device) / len(parts)
-        for part in filled:
-            end, width = row + len(part["group"]), part["log_prob"].shape[1]
-            for name, values in (("by_log_prob", found.log_prob), ("by_entropy", found.entropy)):
-                own = values[row:end, :width] * self.accelerator.num_processes  # gradients are averaged over processes
-                part[name] = own.to(part["log_prob"].device)
-            row = end
-
-    def _compute_loss(self, model: PreTrainedModel, inputs: Rows) -> Tensor:
-        if "idle" in inputs:  # pruning left no row for this micro-batch, but every process must call the model
-            loss: Tensor = self._score(model, inputs)[0].sum() * 0.0 + inputs.get("share", 0.0)
-        elif self._whole_groups:
-            loss = self._group_loss(model, inputs)
-        else:
-            loss = self._coefficient_loss(model, inputs)
-        if self.accelerator.sync_gradients:
-            self._end_update()
-        return loss
-
-    def _group_loss(self, model: PreTrainedModel, inputs: Rows) -> Tensor:
-        rollouts = as_rollouts(inputs, *self._score_with_fixed_experts(model, inputs))
-        losses = self.objective(rollouts, divisors=self._divisors)
-        self._tally.add_rows(rollouts)
-        self._tally.add_terms(losses.terms)
-        return losses.total
-
-    def _coefficient_loss(self, model: PreTrainedModel, inputs: Rows) -> Tensor:
-        log_prob, entropy = self._score(model, inputs)
-        mask = inputs["completion_mask"].bool()
-        linear: Tensor = inputs["by_log_prob"] * log_prob + inputs["by_entropy"] * entropy
-        loss = linear.where(mask, 0.0).sum()
-        share: Tensor = inputs["share"]
-        self._tally.add_rows(as_rollouts(inputs, log_prob, entropy))
-        return loss - loss.detach() + share
-
-    def _end_update(self) -> None:
-        reduce = self.accelerator.reduce
-        found = self._tally.metrics(lambda sums: reduce(sums, reduction="sum"), self.accelerator.num_processes)
-        if self.objective.slope_controller is not None and "entropy" in found:
-            self.objective = self.objective.adapt(found["entropy"])
-            slopes = [float(term.slope) for term in self.objective.terms if isinstance(term, Exploration)]
-            self.adapted_slope = found["slope"] = slopes[0]
-        for name, value in found.items():
-            self._metrics["train"][name].append(value)
-
-    def _score_with_fixed_experts(self, model: PreTrainedModel, rows: Rows) -> tuple[Tensor, Tensor]:
-        """As :meth:`_score`, but without a backward pass through experts that the objective does not move."""
-        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled  # there all processes must call the model in step
-        expert = rows["is_expert"]
-        if sharded or not expert.any() or moves_experts(self.objective):
-            return self._score(model, rows)
-        own, fixed = (~expert).nonzero().flatten(), expert.nonzero().flatten()
-        scores = self._score(model, take_rows(rows, own.tolist()))
-        with torch.no_grad():
-            expert_scores = self._score(self.model, take_rows(rows, fixed.tolist()))
-        place = torch.cat([own, fixed]).argsort()
-        log_prob, entropy = (torch.cat(pair)[place] for pair in zip(scores, expert_scores, strict=True))
-        return log_prob, entropy
+            target.load_state_dict(type(target).from_pretrained(resume_from_checkpoint).state_dict())
