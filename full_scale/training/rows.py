@@ -10,8 +10,7 @@ from full_scale.data import expert_response
 from full_scale.model.processor import Processor, tokenizer_of
 from full_scale.model.prompting import conversation, model_inputs
 from full_scale.problems.problem import Problem
-from full_scale.verifier.answer import is_correct
-from full_scale.verifier.rewards import format_reward
+from full_scale.verifier.rewards import reward
 
 Row: TypeAlias = dict[str, Any]
 """A row of the training data: TRL's ``prompt`` and ``images``, the ``problem``, and its ``expert`` or None."""
@@ -121,9 +120,8 @@ def expert_of(problem: Problem, processor: Processor, *, format_weight: float) -
     image_token = getattr(processor, "image_token_id", None)
     if image_token is not None and image_token in ids:
         raise ValueError(f"{problem.name}: the expert's response contains the image token; remove it.")
-    correct = is_correct(text, problem)
-    reward = float(correct) + format_weight * format_reward(text)
-    return Expert(text=text, ids=(*ids, tokenizer.eos_token_id), correct=correct, reward=reward)
+    earned = reward(text, problem, format_weight=format_weight)
+    return Expert(text=text, ids=(*ids, tokenizer.eos_token_id), correct=earned.accuracy == 1.0, reward=earned.total)
 
 
 def _expert_fault(expert: Expert | None, longest: int) -> str | None:

@@ -63,7 +63,7 @@ class Update:
         self.objective = objective
         self.micro_batches = tuple(micro_batches)
         self._tally = Tally((term.name for term in objective.terms), micro_batches[0].rows.group.device)
-        self._processes = PartialState().num_processes
+        self._processes: int = PartialState().num_processes
         self._divisors: tuple[Tensor, ...] | None = None
         if whole_groups:
             self._set_divisors()
@@ -129,8 +129,8 @@ class Update:
 
     def _own(self, part: MicroBatch, values: Tensor, first: int) -> Tensor:
         """A micro-batch's part of all rows' values, for gradients that are averaged over processes."""
-        own = values[first : first + len(part.rows), : part.rows.response_mask.shape[1]]
-        return own.to(part.rows.group.device) * self._processes
+        own = values[first : first + len(part.rows), : part.rows.response_mask.shape[1]] * float(self._processes)
+        return own.to(part.rows.group.device)
 
     def _group_loss(self, rows: Batch, score: Score, score_fixed: Score | None) -> Tensor:
         scores = self._scores(rows, score, score_fixed)

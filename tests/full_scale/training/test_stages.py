@@ -57,7 +57,7 @@ def cross_entropy(model, row):
     text = processor().apply_chat_template(chat, add_generation_prompt=True)
     prompt = processor()(text=[text], images=[row["images"]], return_tensors="pt")
     tokenizer = processor().tokenizer
-    answer = [*tokenizer(row["expert"], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    answer = [*tokenizer(row["expert"].text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
     prompt["input_ids"] = torch.cat([prompt["input_ids"], torch.tensor([answer])], dim=1)
     added = torch.zeros(1, len(answer), dtype=torch.long)
     prompt["attention_mask"] = torch.ones_like(prompt["input_ids"])
@@ -72,10 +72,10 @@ class Hiding(HybridPolicyTrainer):
 
     hidden = 1
 
-    def _demonstrated(self, inputs):
+    def demonstrate(self, prompts):
         size = self.num_generations
-        return super()._demonstrated(
-            [row | {"expert": None} if number < self.hidden * size else row for number, row in enumerate(inputs)]
+        return super().demonstrate(
+            [row | {"expert": None} if number < self.hidden * size else row for number, row in enumerate(prompts)]
         )
 
 
@@ -170,13 +170,13 @@ def test_a_refilled_update_does_not_depend_on_its_micro_batches(tmp_path, dull):
 
 def test_cppo_prunes_before_the_model_is_called(tmp_path, monkeypatch):
     called = []
-    original = HybridPolicyTrainer._score
+    original = HybridPolicyTrainer.score
 
     def counting(self, model, given, batch_size=None):
-        called.append(len(given["completion_ids"]))
+        called.append(len(given))
         return original(self, model, given, batch_size)
 
-    monkeypatch.setattr(HybridPolicyTrainer, "_score", counting)
+    monkeypatch.setattr(HybridPolicyTrainer, "score", counting)
     trainer = build(with_recipe("cppo", keep_fraction=0.5), tmp_path, max_steps=2)
     trainer.train()
     assert called == [4, 4]  # of two groups of four

@@ -1,17 +1,17 @@
 """The trainer's plumbing: equal to stock TRL without experts, experts in their groups with them."""
 
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
 import trl.trainer.grpo_trainer as stock
 from tiny import tiny_model
-from tiny_runs import arguments, build, losses, processor, rows, weights, with_objective, with_recipe
+from tiny_runs import arguments, build, logged, losses, processor, rows, run, weights, with_objective, with_recipe
 from trl import GRPOTrainer
 
 from calibrl_ref import RECIPES
 from full_scale.training.checks import check_arguments, check_image_tokens
-from full_scale.training.rollouts import HybridRollouts
 from full_scale.training.trainer import OVERRIDDEN, HybridPolicyTrainer
 
 pytestmark = [
@@ -28,8 +28,7 @@ def trained(kind, folder, **changes):
 
 def test_overridden_methods_have_the_signatures_that_this_code_was_written_for():
     assert {name: str(inspect.signature(getattr(GRPOTrainer, name))) for name in OVERRIDDEN} == OVERRIDDEN
-    defined = vars(HybridPolicyTrainer) | vars(HybridRollouts)
-    own = {name for name in defined if name in dir(GRPOTrainer) and name[:2] != "__"}
+    own = {name for name in vars(HybridPolicyTrainer) if name in dir(GRPOTrainer) and name[:2] != "__"}
     assert own == set(OVERRIDDEN)
 
 
@@ -104,19 +103,33 @@ def test_with_experts_the_loss_does_not_depend_on_the_micro_batch(tmp_path, reci
     torch.testing.assert_close(parts[1], whole[1], atol=1e-5, rtol=0)
 
 
+def test_one_row_eight_times_equals_eight_rows_once(tmp_path):
+    recipe = with_recipe("calibrl", exploration_weight=1.0)
+    whole = run(recipe, tmp_path / "whole", max_steps=2)
+    cut = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8}
+    rows_alone = run(recipe, tmp_path / "alone", max_steps=2, **cut)
+    assert losses(rows_alone) == pytest.approx(losses(whole), abs=1e-5)
+    torch.testing.assert_close(weights(rows_alone.model), weights(whole.model), atol=1e-6, rtol=0)
+    for name in ("entropy", "expert_log_prob", "loss/exploration", "loss/surrogate", "rows"):
+        assert logged(rows_alone, name) == pytest.approx(logged(whole, name), rel=1e-5, abs=1e-5)
+        assert len(logged(whole, name)) == 2
+    assert (weights(whole.model) - weights(tiny_model(processor()))).abs().max() > 1e-4
+
+
 def test_each_group_has_its_own_expert_row_with_the_same_prompt_and_picture(tmp_path):
     data = rows()
-    trainer = build(with_recipe("calibrl"), tmp_path)
-    batch = trainer._generate_and_score_completions([data[0]] * 4 + [data[1] | {"expert": None}] * 4)
-    assert batch["group"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 0]
-    assert batch["is_expert"].tolist() == [False] * 8 + [True]
-    assert torch.equal(batch["prompt_ids"][8], batch["prompt_ids"][0])
-    assert torch.equal(batch["pixel_values"][8], batch["pixel_values"][0])
-    own = batch["completion_ids"][8][batch["completion_mask"][8].bool()]
-    assert processor().decode(own, skip_special_tokens=True) == data[0]["expert"]
-    assert own[-1] == processor().tokenizer.eos_token_id
-    assert processor().image_token_id not in batch["completion_ids"]
-    assert batch["reward"][8] == pytest.approx(1.1)
+    wrong = replace(data[0]["expert"], correct=False, reward=0.1)
+    prompts = [data[0]] * 4 + [data[1] | {"expert": None}] * 4 + [data[0] | {"expert": wrong}] * 4
+    batch = build(with_recipe("calibrl"), tmp_path).sample(prompts)
+    assert batch.group.tolist() == [*[0] * 4, *[1] * 4, *[2] * 4, 0, 2]
+    assert batch.is_expert.tolist() == [False] * 12 + [True] * 2
+    assert torch.equal(batch.prompt_ids[12], batch.prompt_ids[0])
+    assert torch.equal(batch.model_inputs["pixel_values"][12], batch.model_inputs["pixel_values"][0])
+    own = batch.response_ids[12][batch.response_mask[12].bool()]
+    assert tuple(own.tolist()) == data[0]["expert"].ids
+    assert processor().image_token_id not in batch.response_ids
+    assert batch.reward[12:].tolist() == pytest.approx([1.1, 0.1])
+    assert batch.correct[12:].tolist() == [True, False]  # its own verdict
 
 
 def test_image_tokens_are_compared_with_features():
