@@ -41,6 +41,8 @@ class Batch:
         response_ids: Token ids, padded on the right, [rows, time].
         response_mask: 1 at the response's tokens, [rows, time].
         group: Number of the row's prompt, [rows].
+        row_id: Number of the row among those of all processes, so that what is drawn by chance does not depend on the
+            cut, [rows].
         is_expert: Whether an expert wrote the response, [rows].
         correct: The verifier's verdict, [rows].
         reward: [rows].
@@ -56,6 +58,7 @@ class Batch:
     response_ids: Tensor
     response_mask: Tensor
     group: Tensor
+    row_id: Tensor
     is_expert: Tensor
     correct: Tensor
     reward: Tensor
@@ -107,6 +110,7 @@ class Batch:
             advantage=self.advantage,
             token_entropy=entropy,
             reference_token_log_prob=self.reference_log_prob,
+            row_id=self.row_id,
         )
 
 
@@ -236,11 +240,12 @@ def first_groups(batches: Sequence[Batch], wanted: int, *, pad_token: int) -> Ba
     Returns:
         A new batch.
     """
-    renumbered, start = [], 0
+    renumbered, start, rows = [], 0, 0
     for batch in batches:
         ids, dense = torch.unique(batch.group, return_inverse=True)
-        renumbered.append(replace(batch, group=dense + start))
+        renumbered.append(replace(batch, group=dense + start, row_id=batch.row_id + rows))
         start += len(ids)
+        rows += max(batch.row_id.tolist(), default=-1) + 1
     joined = join(renumbered, pad_token=pad_token)
     surplus = joined.group >= wanted
     return joined.take((~surplus).nonzero().flatten().tolist()) if surplus.any() else joined
@@ -269,7 +274,8 @@ def gather_rollouts(parts: Sequence[Rollouts] | None) -> list[list[Rollouts]] | 
 
 
 def _on_cpu(rollouts: Rollouts) -> Rollouts:
-    return Rollouts(**{name: values.detach().cpu() for name, values in _columns(rollouts).items()})
+    columns = {name: values.detach().cpu() for name, values in _columns(rollouts).items()}
+    return Rollouts(**columns)  # type: ignore[arg-type]  # every field is a tensor
 
 
 def _columns(rollouts: Rollouts) -> dict[str, Tensor]:
@@ -291,4 +297,5 @@ def join_rollouts(parts: Sequence[Rollouts]) -> Rollouts:
         {name: pad(c, (0, time - c.shape[1])) if c.ndim == 2 else c for name, c in _columns(part).items()}
         for part in parts
     ]
-    return Rollouts(**{name: torch.cat([part[name] for part in padded]) for name in padded[0]})
+    columns = {name: torch.cat([part[name] for part in padded]) for name in padded[0]}
+    return Rollouts(**columns)  # type: ignore[arg-type]  # every field is a tensor

@@ -37,7 +37,7 @@ class Sampling:
 
 
 def as_batch(
-    columns: Mapping[str, Any], prompts: Sequence[Row], *, reward: Tensor, correct: Tensor, group: Tensor
+    columns: Mapping[str, Any], prompts: Sequence[Row], *, reward: Tensor, correct: Tensor, group_size: int
 ) -> Batch:
     """TRL's rollouts, each row with its own pictures.
 
@@ -46,11 +46,13 @@ def as_batch(
         prompts: The training rows, one per response.
         reward: Of each response, [rows].
         correct: The verifier's verdict, [rows].
-        group: Number of the prompt, [rows].
+        group_size: Responses of a prompt.
 
     Returns:
         On-policy rows; advantages are still 0.
     """
+    row = torch.arange(len(prompts), device=reward.device)
+    group = row // group_size
     split: dict[str, Any] = split_pixel_values_by_grid(dict(columns))
     return Batch(
         problem=[row["problem"].id for row in prompts],
@@ -59,6 +61,7 @@ def as_batch(
         response_ids=columns["completion_ids"],
         response_mask=columns["completion_mask"],
         group=group,
+        row_id=row + PartialState().process_index * len(prompts),
         is_expert=torch.zeros_like(group, dtype=torch.bool),
         correct=correct,
         reward=reward,
@@ -87,8 +90,10 @@ def expert_rows(batch: Batch, experts: Sequence[Expert | None], *, pad_token: in
     width = rows.prompt_ids.shape[1] + response_ids.shape[1]
     unscored = torch.zeros(response_ids.shape, device=device)  # no term compares an expert with the reference policy
     spanning = {name: resized(column, width) for name, column in rows.model_inputs.items() if name in SPANNING_FIELDS}  # type: ignore[arg-type]  # these columns are tensors
+    sampled, first = PartialState().num_processes * len(batch), PartialState().process_index * len(experts)
     return replace(
         rows,
+        row_id=sampled + first + torch.arange(len(experts), device=device),
         response_ids=response_ids,
         response_mask=pad([torch.ones_like(row) for row in ids], padding_value=0),
         is_expert=torch.ones_like(rows.is_expert),

@@ -162,8 +162,8 @@ class HybridPolicyTrainer(GRPOTrainer):
             The rows that the objective keeps, with rewards and advantages.
         """
         columns = super()._generate_and_score_completions(prompts)
-        group = torch.arange(len(prompts), device=self._last_reward.device) // self.num_generations
-        batch = as_batch(columns, prompts, reward=self._last_reward, correct=self._last_correct, group=group)
+        reward, correct = self._last_reward, self._last_correct
+        batch = as_batch(columns, prompts, reward=reward, correct=correct, group_size=self.num_generations)
         self._spare = batch.take([0])
         return pruned(self._with_experts(batch, prompts) if self.objective.uses_expert else batch, self.objective)
 
@@ -186,9 +186,8 @@ class HybridPolicyTrainer(GRPOTrainer):
             columns = super()._generate_and_score_completions(prompts)
         finally:
             self._demonstrations, self.num_generations, self._metrics["train"] = None, group_size, statistics
-        group = torch.arange(len(prompts), device=self.accelerator.device)
-        reward = torch.zeros(len(prompts), device=group.device)
-        batch = as_batch(columns, prompts, reward=reward, correct=reward > 0, group=group)
+        reward = torch.zeros(len(prompts), device=self.accelerator.device)
+        batch = as_batch(columns, prompts, reward=reward, correct=reward > 0, group_size=1)
         self._spare = batch.take([0])
         statistics["prompts_without_expert"].append(float(sum(gather_object([experts.count(None)]))))
         present = [row for row, expert in enumerate(experts) if expert is not None]

@@ -45,6 +45,7 @@ def random_batch(groups=4, group_size=4, *, experts=True, seed=0):
         response_ids=integers(VOCABULARY, count, 6),
         response_mask=(torch.arange(6) < length.unsqueeze(1)).long(),
         group=group,
+        row_id=torch.arange(count),
         is_expert=is_expert,
         correct=(reward > 0) | is_expert,
         reward=reward,

@@ -28,6 +28,7 @@ def batch(prompts, responses, group, **model_inputs):
         response_ids=torch.tensor(responses),
         response_mask=torch.ones_like(torch.tensor(responses)),
         group=torch.tensor(group),
+        row_id=torch.arange(rows),
         is_expert=torch.zeros(rows, dtype=torch.bool),
         correct=torch.ones(rows, dtype=torch.bool),
         reward=torch.ones(rows),
@@ -101,7 +102,7 @@ def test_a_batch_is_read_as_rollouts():
     assert torch.equal(found.old_token_log_prob[mask], rows.old_log_prob[mask])
     assert torch.equal(found.reference_token_log_prob[mask], rows.reference_log_prob[mask])
     assert torch.equal(found.token_entropy[mask], entropy[mask])
-    for name in ("group", "is_expert", "correct", "advantage"):
+    for name in ("group", "row_id", "is_expert", "correct", "advantage"):
         assert torch.equal(getattr(found, name), getattr(rows, name)), name
     fresh = replace(rows, old_log_prob=None).rollouts(log_prob, entropy)
     assert torch.equal(fresh.old_token_log_prob[mask], log_prob.detach()[mask])
@@ -142,6 +143,8 @@ def test_first_groups_renumbers_and_cuts():
     assert taken.group.tolist() == [0, 1]
     assert taken.response_ids.tolist() == [[7], [8]]
     assert first_groups(rounds, 5, pad_token=0).group.tolist() == [0, 1, 2]
+    rounds = [batch([[5]] * 2, [[7]] * 2, [3, 4]), batch([[5]], [[7]], [3]).take([]), batch([[6]], [[8]], [0])]
+    assert first_groups(rounds, 5, pad_token=0).row_id.tolist() == [0, 1, 2]
 
 
 def test_rollouts_are_joined_to_the_longest_response():

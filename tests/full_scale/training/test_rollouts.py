@@ -31,8 +31,9 @@ def test_trls_columns_become_a_batch_with_each_rows_own_pictures():
         "num_images": [1, 1],
         "mm_token_type_ids": torch.zeros(2, 5, dtype=torch.long),
     }
-    reward, correct, group = torch.tensor([1.1, 0.0]), torch.tensor([True, False]), torch.tensor([0, 1])
-    batch = as_batch(columns, PROMPTS, reward=reward, correct=correct, group=group)
+    reward, correct = torch.tensor([1.1, 0.0]), torch.tensor([True, False])
+    batch = as_batch(columns, PROMPTS, reward=reward, correct=correct, group_size=1)
+    assert as_batch(columns, PROMPTS, reward=reward, correct=correct, group_size=2).group.tolist() == [0, 0]
     assert batch.problem == [row["problem"].id for row in PROMPTS]
     assert batch.prompt_ids is columns["prompt_ids"]
     assert batch.prompt_mask is columns["prompt_mask"]
@@ -40,7 +41,8 @@ def test_trls_columns_become_a_batch_with_each_rows_own_pictures():
     assert batch.response_mask is columns["completion_mask"]
     assert batch.old_log_prob is columns["old_per_token_logps"]
     assert batch.reference_log_prob is columns["ref_per_token_logps"]
-    assert (batch.reward is reward, batch.correct is correct, batch.group is group) == (True, True, True)
+    assert (batch.reward is reward, batch.correct is correct) == (True, True)
+    assert batch.group.tolist() == batch.row_id.tolist() == [0, 1]
     assert batch.is_expert.tolist() == [False, False]
     assert batch.advantage.tolist() == [0.0, 0.0]
     assert set(batch.model_inputs) == {"pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids"}
@@ -67,6 +69,7 @@ def test_an_expert_has_its_own_tokens_reward_and_verdict_and_its_groups_prompt()
     assert rows.reward.tolist() == pytest.approx([0.1, 0.0])
     assert torch.equal(rows.prompt_ids, batch.prompt_ids[[0, 4]])
     assert rows.group.tolist() == [0, 1]
+    assert rows.row_id.tolist() == [8, 9]
     assert rows.old_log_prob.tolist() == rows.reference_log_prob.tolist() == [[0.0] * 3] * 2
     assert rows.model_inputs["mm_token_type_ids"].shape == (2, 6)
     assert rows.model_inputs["num_images"] == [1, 1]
