@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from datasets import Dataset
 from peft import LoraConfig
 from tiny import tiny_model
 from tiny_runs import arguments, build, logged, losses, processor, rows, run, token_reward, weights, with_recipe
@@ -14,6 +13,7 @@ from trl import GRPOTrainer
 from calibrl_ref import RECIPES, Schedule
 from full_scale.data.rendered import rendered_problems
 from full_scale.model.tiny import build_tokenizer
+from full_scale.problems.problem import Problem
 from full_scale.training.rows import training_rows
 from full_scale.training.trainer import HybridPolicyTrainer
 
@@ -26,20 +26,19 @@ pytestmark = [
 @pytest.mark.parametrize("recipe", ["calibrl", "luffy", "sft_grpo", "dapo"])
 def test_a_text_model_trains_on_text_with_the_same_trainer(tmp_path, recipe):
     questions = [f"what is {first}+{first + 1}?" for first in range(16)]
-    tokenizer = build_tokenizer([f"{question} {index}" for index, question in enumerate(questions)])
+    tokenizer = build_tokenizer([f"{question} {index} <think><answer>" for index, question in enumerate(questions)])
     tokenizer.chat_template = "{% for message in messages %}Q: {{ message['content'] }} A:{% endfor %}"
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
     torch.manual_seed(0)
     model = Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer), num_key_value_heads=2, **sizes, **ids))
     start = weights(model).clone()
-    data = Dataset.from_dict(
-        {
-            "prompt": [[{"role": "user", "content": question}] for question in questions],
-            "expert": [f"{2 * first + 1}" for first in range(16)],
-            "expert_reward": [1.0] * 16,
-        }
-    )
+    problems = [
+        Problem(id=question, source="sums", question=question, answer=f"{2 * first + 1}", solution=f"{2 * first + 1}")
+        for first, question in enumerate(questions)
+    ]
+    lengths = {"max_prompt_length": 99, "max_response_length": 99}
+    data, _ = training_rows(problems, tokenizer, instruct=False, format_weight=0.1, **lengths)
     trainer = HybridPolicyTrainer(
         schedule=Schedule.named("calibrl") if recipe == "calibrl" else Schedule(stages(recipe)),
         model=model,
@@ -119,11 +118,11 @@ def test_the_image_token_is_never_generated_even_if_it_is_the_likeliest(tmp_path
 
     model.lm_head.register_forward_hook(prefer)
     trainer = build(with_recipe("grpo"), tmp_path, model=model)
-    batch = trainer._sampled([rows()[0]] * 4 + [rows()[1]] * 4)
-    assert token not in batch["completion_ids"]
+    batch = trainer.sample([rows()[0]] * 4 + [rows()[1]] * 4)
+    assert token not in batch.response_ids
     trainer.generation_config.suppress_tokens = None
     with pytest.raises(ValueError, match=rf"completion 0 contains the image token {token}; suppress it"):
-        trainer._sampled([rows()[0]] * 4 + [rows()[1]] * 4)
+        trainer.sample([rows()[0]] * 4 + [rows()[1]] * 4)
 
 
 def test_a_prompt_cut_inside_its_picture_is_refused_before_the_model_is_called(tmp_path, monkeypatch):
@@ -142,7 +141,7 @@ def test_a_prompt_cut_inside_its_picture_is_refused_before_the_model_is_called(t
     monkeypatch.setattr(trainer.model, "generate", forbidden)
     monkeypatch.setattr(trainer.model, "forward", forbidden)
     with pytest.raises(ValueError, match=r"prompt 2 has 15 image tokens, but its 1 picture\(s\) give 16 features"):
-        trainer._sampled([rows()[0]] * 8)
+        trainer.sample([rows()[0]] * 8)
 
 
 def test_prompts_and_experts_that_are_too_long_are_dropped_with_a_count():
