@@ -45,9 +45,9 @@ bench: .venv/installed  ## measure the toy's speed and the cost of a training st
 	$(RUN) -m benchmarks.toy
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks.full_scale
 
-mutants: .venv/installed  ## mutation testing of calibrl_ref by its own tests (more than an hour; resumes)
-	OMP_NUM_THREADS=1 $(RUN) -m mutmut run --max-children 2
-	$(RUN) tests/core/mutation_report.py
+mutants: .venv/installed  ## mutation testing of the core, and of what judges answers and guards runs (resumes)
+	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py core
+	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py judge
 
 clean:  ## remove the environments and all runs
 	rm -rf .venv .venv-real runs
