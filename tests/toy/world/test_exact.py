@@ -49,6 +49,34 @@ def test_values_of_the_uniform_policy():
     assert sound_coverage(log_prob, kind, draws=10).item() == pytest.approx(1 - (26 / 27) ** 10)
 
 
+def test_values_of_a_policy_by_hand():
+    tree = Tree(depth=2, branching=2)
+    exact = Enumeration.of(tree)
+    policy = torch.tensor([[0.75, 0.25], [0.5, 0.5], [0.2, 0.8]], dtype=torch.float64).log()
+    log_prob = exact.path_log_prob(policy)
+    path_prob = [0.375, 0.375, 0.05, 0.2]
+    assert log_prob.exp().tolist() == pytest.approx(path_prob)
+    assert exact.entropy(log_prob).item() == pytest.approx(-sum(p * math.log(p) for p in path_prob) / 2)
+    assert exact.kl(log_prob, torch.full((4,), 0.25).log()).item() == pytest.approx(
+        sum(p * math.log(p / 0.25) for p in path_prob) / 2, rel=1e-6
+    )
+    assert accuracy(log_prob, torch.tensor([1.0, 0.5, 0.0, 0.25]).double()).item() == pytest.approx(0.6125)
+    kind = torch.tensor([Kind.SOUND, Kind.SHORTCUT, Kind.SOUND, Kind.UNSOUND])
+    masses = [kind_mass(log_prob, kind, wanted).item() for wanted in Kind]
+    assert masses == pytest.approx([0.425, 0.375, 0.0, 0.2])
+    found = (1 - 0.625**3 + 1 - 0.95**3) / 2  # of the two sound paths, by three draws
+    assert sound_coverage(log_prob, kind, draws=3).item() == pytest.approx(found)
+    # the gradient by hand: reach x probability x (accuracy behind the option - accuracy at the node)
+    gradient = exact.accuracy_gradient(policy, torch.tensor([1.0, 0.5, 0.0, 0.25]).double())
+    assert gradient[1].tolist() == pytest.approx([0.75 * 0.5 * 0.25, 0.75 * 0.5 * -0.25])
+    assert gradient[0].tolist() == pytest.approx([0.75 * (0.75 - 0.6125), 0.25 * (0.2 - 0.6125)])
+
+
+def test_a_certain_policy_covers_its_path_and_has_no_nan():
+    log_prob = torch.tensor([0.0, -800.0], dtype=torch.float64)
+    assert sound_coverage(log_prob, torch.tensor([0, 0]), draws=5).item() == pytest.approx(0.5)
+
+
 def test_accuracy_gradient_equals_autograd(nodes, success):
     logits = nodes.clone().requires_grad_()
     accuracy(EXACT.path_log_prob(logits.log_softmax(-1)), success).sum().backward()

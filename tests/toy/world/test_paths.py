@@ -1,42 +1,66 @@
 import numpy as np
 import pytest
 
-from toy.world import MAX_PATHS, Kind, Tree, World, build_paths
-
-
-def test_edges_lead_from_the_root_to_each_leaf():
-    tree = Tree(depth=3, branching=2)
-    assert tree.nodes == 7
-    # path 5 is right, left, right: nodes 0 -> 2 -> 5 -> leaf 7 + 5
-    assert tree.edges[5].tolist() == [1, 4, 11]
-    assert tree.options[5].tolist() == [1, 0, 1]
+from toy.world import Kind, World, build_paths
 
 
 def test_layout_has_the_settings_counts_prior_and_success():
     world = World(wrong=0.25, executable=0.5)
     paths = build_paths(world, range(5))
     for seed in range(5):
-        counts = np.bincount(paths.kind[seed, 0], minlength=4).tolist()
-        assert counts == [8, 4, 6, 238]  # 16 demonstrations: 4 wrong, 6 sound, 6 flawed
-        kinds = paths.kind[seed, 0][paths.demonstration[seed]].tolist()
+        kind = paths.kind[seed, 0]
+        assert np.bincount(kind, minlength=4).tolist() == [8, 4, 6, 238]  # 16 shown: 4 wrong, 6 sound, 6 flawed
+        kinds = kind[paths.demonstration[seed]].tolist()
         assert kinds == [Kind.SOUND] * 6 + [Kind.FLAWED] * 6 + [Kind.UNSOUND] * 4
+        assert len(set(paths.demonstration[seed])) == 16
         assert paths.demonstration_correct[seed].tolist() == [True] * 12 + [False] * 4
-        assert paths.prior[seed].sum() == pytest.approx(1.0)
-        assert paths.prior[seed][paths.kind[seed, 0] == Kind.SHORTCUT].sum() == pytest.approx(0.8)
-        assert set(paths.success[seed, 0][paths.kind[seed, 0] == Kind.FLAWED]) == {0.2}
+        success = dict(zip(kind.tolist(), paths.success[seed, 0].tolist(), strict=True))
+        assert success == {Kind.SOUND: 0.95, Kind.SHORTCUT: 0.6, Kind.FLAWED: 0.2, Kind.UNSOUND: 0.02}
+        assert len(set(zip(kind.tolist(), paths.success[seed, 0].tolist(), strict=True))) == 4
+
+
+def test_the_prior_gives_each_kind_its_mass_evenly_but_for_one_part_in_a_million():
+    paths = build_paths(World(), range(3))
+    for kind, prior in zip(paths.kind[:, 0], paths.prior, strict=True):
+        assert prior.sum() == pytest.approx(1.0, abs=1e-12)
+        for members, mass in ((kind == 0, 0.005), (kind == 1, 0.8), (kind >= 2, 0.195)):
+            each = mass / members.sum()
+            assert prior[members].sum() == pytest.approx(mass, abs=1e-12)
+            assert np.abs(prior[members] / each - 1).max() < 1e-6
+            assert len(np.unique(prior[members])) == members.sum()  # no two paths are equally likely
+        assert np.ptp(prior[kind >= 2]) / prior[kind >= 2].mean() > 5e-7
 
 
 def test_a_seed_has_the_same_layout_in_any_company():
     alone, together = build_paths(World(), [3]), build_paths(World(), [1, 3])
-    assert np.array_equal(alone.kind[0], together.kind[1])
+    for name in ("kind", "success", "prior", "demonstration", "demonstration_correct"):
+        assert np.array_equal(getattr(alone, name)[0], getattr(together, name)[1])
     assert not np.array_equal(together.kind[0], together.kind[1])
 
 
-def test_heterogeneity_makes_shortcuts_work_in_some_families_only():
-    paths = build_paths(World(families=16, heterogeneity=1.0), range(20))
+def test_the_random_numbers_are_those_of_the_seeds_first_stream():
+    layout = np.random.default_rng([7, 0]).permutation(256)
+    kind = build_paths(World(), [7]).kind[0, 0]
+    assert set(layout[:8]) == set(np.flatnonzero(kind == Kind.SOUND))
+    assert set(layout[8:12]) == set(np.flatnonzero(kind == Kind.SHORTCUT))
+    assert set(layout[12:24]) == set(np.flatnonzero(kind == Kind.FLAWED))
+
+
+def test_each_seed_may_have_its_own_world():
+    paths = build_paths([World(), World(sound_success=0.5)], [3, 3])
+    assert np.array_equal(paths.kind[0], paths.kind[1])
+    assert [success[kind == Kind.SOUND].max() for kind, success in zip(paths.kind, paths.success, strict=True)] == [
+        0.95,
+        0.5,
+    ]
+
+
+@pytest.mark.parametrize(("heterogeneity", "values"), [(0.0, {0.6}), (0.5, {0.3, 0.8}), (1.0, {0.0, 1.0})])
+def test_heterogeneity_makes_shortcuts_work_in_some_families_only(heterogeneity, values):
+    paths = build_paths(World(families=16, heterogeneity=heterogeneity), range(20))
     shortcut = paths.success[paths.kind == Kind.SHORTCUT]
-    assert set(np.unique(shortcut)) == {0.0, 1.0}
-    assert shortcut.mean() == pytest.approx(0.6, abs=0.06)
+    assert set(np.unique(shortcut.round(12))) == values
+    assert shortcut.mean() == pytest.approx(0.6, abs=0.03)
     assert set(np.unique(paths.success[paths.kind == Kind.SOUND])) == {0.95}
 
 
@@ -55,30 +79,14 @@ def test_own_sound_paths_are_sound_in_one_family_and_shown_to_it():
     assert paths.prior == pytest.approx(prior, rel=1e-5)  # the same mass, whoever can use a path
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"sound": 0}, "sound=0.*at least 1.*sound=1"),
-        ({"depth": 8}, f"65536.*at most {MAX_PATHS}.*depth=7"),
-        ({"depth": 1}, "4: .*at least 25 paths.*depth=3"),
-        ({"sound_prior": 0.3}, r"sound_prior \+ shortcut_prior.*below 1.*shortcut_prior=0.69"),
-        ({"shortcuts": 0}, "above 0 exactly when there are shortcuts"),
-        ({"reward_noise": 1.5}, r"reward_noise=1.5.*within \[0, 1\].*reward_noise=1.0"),
-        ({"families": 9, "own_sound": 1.0}, "sound=8.*at least 9.*9 families has no sound path.*sound=9"),
-        ({"families": 3, "own_sound": 0.5}, "demonstrations=16.*a multiple of families=3.*demonstrations=18"),
-        ({"branching": 1}, "branching=1.*at least 2"),
-        ({"shortcut_success": float("nan")}, "shortcut_success=nan"),
-    ],
-)
-def test_impossible_worlds_are_refused_with_the_nearest_setting(settings, message):
-    with pytest.raises(ValueError, match=message):
-        World(**settings)
+def test_the_own_paths_go_to_the_families_in_turn():
+    paths = build_paths(World(families=3, sound=5, own_sound=0.8, demonstrations=6), [0])
+    order = np.random.default_rng([0, 0]).permutation(256)[:5]  # the sound paths; the first is everybody's
+    usable = [[family for family in range(3) if paths.kind[0, family, path] == Kind.SOUND] for path in order]
+    assert usable == [[0, 1, 2], [0], [1], [2], [0]]
 
 
-def test_a_nearest_setting_is_valid():
-    World(depth=7, sound_prior=0.3, shortcut_prior=0.69)
-
-
-def test_a_number_of_the_wrong_type_is_refused():
-    with pytest.raises(TypeError, match="depth='4'"):
-        World(depth="4")
+def test_a_demonstration_shows_the_least_shown_path_of_its_family():
+    paths = build_paths(World(sound=3, demonstrations=8, executable=1.0), [0])
+    order = np.random.default_rng([0, 0]).permutation(256)[:3]
+    assert paths.demonstration[0].tolist() == [order[index % 3] for index in range(8)]
