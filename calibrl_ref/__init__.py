@@ -15,6 +15,7 @@ from calibrl_ref.calibration import (
     leaky_relu_gate,
     log_prob_gap,
 )
+from calibrl_ref.composition import Recipe, recipe
 from calibrl_ref.controllers import SlopeController
 from calibrl_ref.covariance import ClipCovSurrogate, KLCovSurrogate, token_covariance
 from calibrl_ref.diagnostics import (
@@ -27,7 +28,6 @@ from calibrl_ref.diagnostics import (
     predicted_entropy_change,
     quadrant_table,
 )
-from calibrl_ref.extension import extends
 from calibrl_ref.gates import GATES, RandomGate, linear_gate, random_gate, relu_gate, sigmoid_gate, softplus_gate
 from calibrl_ref.log_probs import (
     chunked_token_log_probs,
@@ -38,9 +38,10 @@ from calibrl_ref.log_probs import (
     trajectory_log_prob,
 )
 from calibrl_ref.objective import Losses, Objective
+from calibrl_ref.recipe_reader import HyperParameter, OneOf, hyper_parameters_of
 from calibrl_ref.recipes import RECIPES
 from calibrl_ref.rollouts import Rollouts
-from calibrl_ref.schedules import SCHEDULES, Schedule
+from calibrl_ref.schedules import SCHEDULES, Schedule, hyper_parameters, read_method
 from calibrl_ref.selection import OverlongPenalty, PruneByAdvantage, informative_groups
 from calibrl_ref.surrogates import (
     SHAPES,
@@ -74,15 +75,18 @@ __all__ = [
     "Gate",
     "GroupAdvantage",
     "HybridSurrogate",
+    "HyperParameter",
     "Imitation",
     "KLCovSurrogate",
     "KLPenalty",
     "Losses",
     "Objective",
+    "OneOf",
     "OverlongPenalty",
     "PruneByAdvantage",
     "Quadrant",
     "RandomGate",
+    "Recipe",
     "Rollouts",
     "Schedule",
     "SlopeController",
@@ -101,8 +105,9 @@ __all__ = [
     "expert_row",
     "exploration_coefficients",
     "exploration_loss",
-    "extends",
     "group_advantage",
+    "hyper_parameters",
+    "hyper_parameters_of",
     "importance_ratio",
     "informative_groups",
     "k3_kl",
@@ -114,6 +119,8 @@ __all__ = [
     "predicted_entropy_change",
     "quadrant_table",
     "random_gate",
+    "read_method",
+    "recipe",
     "relu_gate",
     "rl_plus_shaping",
     "sequence_importance_ratio",

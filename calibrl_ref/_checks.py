@@ -1,5 +1,6 @@
 """Argument checks: every message names the argument, the value, what was expected and the fix."""
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -112,8 +113,19 @@ def precise(values: Tensor) -> Tensor:
     return values.float() if values.dtype in HALF else values
 
 
-def look_up(registry: Mapping[str, Value], argument: str, name: str) -> Value:
-    """Return ``registry[name]``, or raise an error that lists the valid names."""
+def look_up(registry: Mapping[str, Value], argument: str, name: str, *, closed: bool = False) -> Value:
+    """Return ``registry[name]``, or raise an error that lists the valid names and guesses the one that was meant.
+
+    Users may add to a registry, unless it is ``closed``.
+    """
     if name not in registry:
-        raise bad_value(argument, name, f"one of {sorted(registry)}", f"use one of these, or register {name!r} first")
+        otherwise = "use one of these" if closed else f"use one of these, or register {name!r} first"
+        fix = did_you_mean(name, registry, otherwise=otherwise)
+        raise bad_value(argument, name, f"one of {sorted(registry)}", fix)
     return registry[name]
+
+
+def did_you_mean(name: str, valid: Iterable[str], *, otherwise: str) -> str:
+    """Return how to fix a wrong name: the valid one that looks like it, if one does, and ``otherwise``."""
+    close = difflib.get_close_matches(str(name), list(valid), n=1)
+    return f"did you mean {close[0]!r}? If not, {otherwise}" if close else otherwise

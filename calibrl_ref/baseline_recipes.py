@@ -1,50 +1,54 @@
 """The baselines: group-relative methods without CalibRL's term, each with its source's hyper-parameters as defaults.
 
-What the hyper-parameters mean that all recipes share is in ``calibrl_ref.recipes``.
+The hyper-parameters that recipes share are documented in ``calibrl_ref.composition``.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 from calibrl_ref._checks import bad_value
 from calibrl_ref.advantages import GroupAdvantage
-from calibrl_ref.aggregation import Aggregation
+from calibrl_ref.composition import AggregationName, Clipped, DualClipped, GroupRelative, Pruned, Recipe, recipe
 from calibrl_ref.covariance import ClipCovSurrogate, KLCovSurrogate
-from calibrl_ref.extension import extends
 from calibrl_ref.objective import Objective
-from calibrl_ref.selection import OverlongPenalty, PruneByAdvantage, informative_groups
-from calibrl_ref.terms import ClippedSurrogate, EntropyBonus, HybridSurrogate, Imitation, KLPenalty
+from calibrl_ref.recipe_reader import OneOf
+from calibrl_ref.selection import OverlongPenalty, informative_groups
+from calibrl_ref.surrogates import RATIOS, SHAPES
+from calibrl_ref.terms import EntropyBonus, HybridSurrogate, Imitation, KLPenalty
+
+RatioLevel = Annotated[str, OneOf(RATIOS)]
+ShapeName = Annotated[str, OneOf(SHAPES)]
 
 
-def grpo(
-    *,
-    clip_low: float | None = 0.2,
-    clip_high: float | None = 0.2,
-    dual_clip: float | None = None,
-    ratio_level: str = "token",
-    kl_weight: float = 0.0,
-    aggregation: str = "sequence_mean_token_mean",
-    max_length: int | None = None,
-    scale_by_std: bool = True,
-    std_epsilon: float = 1e-6,
-) -> Objective:
+@dataclass(frozen=True, kw_only=True)
+class GRPO(DualClipped):
     """GRPO: clipped surrogate with the group-normalised advantage; a KL penalty only where ``kl_weight`` > 0.
 
     ``ratio_level="sequence"`` makes it GSPO (arXiv:2507.18071), with GSPO's narrower clip range to be chosen by hand.
 
+    Attributes:
+        ratio_level: "token", or "sequence" for one ratio per response.
+        kl_weight: weight of the KL penalty to the reference policy, per nat.
+
     Reference:
         arXiv:2402.03300, Eq. 3 and 4 (there with a KL weight of 0.04; CalibRL's runs omit it).
     """
-    surrogate = ClippedSurrogate(clip_low=clip_low, clip_high=clip_high, dual_clip=dual_clip, ratio_level=ratio_level)
-    penalty = (KLPenalty(weight=kl_weight),) if kl_weight else ()
-    return Objective(
-        terms=(surrogate, *penalty),
-        aggregation=Aggregation(mode=aggregation, max_length=max_length),
-        advantage=GroupAdvantage(scale_by_std=scale_by_std, std_epsilon=std_epsilon),
-    )
+
+    ratio_level: RatioLevel = "token"
+    kl_weight: float = 0.0
+    aggregation: AggregationName = "sequence_mean_token_mean"
+
+    def objective(self) -> Objective:
+        """Return the surrogate, and the penalty if it has a weight."""
+        penalty = (KLPenalty(weight=self.kl_weight),) if self.kl_weight else ()
+        return self.compose(self.surrogate(ratio_level=self.ratio_level), *penalty)
 
 
-@extends(grpo, aggregation="constant_length", scale_by_std=False)
-def dr_grpo(objective: Objective) -> Objective:
+grpo = recipe("grpo", GRPO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrGRPO(GRPO):
     """Dr.GRPO: GRPO without the standard deviation and without a response's own length.
 
     The constant divisor is ``max_length``; without one it is the batch's padded length, and then not the same for every
@@ -53,30 +57,54 @@ def dr_grpo(objective: Objective) -> Objective:
     Reference:
         arXiv:2503.20783, Eq. 4.
     """
-    return objective
+
+    aggregation: AggregationName = "constant_length"
+    scale_by_std: bool = False
 
 
-@extends(grpo, clip_high=0.28, aggregation="token_mean")
-def dapo(objective: Objective, *, overlong_buffer: int | None = None, dynamic_sampling: bool = True) -> Objective:
+dr_grpo = recipe("dr_grpo", DrGRPO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DAPO(GRPO):
     """DAPO: GRPO with a higher upper clip, a token mean, groups of one outcome dropped, and an overlong penalty.
 
-    ``overlong_buffer`` (tokens, needs ``max_length``) switches the penalty on. Sampling anew for dropped
-    groups is the trainer's part.
+    Sampling anew for dropped groups is the trainer's part.
+
+    Attributes:
+        overlong_buffer: the length over which the overlong penalty grows, in tokens, before ``max_length``; None: no
+            penalty.
+        dynamic_sampling: drop the groups whose responses all have one outcome.
 
     Reference:
         arXiv:2503.14476, Eq. 8, 11 and 13.
     """
-    selection = informative_groups if dynamic_sampling else None
-    if overlong_buffer is None:
-        return replace(objective, selection=selection)
-    if (max_length := objective.aggregation.max_length) is None:
-        raise bad_value("max_length", None, "a length in tokens, as overlong_buffer is given", "pass max_length too")
-    penalty = OverlongPenalty(max_length=max_length, buffer=overlong_buffer)
-    return replace(objective, selection=selection, overlong_penalty=penalty)
+
+    clip_high: float | None = 0.28
+    aggregation: AggregationName = "token_mean"
+    overlong_buffer: int | None = None
+    dynamic_sampling: bool = True
+
+    def objective(self) -> Objective:
+        """Return GRPO's objective with DAPO's selection and penalty."""
+        selection = informative_groups if self.dynamic_sampling else None
+        return replace(super().objective(), selection=selection, overlong_penalty=self._penalty())
+
+    def _penalty(self) -> OverlongPenalty | None:
+        if self.overlong_buffer is None:
+            return None
+        if self.max_length is None:
+            raise bad_value(
+                "max_length", None, "a length in tokens, as overlong_buffer is given", "pass max_length too"
+            )
+        return OverlongPenalty(max_length=self.max_length, buffer=self.overlong_buffer)
 
 
-@extends(grpo)
-def cppo(objective: Objective, *, keep_fraction: float = 0.5) -> Objective:
+dapo = recipe("dapo", DAPO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CPPO(Pruned, GRPO):
     """CPPO: GRPO on the ``keep_fraction`` of each group with the largest |A|, chosen before the update.
 
     The paper fills the places of dropped responses with other questions'; that is the trainer's part.
@@ -84,111 +112,145 @@ def cppo(objective: Objective, *, keep_fraction: float = 0.5) -> Objective:
     Reference:
         arXiv:2503.22342, Eq. 9 and section 3.3 (pruning rate 1 - keep_fraction).
     """
-    return replace(objective, selection=PruneByAdvantage(keep_fraction=keep_fraction))
+
+    def objective(self) -> Objective:
+        """Return GRPO's objective with the pruning."""
+        return self.prune(super().objective())
 
 
-@extends(grpo)
-def entropy_bonus(objective: Objective, *, entropy_weight: float = 0.01) -> Objective:
+cppo = recipe("cppo", CPPO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRPOEntropyBonus(GRPO):
     """GRPO with an undirected entropy bonus per token.
+
+    Attributes:
+        entropy_weight: the bonus per nat.
 
     Reference:
         the "GRPO + entropy bonus 0.01" baseline of CalibRL (arXiv:2602.20197), which does not say how it aggregates;
         here as GRPO.
     """
-    return replace(objective, terms=(*objective.terms, EntropyBonus(weight=entropy_weight)))
+
+    entropy_weight: float = 0.01
+
+    def objective(self) -> Objective:
+        """Return GRPO's objective with the bonus."""
+        base = super().objective()
+        return replace(base, terms=(*base.terms, EntropyBonus(weight=self.entropy_weight)))
 
 
-def clip_cov(
-    *,
-    fraction: float = 0.0002,
-    lower: float = 1.0,
-    upper: float = 5.0,
-    clip_low: float | None = 0.2,
-    clip_high: float | None = 0.2,
-    aggregation: str = "token_mean",
-    max_length: int | None = None,
-    scale_by_std: bool = True,
-    std_epsilon: float = 1e-6,
-) -> Objective:
+entropy_bonus = recipe("entropy_bonus", GRPOEntropyBonus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipCov(Clipped):
     """Clip-Cov: GRPO without the gradient of a few tokens of high covariance; see ``ClipCovSurrogate``.
 
     The tokens are chosen by a hash of their log-probability; verl draws them at random.
 
+    Attributes:
+        fraction: share of the batch's tokens that lose their gradient.
+        lower: least covariance of a token that may be chosen.
+        upper: greatest covariance of a token that may be chosen.
+
     Reference:
         arXiv:2505.22617; defaults of verl.
     """
-    surrogate = ClipCovSurrogate(fraction=fraction, lower=lower, upper=upper, clip_low=clip_low, clip_high=clip_high)
-    return Objective(
-        terms=(surrogate,),
-        aggregation=Aggregation(mode=aggregation, max_length=max_length),
-        advantage=GroupAdvantage(scale_by_std=scale_by_std, std_epsilon=std_epsilon),
-    )
+
+    fraction: float = 0.0002
+    lower: float = 1.0
+    upper: float = 5.0
+
+    def objective(self) -> Objective:
+        """Return the surrogate alone."""
+        clip_low, clip_high = self.clip_low, self.clip_high
+        return self.compose(
+            ClipCovSurrogate(
+                fraction=self.fraction, lower=self.lower, upper=self.upper, clip_low=clip_low, clip_high=clip_high
+            )
+        )
 
 
-def kl_cov(
-    *,
-    fraction: float = 0.0002,
-    kl_weight: float = 1.0,
-    aggregation: str = "token_mean",
-    max_length: int | None = None,
-    scale_by_std: bool = True,
-    std_epsilon: float = 1e-6,
-) -> Objective:
+clip_cov = recipe("clip_cov", ClipCov)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLCov(GroupRelative):
     """KL-Cov: unclipped GRPO with a penalty at the tokens of highest covariance; see ``KLCovSurrogate``.
 
+    Attributes:
+        fraction: share of the batch's tokens that are penalised.
+        kl_weight: weight of the penalty, per nat.
+
     Reference:
         arXiv:2505.22617; defaults of verl.
     """
-    return Objective(
-        terms=(KLCovSurrogate(fraction=fraction, weight=kl_weight),),
-        aggregation=Aggregation(mode=aggregation, max_length=max_length),
-        advantage=GroupAdvantage(scale_by_std=scale_by_std, std_epsilon=std_epsilon),
-    )
+
+    fraction: float = 0.0002
+    kl_weight: float = 1.0
+
+    def objective(self) -> Objective:
+        """Return the surrogate alone."""
+        return self.compose(KLCovSurrogate(fraction=self.fraction, weight=self.kl_weight))
 
 
-def sft(*, aggregation: str = "token_mean", max_length: int | None = None) -> Objective:
+kl_cov = recipe("kl_cov", KLCov)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SFT(Recipe):
     """Supervised fine-tuning on the experts' rows: the first stage of SFT-then-RL.
 
     Reference:
         maximum likelihood; the first stage of the "SFT+GRPO" baseline of CalibRL (arXiv:2602.20197).
     """
-    return Objective(
-        terms=(Imitation(),),
-        aggregation=Aggregation(mode=aggregation, max_length=max_length),
-        advantage=GroupAdvantage(),
-    )
+
+    def objective(self) -> Objective:
+        """Return imitation alone."""
+        return self.compose(Imitation())
 
 
-def luffy(
-    *,
-    clip_low: float | None = None,
-    clip_high: float | None = None,
-    dual_clip: float | None = None,
-    shape: str = "luffy",
-    count_expert: bool = True,
-    aggregation: str = "constant_length",
-    max_length: int | None = None,
-    scale_by_std: bool = False,
-    std_epsilon: float = 1e-6,
-) -> Objective:
+sft = recipe("sft", SFT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LUFFY(DualClipped):
     """LUFFY as its authors run it: the expert's row is an off-policy member of the group, shaped by p / (p + 0.1).
 
     The expert counts in the group mean, the on-policy ratio is not clipped, nothing is divided by a standard deviation
     or by a response's own length.
 
+    Attributes:
+        shape: how the expert's tokens are weighted.
+        count_expert: count the expert in the group's mean and standard deviation.
+
     Reference:
         arXiv:2504.14945, Eq. 5 to 7; the divisor is constant as in its authors' code.
     """
-    on_policy = ClippedSurrogate(clip_low=clip_low, clip_high=clip_high, dual_clip=dual_clip)
-    return Objective(
-        terms=(HybridSurrogate(on_policy=on_policy, shape=shape),),
-        aggregation=Aggregation(mode=aggregation, max_length=max_length),
-        advantage=GroupAdvantage(scale_by_std=scale_by_std, std_epsilon=std_epsilon, count_expert=count_expert),
-    )
+
+    shape: ShapeName = "luffy"
+    count_expert: bool = True
+    clip_low: float | None = None
+    clip_high: float | None = None
+    aggregation: AggregationName = "constant_length"
+    scale_by_std: bool = False
+
+    def objective(self) -> Objective:
+        """Return one surrogate over all rows."""
+        return self.compose(HybridSurrogate(on_policy=self.surrogate(), shape=self.shape))
+
+    def advantage(self) -> GroupAdvantage:
+        """Return the estimator of advantages, with the expert or without."""
+        return replace(super().advantage(), count_expert=self.count_expert)
 
 
-@extends(luffy, shape="rl_plus", clip_low=0.2, clip_high=0.2, aggregation="sequence_mean_token_mean", scale_by_std=True)
-def rl_plus(objective: Objective) -> Objective:
+luffy = recipe("luffy", LUFFY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLPlus(LUFFY):
     """RL-PLUS: multiple importance sampling and an exploration bonus on the expert's row.
 
     The formulas of the expert row are those of the released CalibRL's baseline; the on-policy part is GRPO's, and that
@@ -197,24 +259,44 @@ def rl_plus(objective: Objective) -> Objective:
     Reference:
         arXiv:2508.00222.
     """
-    return objective
+
+    shape: ShapeName = "rl_plus"
+    clip_low: float | None = 0.2
+    clip_high: float | None = 0.2
+    aggregation: AggregationName = "sequence_mean_token_mean"
+    scale_by_std: bool = True
 
 
-@extends(luffy, clip_low=0.2, clip_high=0.2, dual_clip=3.0, count_expert=False, aggregation="token_mean")
-def luffy_released(objective: Objective) -> Objective:
+rl_plus = recipe("rl_plus", RLPlus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LUFFYReleased(LUFFY):
     """LUFFY as the released CalibRL runs it: clipped, dual clip 3, expert not in the group mean, token mean.
 
     Reference:
         "luffy" in src/core_algos.py, compute_mix_policy_loss.
     """
-    return objective
+
+    clip_low: float | None = 0.2
+    clip_high: float | None = 0.2
+    dual_clip: float | None = 3.0
+    count_expert: bool = False
+    aggregation: AggregationName = "token_mean"
 
 
-@extends(luffy_released, shape="rl_plus")
-def rl_plus_released(objective: Objective) -> Objective:
+luffy_released = recipe("luffy_released", LUFFYReleased)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLPlusReleased(LUFFYReleased):
     """RL-PLUS as the released CalibRL runs it: as ``luffy_released``, with RL-PLUS's shape.
 
     Reference:
         "rlplus" in src/core_algos.py, compute_mix_policy_loss.
     """
-    return objective
+
+    shape: ShapeName = "rl_plus"
+
+
+rl_plus_released = recipe("rl_plus_released", RLPlusReleased)

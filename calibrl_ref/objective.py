@@ -63,6 +63,11 @@ class Objective:
             raise bad_value("terms", self.terms, "at least one term", "add one, as ClippedSurrogate()")
 
     @property
+    def exploration(self) -> Exploration | None:
+        """The exploration term, with its slope and its weight; None if the objective has none."""
+        return next((term for term in self.terms if isinstance(term, Exploration)), None)
+
+    @property
     def uses_expert(self) -> bool:
         """Whether a term reads expert rows."""
         return self._needs("expert")
@@ -152,7 +157,7 @@ class Objective:
 
         Example:
             >>> from calibrl_ref import RECIPES
-            >>> RECIPES["calibrl"](slope=0.5).with_exploration(slope=0.3).terms[1].slope
+            >>> RECIPES["calibrl"](slope=0.5).with_exploration(slope=0.3).exploration.slope
             0.3
         """
 

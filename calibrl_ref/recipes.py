@@ -1,19 +1,15 @@
-"""Whole methods by name: each a composition of terms, with its source's hyper-parameters as defaults.
+"""CalibRL's recipes, and ``RECIPES``: whole methods by name, each with its source's hyper-parameters as defaults.
 
-A recipe is a function with keyword-only hyper-parameters that returns an ``Objective``. The command lines read these
-signatures, so a new recipe is one function and its name in ``RECIPES``; one that changes another recipe is written
-with ``extends``.
-
-Hyper-parameters that recipes share: ``aggregation`` (one of ``AGGREGATIONS``) and ``max_length`` (tokens, the constant
-of the constant-length aggregations; None: the padded length of the batch). With a clipped surrogate: ``clip_low`` and
-``clip_high`` (None: not clipped), ``dual_clip`` (None: none). With a group advantage: ``scale_by_std`` and
-``std_epsilon`` (1e-6 as verl; TRL uses 1e-4). ``slope`` is the paper's alpha, ``exploration_weight`` its lambda.
+A new recipe is one frozen dataclass, its function beside it, and its name in ``Recipes`` and ``RECIPES`` below; the
+command lines, the documentation and the type checkers read its fields. ``slope`` is the paper's alpha,
+``exploration_weight`` its lambda.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, TypeVar, cast, overload
 
-from calibrl_ref.advantages import GroupAdvantage
-from calibrl_ref.aggregation import Aggregation
+from calibrl_ref._checks import did_you_mean
 from calibrl_ref.baseline_recipes import (
     clip_cov,
     cppo,
@@ -28,67 +24,74 @@ from calibrl_ref.baseline_recipes import (
     rl_plus_released,
     sft,
 )
+from calibrl_ref.baselines import BASELINES, GAPS
+from calibrl_ref.composition import AggregationName, DualClipped, Keywords, Pruned, recipe
 from calibrl_ref.controllers import SlopeController
-from calibrl_ref.extension import Recipe, extends
+from calibrl_ref.gates import GATES
 from calibrl_ref.objective import Objective
-from calibrl_ref.selection import PruneByAdvantage, informative_groups
-from calibrl_ref.terms import ClippedSurrogate, Exploration
+from calibrl_ref.recipe_reader import OneOf
+from calibrl_ref.selection import informative_groups
+from calibrl_ref.terms import Exploration
+
+GapName = Annotated[str, OneOf(GAPS)]
+GateName = Annotated[str, OneOf(GATES)]
+BaselineName = Annotated[str, OneOf(BASELINES)]
 
 
-def calibrl(
-    *,
-    slope: float = 0.5,
-    exploration_weight: float = 0.1,
-    gap: str = "trajectory",
-    gate: str = "leaky_relu",
-    baseline: str = "expert",
-    detach_expert: bool = False,
-    weighted: bool = True,
-    clip_low: float | None = 0.2,
-    clip_high: float | None = 0.2,
-    dual_clip: float | None = None,
-    aggregation: str = "sequence_mean_token_sum",
-    max_length: int | None = None,
-    scale_by_std: bool = True,
-    std_epsilon: float = 1e-6,
-) -> Objective:
+@dataclass(frozen=True, kw_only=True)
+class Exploring(DualClipped):
+    """A recipe with CalibRL's exploration term.
+
+    Attributes:
+        slope: alpha, the gate's attenuation beyond the expert's level, in [0, 1].
+        exploration_weight: lambda, weight of the exploration term.
+        gap: the level at which log-probabilities are compared.
+        detach_expert: no gradient into the expert.
+    """
+
+    slope: float = 0.5
+    exploration_weight: float = 0.1
+    gap: GapName = "trajectory"
+    detach_expert: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRL(Exploring):
     """CalibRL, the paper's form: one gate per response, gradient through the expert, token sum per response.
 
-    ``detach_expert`` stops the gradient into the expert; ``weighted=False`` leaves |A| out of the exploration term.
+    Attributes:
+        gate: what becomes of a gap.
+        baseline: what a response is compared with.
+        weighted: weight the exploration term by |A|, or every response by 1.
 
     Reference:
         arXiv:2602.20197, Eq. 9 and 10, with alpha = 0.5 and lambda = 0.1.
     """
-    exploration = Exploration(
-        weight=exploration_weight,
-        slope=slope,
-        gap=gap,
-        gate=gate,
-        baseline=baseline,
-        detach_baseline=detach_expert,
-        weighted=weighted,
-    )
-    return Objective(
-        terms=(ClippedSurrogate(clip_low=clip_low, clip_high=clip_high, dual_clip=dual_clip), exploration),
-        aggregation=Aggregation(mode=aggregation, max_length=max_length),
-        advantage=GroupAdvantage(scale_by_std=scale_by_std, std_epsilon=std_epsilon),
-    )
+
+    gate: GateName = "leaky_relu"
+    baseline: BaselineName = "expert"
+    weighted: bool = True
+    aggregation: AggregationName = "sequence_mean_token_sum"
+
+    def objective(self) -> Objective:
+        """Return the surrogate and the exploration term."""
+        exploration = Exploration(
+            weight=self.exploration_weight,
+            slope=self.slope,
+            gap=self.gap,
+            gate=self.gate,
+            baseline=self.baseline,
+            detach_baseline=self.detach_expert,
+            weighted=self.weighted,
+        )
+        return self.compose(self.surrogate(), exploration)
 
 
-def calibrl_released(
-    *,
-    slope: float = 0.5,
-    exploration_weight: float = 0.1,
-    gap: str = "token_aligned",
-    detach_expert: bool = True,
-    clip_low: float | None = 0.2,
-    clip_high: float | None = 0.2,
-    dual_clip: float | None = 3.0,
-    aggregation: str = "token_mean",
-    max_length: int | None = None,
-    scale_by_std: bool = False,
-    std_epsilon: float = 1e-6,
-) -> Objective:
+calibrl = recipe("calibrl", CalibRL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLReleased(Exploring):
     """CalibRL, the released code's form: one gate per token, compared by index with the old policy's expert.
 
     ``detach_expert=False`` takes the expert's log-probability under the current policy instead, with its gradient. A
@@ -97,113 +100,150 @@ def calibrl_released(
     Reference:
         "expert-guided" in src/core_algos.py, compute_mix_policy_loss.
     """
-    return calibrl(
-        slope=slope,
-        exploration_weight=exploration_weight,
-        gap=gap,
-        baseline="old_expert" if detach_expert else "expert",
-        clip_low=clip_low,
-        clip_high=clip_high,
-        dual_clip=dual_clip,
-        aggregation=aggregation,
-        max_length=max_length,
-        scale_by_std=scale_by_std,
-        std_epsilon=std_epsilon,
-    )
+
+    gap: GapName = "token_aligned"
+    detach_expert: bool = True
+    dual_clip: float | None = 3.0
+    scale_by_std: bool = False
+
+    def objective(self) -> Objective:
+        """Return the surrogate and the exploration term."""
+        baseline = "old_expert" if self.detach_expert else "expert"
+        exploration = Exploration(weight=self.exploration_weight, slope=self.slope, gap=self.gap, baseline=baseline)
+        return self.compose(self.surrogate(), exploration)
 
 
-@extends(calibrl, gate="relu")
-def calibrl_relu(objective: Objective) -> Objective:
+calibrl_released = recipe("calibrl_released", CalibRLReleased)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLReLU(CalibRL):
     """Ablation: nothing beyond the expert's level (a ReLU, slope 0).
 
     Reference:
         arXiv:2602.20197, ablation of the activation.
     """
-    return objective
+
+    gate: GateName = "relu"
 
 
-@extends(calibrl, gate="linear")
-def calibrl_linear(objective: Objective) -> Objective:
+calibrl_relu = recipe("calibrl_relu", CalibRLReLU)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLLinear(CalibRL):
     """Ablation: no gate (slope 1), so that the four quadrants are not told apart.
 
     Reference:
         arXiv:2602.20197, ablation of the activation.
     """
-    return objective
+
+    gate: GateName = "linear"
 
 
-@extends(calibrl, gate="softplus")
-def calibrl_softplus(objective: Objective) -> Objective:
+calibrl_linear = recipe("calibrl_linear", CalibRLLinear)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLSoftplus(CalibRL):
     """Ablation: a LeakyReLU without its kink.
 
     Reference:
         this project's; the paper has no smooth gate.
     """
-    return objective
+
+    gate: GateName = "softplus"
 
 
-@extends(calibrl, gate="sigmoid")
-def calibrl_sigmoid(objective: Objective) -> Objective:
+calibrl_softplus = recipe("calibrl_softplus", CalibRLSoftplus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLSigmoid(CalibRL):
     """Ablation: a bounded gate, which saturates far from the expert's level.
 
     Reference:
         arXiv:2602.20197, ablation of the activation (its formula is not printed; here 1 / (1 + exp(-x))).
     """
-    return objective
+
+    gate: GateName = "sigmoid"
 
 
-@extends(calibrl, weighted=False)
-def calibrl_unweighted(objective: Objective) -> Objective:
+calibrl_sigmoid = recipe("calibrl_sigmoid", CalibRLSigmoid)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLUnweighted(CalibRL):
     """Ablation: every response has weight 1 instead of |A|.
 
     Reference:
         arXiv:2602.20197, ablation of the advantage weighting.
     """
-    return objective
+
+    weighted: bool = False
 
 
-@extends(calibrl, gap="trajectory_mean")
-def calibrl_length_normalised(objective: Objective) -> Objective:
+calibrl_unweighted = recipe("calibrl_unweighted", CalibRLUnweighted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLLengthNormalised(CalibRL):
     """Ablation: the gap is taken between log-probabilities per token.
 
     Reference:
         arXiv:2602.20197, ablation of length normalisation.
     """
-    return objective
+
+    gap: GapName = "trajectory_mean"
 
 
-@extends(calibrl, baseline="reference")
-def calibrl_reference_baseline(objective: Objective) -> Objective:
+calibrl_length_normalised = recipe("calibrl_length_normalised", CalibRLLengthNormalised)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLReferenceBaseline(CalibRL):
     """Ablation: a frozen reference policy's log-probability of the same response takes the expert's place.
 
     Reference:
         arXiv:2602.20197, ablation of the baseline.
     """
-    return objective
+
+    baseline: BaselineName = "reference"
 
 
-@extends(calibrl, gate="random")
-def calibrl_random_gate(objective: Objective) -> Objective:
+calibrl_reference_baseline = recipe("calibrl_reference_baseline", CalibRLReferenceBaseline)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLRandomGate(CalibRL):
     """Control: the slope is 1 or alpha by a coin that knows nothing of the gap's sign.
 
     Reference:
         a control of this project.
     """
-    return objective
+
+    gate: GateName = "random"
 
 
-@extends(calibrl, baseline="shuffled_expert")
-def calibrl_shuffled_expert(objective: Objective) -> Objective:
+calibrl_random_gate = recipe("calibrl_random_gate", CalibRLRandomGate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLShuffledExpert(CalibRL):
     """Control: the expert of another prompt takes the expert's place.
 
     Reference:
         a control of this project.
     """
-    return objective
+
+    baseline: BaselineName = "shuffled_expert"
 
 
-@extends(calibrl, scale_by_std=False)
-def calibrl_dr_grpo(objective: Objective) -> Objective:
+calibrl_shuffled_expert = recipe("calibrl_shuffled_expert", CalibRLShuffledExpert)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLDrGRPO(CalibRL):
     """CalibRL on Dr.GRPO: the advantage is only centred.
 
     The token sum per response of Eq. 10 is Dr.GRPO's aggregation up to its constant, which keeps the two terms'
@@ -212,11 +252,15 @@ def calibrl_dr_grpo(objective: Objective) -> Objective:
     Reference:
         an extension of this project; Dr.GRPO: arXiv:2503.20783, Eq. 4.
     """
-    return objective
+
+    scale_by_std: bool = False
 
 
-@extends(calibrl, gap="trajectory_mean", clip_high=0.28, aggregation="token_mean")
-def calibrl_dapo(objective: Objective) -> Objective:
+calibrl_dr_grpo = recipe("calibrl_dr_grpo", CalibRLDrGRPO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLDAPO(CalibRL):
     """CalibRL on DAPO: higher upper clip, token mean, groups of one outcome dropped.
 
     The gap is length-normalised by default: beside a token mean, a sum over the response would outweigh the surrogate
@@ -225,61 +269,175 @@ def calibrl_dapo(objective: Objective) -> Objective:
     Reference:
         an extension of this project; DAPO: arXiv:2503.14476, Eq. 8 and 11.
     """
-    return replace(objective, selection=informative_groups)
+
+    gap: GapName = "trajectory_mean"
+    clip_high: float | None = 0.28
+    aggregation: AggregationName = "token_mean"
+
+    def objective(self) -> Objective:
+        """Return CalibRL's objective with DAPO's selection."""
+        return replace(super().objective(), selection=informative_groups)
 
 
-@extends(calibrl)
-def calibrl_cppo(objective: Objective, *, keep_fraction: float = 0.5) -> Objective:
+calibrl_dapo = recipe("calibrl_dapo", CalibRLDAPO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLCPPO(Pruned, CalibRL):
     """CalibRL on CPPO: only the ``keep_fraction`` of each group with the largest |A| is scored and updated.
 
     Reference:
         an extension of this project, the combination being an open question of the paper's readers; CPPO:
         arXiv:2503.22342, section 3.3.
     """
-    return replace(objective, selection=PruneByAdvantage(keep_fraction=keep_fraction))
+
+    def objective(self) -> Objective:
+        """Return CalibRL's objective with the pruning."""
+        return self.prune(super().objective())
 
 
-@extends(calibrl)
-def calibrl_adaptive(objective: Objective, *, target_entropy: float = 0.5, adaptation_rate: float = 0.05) -> Objective:
-    """CalibRL with a slope that holds an entropy target (nats per token); see ``SlopeController``.
+calibrl_cppo = recipe("calibrl_cppo", CalibRLCPPO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibRLAdaptive(CalibRL):
+    """CalibRL with a slope that holds an entropy target; see ``SlopeController``.
 
     A trainer calls ``objective = objective.adapt(entropy)`` after every step; ``slope`` is where it starts.
+
+    Attributes:
+        target_entropy: the entropy to hold, in nats per token.
+        adaptation_rate: change of the slope per nat and step.
 
     Reference:
         an extension of this project; an adaptive slope is an open question of the paper's readers.
     """
-    return replace(objective, slope_controller=SlopeController(target_entropy=target_entropy, rate=adaptation_rate))
+
+    target_entropy: float = 0.5
+    adaptation_rate: float = 0.05
+
+    def objective(self) -> Objective:
+        """Return CalibRL's objective with the controller."""
+        controller = SlopeController(target_entropy=self.target_entropy, rate=self.adaptation_rate)
+        return replace(super().objective(), slope_controller=controller)
 
 
-RECIPES: dict[str, Recipe] = {
-    recipe.__name__: recipe
-    for recipe in (
-        grpo,
-        dr_grpo,
-        dapo,
-        cppo,
-        entropy_bonus,
-        clip_cov,
-        kl_cov,
-        sft,
-        luffy,
-        rl_plus,
-        luffy_released,
-        rl_plus_released,
-        calibrl,
-        calibrl_released,
-        calibrl_relu,
-        calibrl_linear,
-        calibrl_softplus,
-        calibrl_sigmoid,
-        calibrl_unweighted,
-        calibrl_length_normalised,
-        calibrl_reference_baseline,
-        calibrl_random_gate,
-        calibrl_shuffled_expert,
-        calibrl_dr_grpo,
-        calibrl_dapo,
-        calibrl_cppo,
-        calibrl_adaptive,
-    )
-}
+calibrl_adaptive = recipe("calibrl_adaptive", CalibRLAdaptive)
+
+
+Name = TypeVar("Name")
+Returned = TypeVar("Returned")
+AnyRecipe = Callable[..., Objective]
+Item = Callable[["Recipes", Name], Returned]
+
+
+def _as(
+    made: Callable[Keywords, Objective],
+) -> Callable[[Item[Name, object]], Item[Name, Callable[Keywords, Objective]]]:
+    """Type an overload of ``Recipes`` as returning what ``made`` is: no annotation can spell a recipe's keywords."""
+    return lambda item: cast(Any, item)
+
+
+class Recipes(dict[str, AnyRecipe]):
+    """Name -> recipe, to which users may add. A type checker knows the hyper-parameters of those named here."""
+
+    @overload
+    @_as(grpo)
+    def __getitem__(self, name: Literal["grpo", "dr_grpo"], /) -> object: ...
+    @overload
+    @_as(dapo)
+    def __getitem__(self, name: Literal["dapo"], /) -> object: ...
+    @overload
+    @_as(cppo)
+    def __getitem__(self, name: Literal["cppo"], /) -> object: ...
+    @overload
+    @_as(entropy_bonus)
+    def __getitem__(self, name: Literal["entropy_bonus"], /) -> object: ...
+    @overload
+    @_as(clip_cov)
+    def __getitem__(self, name: Literal["clip_cov"], /) -> object: ...
+    @overload
+    @_as(kl_cov)
+    def __getitem__(self, name: Literal["kl_cov"], /) -> object: ...
+    @overload
+    @_as(sft)
+    def __getitem__(self, name: Literal["sft"], /) -> object: ...
+    @overload
+    @_as(luffy)
+    def __getitem__(self, name: Literal["luffy", "rl_plus", "luffy_released", "rl_plus_released"], /) -> object: ...
+    @overload
+    @_as(calibrl_released)
+    def __getitem__(self, name: Literal["calibrl_released"], /) -> object: ...
+    @overload
+    @_as(calibrl_cppo)
+    def __getitem__(self, name: Literal["calibrl_cppo"], /) -> object: ...
+    @overload
+    @_as(calibrl_adaptive)
+    def __getitem__(self, name: Literal["calibrl_adaptive"], /) -> object: ...
+    @overload
+    @_as(calibrl)
+    def __getitem__(
+        self,
+        name: Literal[
+            "calibrl",
+            "calibrl_relu",
+            "calibrl_linear",
+            "calibrl_softplus",
+            "calibrl_sigmoid",
+            "calibrl_unweighted",
+            "calibrl_length_normalised",
+            "calibrl_reference_baseline",
+            "calibrl_random_gate",
+            "calibrl_shuffled_expert",
+            "calibrl_dr_grpo",
+            "calibrl_dapo",
+        ],
+        /,
+    ) -> object: ...
+    @overload
+    def __getitem__(self, name: str, /) -> AnyRecipe: ...
+
+    def __getitem__(self, name: str, /) -> AnyRecipe:
+        """Return the recipe."""
+        return super().__getitem__(name)
+
+    def __missing__(self, name: str) -> AnyRecipe:
+        """Say what was meant."""
+        fix = did_you_mean(name, self, otherwise="use one of these, or register it first")
+        raise KeyError(f"recipe={name!r}: expected one of {sorted(self)}. Fix: {fix}.")
+
+
+RECIPES = Recipes(
+    {
+        made.__name__: made
+        for made in (
+            grpo,
+            dr_grpo,
+            dapo,
+            cppo,
+            entropy_bonus,
+            clip_cov,
+            kl_cov,
+            sft,
+            luffy,
+            rl_plus,
+            luffy_released,
+            rl_plus_released,
+            calibrl,
+            calibrl_released,
+            calibrl_relu,
+            calibrl_linear,
+            calibrl_softplus,
+            calibrl_sigmoid,
+            calibrl_unweighted,
+            calibrl_length_normalised,
+            calibrl_reference_baseline,
+            calibrl_random_gate,
+            calibrl_shuffled_expert,
+            calibrl_dr_grpo,
+            calibrl_dapo,
+            calibrl_cppo,
+            calibrl_adaptive,
+        )
+    }
+)

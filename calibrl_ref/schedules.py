@@ -3,9 +3,12 @@
 import bisect
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from calibrl_ref._checks import bad_value, look_up
 from calibrl_ref.objective import Objective
+from calibrl_ref.recipe_reader import HyperParameter, Value, hyper_parameters_of
 from calibrl_ref.recipes import RECIPES
 
 SCHEDULES: dict[str, tuple[tuple[str, float], ...]] = {"sft_grpo": (("sft", 1 / 3), ("grpo", 2 / 3))}
@@ -44,20 +47,19 @@ class Schedule:
 
         Args:
             name: a key of ``SCHEDULES`` or ``RECIPES``.
-            options: hyper-parameters, given to every stage.
+            options: hyper-parameters; each stage takes those that it has.
 
         Raises:
-            ValueError: the name is unknown.
+            ValueError: the name, or a hyper-parameter, is unknown.
 
         Example:
             >>> [share for _, share in Schedule.named("grpo", clip_high=0.3).stages]
             [1.0]
         """
-        if name not in RECIPES and name not in SCHEDULES:
-            valid = sorted([*RECIPES, *SCHEDULES])
-            raise ValueError(f"recipe={name!r}: expected one of {valid}. Fix: choose one of these.")
-        stages = SCHEDULES.get(name, ((name, 1.0),))
-        return cls(tuple((RECIPES[recipe](**options), share) for recipe, share in stages))
+        known = {item.name: item for item in hyper_parameters(name)}
+        for option in options:
+            look_up(known, f"hyper-parameter of {name}", option, closed=True)
+        return cls(tuple((_objective(recipe, options), share) for recipe, share in _stages(name)))
 
     @property
     def uses_expert(self) -> bool:
@@ -69,3 +71,61 @@ class Schedule:
         ends = [*itertools.accumulate(share for _, share in self.stages)]
         passed = bisect.bisect(ends, progress + 1e-9)  # 1e-9: 0.1 + 0.2 is 0.3, not more
         return self.stages[min(passed, len(self.stages) - 1)][0]
+
+
+def hyper_parameters(method: str) -> tuple[HyperParameter, ...]:
+    """Return the hyper-parameters of a method: of a recipe, or of each recipe of a schedule.
+
+    Args:
+        method: a key of ``RECIPES`` or ``SCHEDULES``.
+
+    Returns:
+        One of each name; where two recipes share one, the later's.
+
+    Raises:
+        ValueError: there is no such method.
+
+    Example:
+        >>> [item.name for item in hyper_parameters("calibrl") if item.kind is bool]
+        ['scale_by_std', 'detach_expert', 'weighted']
+    """
+    found = (item for recipe, _ in _stages(method) for item in hyper_parameters_of(RECIPES[recipe]))
+    return tuple({item.name: item for item in found}.values())
+
+
+def read_method(text: str) -> tuple[str, dict[str, Value]]:
+    """Read a method as it is written on a command line: ``name``, or ``name:keyword=value,keyword=value``.
+
+    Args:
+        text: the name of a recipe or a schedule, and values of its hyper-parameters.
+
+    Returns:
+        The name, and the values that are given.
+
+    Raises:
+        ValueError: no such method, no such hyper-parameter, or a value that does not fit its kind.
+
+    Example:
+        >>> read_method("calibrl:slope=0.3,gap=token_aligned")
+        ('calibrl', {'slope': 0.3, 'gap': 'token_aligned'})
+    """
+    name, _, given = text.partition(":")
+    known = {item.name: item for item in hyper_parameters(name)}
+    values: dict[str, Value] = {}
+    for item in filter(None, given.split(",")):
+        keyword, equals, value = item.partition("=")
+        if not equals or not value:
+            raise bad_value("method", text, "name:keyword=value,keyword=value", f"give {keyword} a value")
+        values[keyword] = look_up(known, f"hyper-parameter of {name}", keyword, closed=True).read(value)
+    return name, values
+
+
+def _stages(method: str) -> tuple[tuple[str, float], ...]:
+    """Return a method's recipes and shares; a recipe alone is one stage."""
+    return look_up({recipe: ((recipe, 1.0),) for recipe in RECIPES} | SCHEDULES, "method", method)
+
+
+def _objective(recipe: str, options: Mapping[str, object]) -> Objective:
+    """Build a stage from those of the options that its recipe has."""
+    known = {item.name for item in hyper_parameters_of(RECIPES[recipe])}
+    return RECIPES[recipe](**{name: value for name, value in options.items() if name in known})

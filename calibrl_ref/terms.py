@@ -22,11 +22,13 @@ from calibrl_ref.surrogates import RATIOS, SHAPES, check_clip, clipped_surrogate
 
 @runtime_checkable
 class Term(Protocol):
-    """What an objective asks of a term."""
+    """What an objective asks of a term.
 
-    @property
-    def name(self) -> str:
-        """The key of its share in ``Losses.terms``; two terms of one name are added."""
+    Attributes:
+        name: the key of its share in ``Losses.terms``; two terms of one name are added.
+    """
+
+    name: ClassVar[str]
 
     @property
     def needs(self) -> frozenset[str]:

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from calibrl_ref import RECIPES, SCHEDULES
-from toy.learning.methods import hyper_parameters, parse_method, with_options
+from calibrl_ref import RECIPES, SCHEDULES, hyper_parameters, read_method
+from toy.learning.methods import parse_method, with_options
 from toy.learning.settings import Training
 from toy.options import Parser, flag_of, read_settings
 from toy.pages.report import key_numbers, terminal_table, write_report
@@ -67,7 +67,7 @@ def _methods(named: Sequence[str], parser: Parser, rest: Sequence[str]) -> list[
     """The methods' names, with hyper-parameters that were given as flags."""
     for method in named:
         parse_method(method)
-    flags = [flag_of(name) for method in named for name in hyper_parameters(method)]
+    flags = [flag_of(item.name) for method in named for item in hyper_parameters(read_method(method)[0])]
     if len(named) > 1 and (own := [text for text in rest if text.partition("=")[0] in flags]):
         hint = f"{named[0].partition(':')[0]}:{own[0].partition('=')[0].removeprefix('--').replace('-', '_')}=..."
         raise ValueError(f"{own[0]}: of which of {len(named)} methods? Fix: write it with its method, --method {hint}")
@@ -94,11 +94,11 @@ def with_flags(method: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
         ('calibrl:slope=0.3,weighted=false', ['--seeds', '4'])
     """
     parser = Parser(prog=f"python -m toy methods {method}", add_help=False, argument_default=argparse.SUPPRESS)
-    for name, parameter in hyper_parameters(method).items():
-        if isinstance(parameter.default, bool):
-            parser.add_argument(flag_of(name), action=argparse.BooleanOptionalAction)
+    for item in hyper_parameters(read_method(method)[0]):
+        if item.kind is bool:
+            parser.add_argument(flag_of(item.name), action=argparse.BooleanOptionalAction)
         else:
-            parser.add_argument(flag_of(name))
+            parser.add_argument(flag_of(item.name))
     given, rest = parser.parse_known_args(arguments)
     texts = {name: str(value).lower() if isinstance(value, bool) else value for name, value in vars(given).items()}
     return with_options(method, ",".join(f"{name}={value}" for name, value in texts.items())), rest
@@ -110,12 +110,12 @@ def _show_methods(name: str | None, console: Console) -> None:
         for title in ("method", "hyper-parameters"):
             table.add_column(title, overflow="fold")
         for each in (*RECIPES, *SCHEDULES):
-            table.add_row(each, ", ".join(hyper_parameters(each)) or "none: a schedule of methods")
+            table.add_row(each, ", ".join(item.name for item in hyper_parameters(each)))
     else:
-        for title in ("flag", "default"):
-            table.add_column(title)
-        for key, parameter in hyper_parameters(parse_method(name).name).items():
-            table.add_row(flag_of(key), str(parameter.default))
+        for title in ("flag", "default", "meaning"):
+            table.add_column(title, overflow="fold")
+        for item in hyper_parameters(read_method(name)[0]):
+            table.add_row(flag_of(item.name), str(item.default), item.documentation)
     console.print(table)
 
 

@@ -10,7 +10,8 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
-from full_scale.run.settings import OPTIONS, Settings, kind_of, recipe_parameters
+from calibrl_ref import HyperParameter, hyper_parameters, read_method
+from full_scale.run.settings import OPTIONS, Settings, kind_of
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -51,16 +52,17 @@ def read_command_line(arguments: Sequence[str]) -> Run:
     first, _ = _parser(add_help=False).parse_known_args(arguments)
     preset = read_preset(first.preset)
     method = getattr(first, "method", preset.get("method"))
+    method, chosen = (None, {}) if method is None else read_method(method)
     given = vars(_parser(add_help=True, method=method).parse_args(arguments))
+    if "method" in given:
+        given = chosen | given | {"method": method}
     run = {name: given.pop(name) for name in ("out", "resume", "overwrite", "print_config")}
     del given["preset"]
     recipe = preset.pop("recipe", {})
     if method != preset.get("method"):
         recipe = {}  # they belong to the preset's own method
-    hyper_parameters = () if method is None else recipe_parameters(method)
-    values, origin = _merged(
-        {f"preset {first.preset}": preset | recipe, "command line": given}, known=(*OPTIONS, *hyper_parameters)
-    )
+    known = [*OPTIONS, *(item.name for item in (() if method is None else hyper_parameters(method)))]
+    values, origin = _merged({f"preset {first.preset}": preset | recipe, "command line": given}, known)
     settings = {name: value for name, value in values.items() if name in OPTIONS}
     recipe = {name: value for name, value in values.items() if name not in OPTIONS}
     missing = [name for name, option in OPTIONS.items() if option.default is MISSING and name not in settings]
@@ -149,8 +151,8 @@ def _parser(*, add_help: bool, method: str | None = None) -> argparse.ArgumentPa
         _add(groups[option.metadata["group"]], name, hints[name], option.metadata["help"])
     if method is not None:
         group = parser.add_argument_group(f"hyper-parameters of {method}, see calibrl_ref/recipes.py")
-        for name, (default, hint) in recipe_parameters(method).items():
-            _add(group, name, hint, f"default: {default}")
+        for item in hyper_parameters(method):
+            _add_hyper_parameter(group, item)
     return parser
 
 
@@ -163,6 +165,27 @@ def _add(group: argparse._ArgumentGroup, name: str, hint: object, text: str) -> 
         group.add_argument(flag, type=_or_none(kind), help=f"{text}; or none", metavar="X")
     else:
         group.add_argument(flag, type=kind, help=text, metavar="X")
+
+
+def _add_hyper_parameter(group: argparse._ArgumentGroup, item: HyperParameter) -> None:
+    flag, text = "--" + item.name.replace("_", "-"), f"{item.documentation} (default: {item.default})"
+    text = text.replace("%", "%%")
+    if item.kind is bool:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+        return
+    kind = "{" + ",".join(item.choices) + "}" if item.choices else item.kind.__name__
+    group.add_argument(flag, type=_read(item), help=text, metavar=f"{kind} or none" if item.optional else kind)
+
+
+def _read(item: HyperParameter) -> Callable[[str], object]:
+    def read(given: str) -> object:
+        """The value, or argparse's error with the core's message."""
+        try:
+            return item.read(given)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read
 
 
 def _or_none(kind: type) -> Callable[[str], object]:

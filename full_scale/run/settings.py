@@ -1,12 +1,11 @@
 """Every option of a training run, with its meaning and its valid values; presets and flags fill it in."""
 
 import dataclasses
-import inspect
 from dataclasses import MISSING, dataclass, field
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from calibrl_ref import RECIPES, SCHEDULES, Objective, Schedule
+from calibrl_ref import RECIPES, SCHEDULES, Schedule, hyper_parameters
 from full_scale.model.checkpoint import SHIPPED_MODELS
 
 METHODS = (*RECIPES, *SCHEDULES)
@@ -97,57 +96,18 @@ class Settings:
 
     def hyper_parameters(self) -> dict[str, Any]:
         """All hyper-parameters of the method."""
-        return {name: default for name, (default, _) in recipe_parameters(self.method).items()} | self.recipe
+        return {item.name: item.default for item in hyper_parameters(self.method)} | self.recipe
 
     def schedule(self) -> Schedule:
-        """The method's stages; a recipe is one stage. Each stage takes the hyper-parameters that it knows."""
-        return Schedule(tuple((self._objective(recipe), share) for recipe, share in stages_of(self.method)))
-
-    def _objective(self, recipe: str) -> Objective:
-        """The recipe with its hyper-parameters; a constant length is the longest response unless it was given."""
-        known = inspect.signature(RECIPES[recipe]).parameters
-        values = {name: value for name, value in self.recipe.items() if name in known}
-        if "max_length" in known and values.get("max_length") is None:
+        """The method's stages; a recipe is one stage. A constant length is the longest response unless it was given."""
+        values = dict(self.recipe)
+        if values.get("max_length") is None and "max_length" in self.hyper_parameters():
             values["max_length"] = self.max_response_length
-        return RECIPES[recipe](**values)
+        return Schedule.named(self.method, **values)
 
 
 OPTIONS = {item.name: item for item in dataclasses.fields(Settings) if item.name != "recipe"}
 """Name of a setting -> its field."""
-
-
-def stages_of(method: str) -> tuple[tuple[str, float], ...]:
-    """The recipes of a method and each one's share of the steps; a recipe alone is one stage.
-
-    Args:
-        method: One of :data:`METHODS`.
-
-    Raises:
-        ValueError: If there is no such method.
-    """
-    if method not in METHODS:
-        raise ValueError(f"method {method!r} is unknown; valid: {', '.join(METHODS)}.")
-    return SCHEDULES.get(method, ((method, 1.0),))
-
-
-def recipe_parameters(method: str) -> dict[str, tuple[Any, Any]]:
-    """The hyper-parameters of a method: of each of its recipes, where two share one the last one's default.
-
-    Args:
-        method: One of :data:`METHODS`.
-
-    Returns:
-        Name -> default and type.
-
-    Raises:
-        ValueError: If there is no such method.
-    """
-    parameters: dict[str, tuple[Any, Any]] = {}
-    for name, _ in stages_of(method):
-        hints = get_type_hints(RECIPES[name])
-        signature = inspect.signature(RECIPES[name])
-        parameters |= {key: (parameter.default, hints[key]) for key, parameter in signature.parameters.items()}
-    return parameters
 
 
 def kind_of(hint: object) -> type:

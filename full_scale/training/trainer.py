@@ -32,7 +32,7 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.grpo_trainer import RewardFunc
 from trl.trainer.utils import unsplit_pixel_values_by_grid
 
-from calibrl_ref import Exploration, Imitation, Objective, Schedule
+from calibrl_ref import Imitation, Objective, Schedule
 from full_scale.model.processor import Processor
 from full_scale.training.batching import SPANNING_FIELDS, Batch, join
 from full_scale.training.checkpoints import Origin, read_origin, write_origin
@@ -253,8 +253,8 @@ class HybridPolicyTrainer(GRPOTrainer):
         found = self._update.metrics()
         if self.objective.slope_controller is not None and "entropy" in found:
             self.objective = self.objective.adapt(found["entropy"])
-            slopes = [float(term.slope) for term in self.objective.terms if isinstance(term, Exploration)]
-            self.adapted_slope = found["slope"] = slopes[0]
+            if self.objective.exploration is not None:
+                self.adapted_slope = found["slope"] = float(self.objective.exploration.slope)
         for name, value in found.items():
             self._metrics["train"][name].append(value)
 

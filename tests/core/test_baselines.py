@@ -113,18 +113,18 @@ def test_a_weight_and_a_slope_for_each_row_equal_rows_with_numbers(seed, gap):
     generator = torch.Generator().manual_seed(seed)
     slope, weight = torch.rand(2, len(rollouts.group), generator=generator, dtype=torch.float64)
     base = RECIPES["calibrl"](gap=gap)
-    together = base.with_exploration(slope=slope, weight=weight).terms[1](rollouts)
+    together = base.with_exploration(slope=slope, weight=weight).exploration(rollouts)
     for row in range(len(slope)):
-        alone = base.with_exploration(slope=float(slope[row]), weight=float(weight[row])).terms[1](rollouts)
+        alone = base.with_exploration(slope=float(slope[row]), weight=float(weight[row])).exploration(rollouts)
         close(together[row], alone[row])
 
 
 def test_with_exploration_leaves_what_is_not_given_and_other_terms():
     base = RECIPES["calibrl"](slope=0.3, exploration_weight=0.7)
     changed = base.with_exploration(slope=0.9)
-    assert (changed.terms[1].slope, changed.terms[1].weight, changed.terms[0]) == (0.9, 0.7, base.terms[0])
+    assert (changed.exploration.slope, changed.exploration.weight, changed.terms[0]) == (0.9, 0.7, base.terms[0])
     changed = base.with_exploration(weight=0.2)
-    assert (changed.terms[1].slope, changed.terms[1].weight) == (0.3, 0.2)
+    assert (changed.exploration.slope, changed.exploration.weight) == (0.3, 0.2)
     assert RECIPES["grpo"]().with_exploration(slope=0.9) == RECIPES["grpo"]()
 
 

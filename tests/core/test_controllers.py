@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import close
 
-from calibrl_ref import RECIPES, Exploration, SlopeController
+from calibrl_ref import RECIPES, SlopeController
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from calibrl_ref import RECIPES, Exploration, SlopeController
 )
 def test_adaptive_slope_by_hand(entropy, slope):
     objective = RECIPES["calibrl_adaptive"](target_entropy=0.5, adaptation_rate=0.2)
-    adapted = next(term for term in objective.adapt(entropy).terms if isinstance(term, Exploration))
+    adapted = objective.adapt(entropy).exploration
     close(adapted.slope, slope, rtol=1e-6, atol=1e-6)
     assert RECIPES["calibrl"]().adapt(entropy) == RECIPES["calibrl"]()
 

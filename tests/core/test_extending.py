@@ -3,7 +3,6 @@
 ``tests/toy/test_new_gate.py`` trains the toy with a gate that was added so.
 """
 
-import inspect
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -19,9 +18,10 @@ from calibrl_ref import (
     GapLevel,
     Objective,
     Term,
-    extends,
+    recipe,
     trajectory_log_prob,
 )
+from calibrl_ref.recipes import CalibRL
 from calibrl_ref.terms import OnPolicyTerm
 
 
@@ -88,17 +88,33 @@ def test_a_term(rollouts):
     close(gradient(extended, rollouts) - gradient(base, rollouts), expected)
 
 
-def test_a_recipe(rollouts, monkeypatch):
-    @extends(RECIPES["calibrl"], slope=0.3)
-    def humble_calibrl(objective: Objective, *, sure_weight: float = 0.1) -> Objective:
-        """CalibRL that also punishes being sure of a wrong response."""
-        return replace(objective, terms=(*objective.terms, SureAndWrong(weight=sure_weight)))
+@dataclass(frozen=True, kw_only=True)
+class HumbleCalibRL(CalibRL):
+    """CalibRL that also punishes being sure of a wrong response.
 
-    monkeypatch.setitem(RECIPES, "humble_calibrl", humble_calibrl)
-    assert list(RECIPES["humble_calibrl"](sure_weight=0.2)(rollouts).terms) == [
-        "surrogate",
-        "exploration",
-        "sure_and_wrong",
-    ]
-    options = {name: parameter.default for name, parameter in inspect.signature(humble_calibrl).parameters.items()}
-    assert (options["sure_weight"], options["slope"], options["exploration_weight"]) == (0.1, 0.3, 0.1)
+    Attributes:
+        sure_weight: what a token of a wrong response costs, per unit of probability.
+    """
+
+    slope: float = 0.3
+    sure_weight: float = 0.1
+
+    def objective(self) -> Objective:
+        base = super().objective()
+        return replace(base, terms=(*base.terms, SureAndWrong(weight=self.sure_weight)))
+
+
+def test_a_recipe(rollouts, monkeypatch):
+    monkeypatch.setitem(RECIPES, "humble_calibrl", recipe("humble_calibrl", HumbleCalibRL))
+    objective = RECIPES["humble_calibrl"](sure_weight=0.2)
+    assert list(objective(rollouts).terms) == ["surrogate", "exploration", "sure_and_wrong"]
+    assert (objective.exploration.slope, objective.exploration.weight, objective.terms[2].weight) == (0.3, 0.1, 0.2)
+
+
+def test_a_recipe_that_is_a_plain_function(rollouts, monkeypatch):
+    def sum_of_both(*, weight: float = 0.1) -> Objective:
+        base = RECIPES["grpo"]()
+        return replace(base, terms=(*base.terms, SureAndWrong(weight=weight)))
+
+    monkeypatch.setitem(RECIPES, "sum_of_both", sum_of_both)
+    assert list(RECIPES["sum_of_both"](weight=0.2)(rollouts).terms) == ["surrogate", "sure_and_wrong"]

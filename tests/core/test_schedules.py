@@ -1,6 +1,6 @@
 import pytest
 
-from calibrl_ref import RECIPES, SCHEDULES, Schedule
+from calibrl_ref import RECIPES, SCHEDULES, Schedule, hyper_parameters, read_method
 
 GRPO, SFT, DAPO = RECIPES["grpo"](), RECIPES["sft"](), RECIPES["dapo"]()
 
@@ -26,6 +26,42 @@ def test_a_recipe_is_a_schedule_of_one_stage_and_takes_options():
     assert Schedule.named("grpo", clip_high=0.3).stages == ((RECIPES["grpo"](clip_high=0.3), 1.0),)
 
 
+def test_a_stage_takes_the_hyper_parameters_that_it_has():
+    stages = Schedule.named("sft_grpo", clip_high=0.3, aggregation="constant_length").stages
+    expected = (
+        RECIPES["sft"](aggregation="constant_length"),
+        RECIPES["grpo"](aggregation="constant_length", clip_high=0.3),
+    )
+    assert tuple(objective for objective, _ in stages) == expected
+
+
+def test_a_schedule_has_the_hyper_parameters_of_its_recipes_and_the_later_one_s_default():
+    found = {item.name: item for item in hyper_parameters("sft_grpo")}
+    assert found.keys() == {item.name for item in hyper_parameters("grpo")}
+    assert found["aggregation"].default == "sequence_mean_token_mean"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("grpo", ("grpo", {})),
+        ("calibrl:slope=0.3,gap=token_aligned", ("calibrl", {"slope": 0.3, "gap": "token_aligned"})),
+        ("dapo:overlong_buffer=2,max_length=4", ("dapo", {"overlong_buffer": 2, "max_length": 4})),
+        ("grpo:clip_high=none,scale_by_std=false", ("grpo", {"clip_high": None, "scale_by_std": False})),
+        ("sft_grpo:clip_low=1,", ("sft_grpo", {"clip_low": 1.0})),
+    ],
+)
+def test_a_method_as_it_is_written_on_a_command_line(text, expected):
+    assert read_method(text) == expected
+
+
+def test_a_user_s_recipe_is_a_method(monkeypatch):
+    monkeypatch.setitem(RECIPES, "mine", lambda: GRPO)
+    assert Schedule.named("mine").stages == ((GRPO, 1.0),)
+    with pytest.raises(ValueError, match="did you mean 'mine'"):
+        read_method("mines")
+
+
 def test_sft_grpo_is_one_third_imitation():
     ((first, share), (second, rest)) = Schedule.named("sft_grpo").stages
     assert (first, second, share, rest) == (SFT, GRPO, 1 / 3, 2 / 3)
@@ -43,7 +79,7 @@ def test_bad_shares_are_refused(shares):
 
 
 def test_unknown_name_lists_the_valid_ones():
-    with pytest.raises(ValueError, match=r"recipe='sft_gpro'.*'sft_grpo'"):
+    with pytest.raises(ValueError, match=r"method='sft_gpro'.*did you mean 'sft_grpo'"):
         Schedule.named("sft_gpro")
 
 

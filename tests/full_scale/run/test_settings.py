@@ -5,13 +5,17 @@ import dataclasses
 import pytest
 import yaml
 
-from calibrl_ref import RECIPES, SCHEDULES
+from calibrl_ref import RECIPES, SCHEDULES, hyper_parameters
 from full_scale.run.command_line import describe, read_command_line, read_preset
-from full_scale.run.settings import METHODS, OPTIONS, Settings, recipe_parameters
+from full_scale.run.settings import METHODS, OPTIONS, Settings
 
 
 def read(*arguments):
     return read_command_line(arguments)
+
+
+def names_of(method):
+    return [item.name for item in hyper_parameters(method)]
 
 
 def test_every_recipe_and_schedule_of_the_core_is_a_method():
@@ -22,7 +26,7 @@ def test_every_recipe_and_schedule_of_the_core_is_a_method():
 
 
 def test_no_setting_has_the_name_of_a_hyper_parameter():
-    assert not set(OPTIONS) & {name for method in METHODS for name in recipe_parameters(method)}
+    assert not set(OPTIONS) & {name for method in METHODS for name in names_of(method)}
 
 
 def test_a_flag_wins_over_the_preset_and_the_preset_over_the_default():
@@ -35,7 +39,28 @@ def test_a_flag_wins_over_the_preset_and_the_preset_over_the_default():
     assert run.settings.hyper_parameters()["exploration_weight"] == 0.1
     ((objective, share),) = run.settings.schedule().stages
     assert share == 1.0
-    assert next(term for term in objective.terms if term.name == "exploration").slope == 0.25
+    assert objective.exploration.slope == 0.25
+
+
+def test_hyper_parameters_may_be_written_behind_the_method_s_name():
+    run = read("--method", "calibrl:slope=0.3,gap=token_aligned", "--slope", "0.4")
+    assert (run.settings.method, run.settings.recipe) == ("calibrl", {"slope": 0.4, "gap": "token_aligned"})
+    assert run.origin["gap"] == "command line"
+
+
+def test_an_optional_number_is_read_as_one_though_its_default_is_none():
+    ((objective, _),) = read("--method", "dapo:overlong_buffer=2,max_length=4").settings.schedule().stages
+    assert (objective.overlong_penalty.max_length, objective.overlong_penalty.buffer) == (4, 2)
+    assert read("--method", "dapo", "--overlong-buffer", "none").settings.recipe == {"overlong_buffer": None}
+
+
+def test_a_hyper_parameter_s_help_is_its_documentation(capsys):
+    with pytest.raises(SystemExit):
+        read("--method", "calibrl", "--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--slope float alpha, the gate's attenuation beyond the expert's level, in [0, 1] (default: 0.5)" in shown
+    assert "--gap {trajectory,trajectory_mean,token_aligned} the level at which" in shown
+    assert "--max-length int or none" in shown
 
 
 def test_a_schedule_gives_each_stage_the_hyper_parameters_that_it_knows():
@@ -53,7 +78,7 @@ def test_a_constant_length_is_the_longest_response():
 
 def test_print_config_shows_every_value_and_its_origin():
     lines = {line.split()[0]: line for line in describe(read("--slope", "0.3")).splitlines()}
-    assert {*OPTIONS, *recipe_parameters("calibrl")} <= set(lines)
+    assert {*OPTIONS, *names_of("calibrl")} <= set(lines)
     assert lines["slope"].split()[1:] == ["0.3", "command", "line"]
     assert lines["learning_rate"].endswith("preset tiny")
     assert lines["exploration_weight"].endswith("default")
@@ -90,7 +115,9 @@ def test_an_unreadable_preset_is_refused(tmp_path, text, message):
     [
         ("--preset nope", "preset 'nope' is unknown; valid: .*tiny"),
         ("--preset nope.yaml", "preset 'nope.yaml' is unknown"),
-        ("--method nope", "method 'nope' is unknown; valid: grpo, dr_grpo.*sft_grpo"),
+        ("--method nope", "method='nope': expected one of .*'grpo'.*'sft_grpo'"),
+        ("--method calibr", "did you mean 'calibrl'"),
+        ("--method calibrl:slpe=1", "hyper-parameter of calibrl='slpe': .*did you mean 'slope'"),
         ("--group-size 1", "group_size is 1; it must be at least 2"),
         ("--steps 0", "steps is 0; it must be at least 1"),
         ("--learning-rate nan", "learning_rate is nan; it must be at least 0"),
@@ -130,7 +157,7 @@ def test_help_explains_every_flag(capsys):
     with pytest.raises(SystemExit):
         read("--help")
     text = capsys.readouterr().out
-    for name in (*OPTIONS, *recipe_parameters("calibrl")):
+    for name in (*OPTIONS, *names_of("calibrl")):
         assert f"--{name.replace('_', '-')} " in text.replace(",", " ")
     assert all(option.metadata["help"] for option in OPTIONS.values())
     assert dataclasses.fields(Settings)

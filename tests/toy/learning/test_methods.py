@@ -1,16 +1,16 @@
 import pytest
 
-from toy.learning.methods import SCHEDULES, parse_method
+from calibrl_ref import SCHEDULES
+from toy.learning.methods import parse_method
 
 
 def test_options_reach_the_recipe():
-    terms = (
-        parse_method("calibrl:slope=0.3,exploration_weight=0.2,gap=trajectory_mean,weighted=false")
-        .schedule.stages[0][0]
-        .terms
-    )
-    assert (terms[1].slope, terms[1].weight, terms[1].gap, terms[1].weighted) == (0.3, 0.2, "trajectory_mean", False)
+    method = parse_method("calibrl:slope=0.3,exploration_weight=0.2,gap=trajectory_mean,weighted=false")
+    term = method.schedule.stages[0][0].exploration
+    assert (term.slope, term.weight, term.gap, term.weighted) == (0.3, 0.2, "trajectory_mean", False)
     assert parse_method("grpo:clip_high=none").schedule.stages[0][0].terms[0].clip_high is None
+    penalty = parse_method("dapo:overlong_buffer=2,max_length=4").schedule.stages[0][0].overlong_penalty
+    assert (penalty.max_length, penalty.buffer) == (4, 2)
 
 
 def test_all_recipes_share_one_aggregation_unless_told():
@@ -28,13 +28,13 @@ def test_a_schedule_changes_its_objective():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("grop", "recipe='grop': expected one of .*'calibrl'.*'grpo'.*'sft_grpo'"),
-        ("calibrl:sloop=1", "option='sloop=1' of calibrl: .*'slope'"),
-        ("calibrl:slope", "option='slope'"),
-        ("calibrl:slope=high", "calibrl:slope='high': expected a number"),
-        ("calibrl:weighted=1", "expected true or false"),
-        ("calibrl:slope=1.5", "slope"),
-        ("sft_grpo:x=1", "takes no options"),
+        ("grop", "method='grop': expected one of .*'calibrl'.*'grpo'.*'sft_grpo'.*did you mean 'grpo'"),
+        ("calibrl:sloop=1", "hyper-parameter of calibrl='sloop': .*did you mean 'slope'"),
+        ("calibrl:slope", "Fix: give slope a value"),
+        ("calibrl:slope=high", "slope='high': expected a number"),
+        ("calibrl:weighted=1", "weighted='1': expected one of .*'true'"),
+        ("calibrl:slope=1.5", "slope=1.5"),
+        ("sft_grpo:x=1", "hyper-parameter of sft_grpo='x'"),
     ],
 )
 def test_a_wrong_name_or_value_is_refused(text, message):
