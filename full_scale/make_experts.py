@@ -31,7 +31,7 @@ from huggingface_hub import AsyncInferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 from rich.progress import Progress
 
-from full_scale.data import load_problems
+from full_scale.data import Quarantine, load_problems
 from full_scale.data.records import read_jsonl
 from full_scale.model.prompting import PROMPT_SUFFIX
 from full_scale.problems.problem import Problem
@@ -348,7 +348,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         limit=options.limit,
         seed=options.seed,
         experts="none",
-        skip_broken=options.skip_broken,
+        quarantine=Quarantine(options.out.parent / "quarantine.jsonl") if options.skip_broken else None,
     )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     work = make_experts(problems, options.out, server, tries=options.tries, concurrency=options.concurrency)

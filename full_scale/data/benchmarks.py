@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from full_scale.data import records
+from full_scale.data import records, wording
+from full_scale.data.cells import as_text, pictures_of
 from full_scale.data.records import Cell, Record, column
-from full_scale.data.schema import Schema, table_schema
-from full_scale.data.tables import pictures_of
+from full_scale.data.schema import Request, Schema, table_schema
 from full_scale.problems.pictures import Picture
 from full_scale.problems.problem import LETTERS, Problem
 from full_scale.verifier.answer import unboxed
@@ -30,18 +30,19 @@ def _picture(record: Record, path: Path, where: str, *names: str) -> tuple[Pictu
 
 def _problem_of_mathvista(record: Record, path: Path) -> Problem:
     where = f"MathVista problem {column(record, 'pid', 'MathVista record')}"
-    choices, answer = tuple(record.get("choices") or ()), column(record, "answer", where)
+    choices = tuple(record.get("choices") or ())
+    answer = as_text(column(record, "answer", where), f"{where}: the answer")
     if not answer:
         raise ValueError(f"{where} has no answer: the labels of split test are hidden; use testmini")
     unit = f" (Unit: {record['unit']})" if record.get("unit") else ""
     return Problem(
         id=str(record["pid"]),
         source="mathvista",
-        question=records.with_choices(column(record, "question", where) + unit, choices),
+        question=wording.with_choices(column(record, "question", where) + unit, choices),
         answer=answer,
         images=_picture(record, path, where, "decoded_image", "image"),
         choices=choices,
-        answer_letter=records.choice_letter(choices, answer, where) if choices else None,
+        answer_letter=wording.choice_letter(choices, answer, where) if choices else None,
         category=(record.get("metadata") or {}).get("task"),
         facts={name: record.get(name) for name in ("question_type", "answer_type", "precision")},
     )
@@ -49,14 +50,15 @@ def _problem_of_mathvista(record: Record, path: Path) -> Problem:
 
 def _problem_of_mathvision(record: Record, path: Path) -> Problem:
     where = f"MATH-Vision problem {column(record, 'id', 'MATH-Vision record')}"
-    choices, answer = tuple(column(record, "options", where) or ()), column(record, "answer", where)
+    choices = tuple(column(record, "options", where) or ())
+    answer = as_text(column(record, "answer", where), f"{where}: the answer")
     images = _picture(record, path, where, "decoded_image", "image")
-    question = records.without_image_marks(column(record, "question", where), images, where)
+    question = wording.without_image_marks(column(record, "question", where), images, where)
     return Problem(
         id=str(record["id"]),
         source="mathvision",
-        question=records.with_choices(question, choices),
-        answer=records.choice_text(choices, answer, where) if choices else answer,
+        question=wording.with_choices(question, choices),
+        answer=wording.choice_text(choices, answer, where) if choices else answer,
         images=images,
         choices=choices,
         answer_letter=answer if choices else None,
@@ -71,7 +73,7 @@ def _problem_of_mathverse(record: Record, path: Path) -> Problem:
     question, raw = column(record, "question", where), str(column(record, "answer", where) or "")
     if record.get("choices"):
         question = "\n".join([question, "Choices:", *record["choices"]])
-    choices, answer = records.listed_choices(question), re.sub(r"^\(([A-J])\)$", r"\1", raw.strip())
+    choices, answer = wording.listed_choices(question), re.sub(r"^\(([A-J])\)$", r"\1", raw.strip())
     letter = _letter_of(answer, choices)
     metadata = record.get("metadata") or {}
     return Problem(
@@ -100,8 +102,8 @@ def _problem_of_mmk12(record: Record, path: Path) -> Problem:
     return Problem(
         id=str(record["id"]),
         source="mmk12",
-        question=records.without_image_marks(column(record, "question", where), images, where),
-        answer=(column(record, "answer", where) or "").strip().strip("$").strip(),
+        question=wording.without_image_marks(column(record, "question", where), images, where),
+        answer=as_text(column(record, "answer", where), f"{where}: the answer").strip("$").strip(),
         images=images,
         category=record.get("subject"),
     )
@@ -113,8 +115,8 @@ def _problem_of_virl39k(record: Record, path: Path) -> Problem:
     return Problem(
         id=str(record["qid"]),
         source="virl39k",
-        question=records.without_image_marks(column(record, "question", where), images, where),
-        answer=unboxed(column(record, "answer", where) or ""),
+        question=wording.without_image_marks(column(record, "question", where), images, where),
+        answer=unboxed(as_text(column(record, "answer", where), f"{where}: the answer")),
         images=images,
         category=record.get("category"),
     )
@@ -125,13 +127,13 @@ def _problem_of_verl(record: Record, path: Path) -> Problem:
     prompt, truth = column(record, "prompt", "verl row"), column(record, "reward_model", "verl row")
     question = "\n".join(_spoken(turn.get("content")) for turn in prompt if turn.get("role") == "user")
     extra = record.get("extra_info") or {}
-    answer = str((truth or {}).get("ground_truth") or "")
+    answer = as_text((truth or {}).get("ground_truth"), "verl row: the ground truth")
     name = str(extra.get("index", records.fingerprint(f"{question} {answer}")))
     images = _pictures(record, path, f"verl row {name}", "images")
     return Problem(
         id=name,
         source="verl",
-        question=records.without_image_marks(question, images, f"verl row {name}"),
+        question=wording.without_image_marks(question, images, f"verl row {name}"),
         answer=unboxed(answer),
         images=images,
         solution=record.get("solution") or None,
@@ -146,12 +148,14 @@ def _spoken(content: Cell) -> str:
     return "".join(part.get("text") or "" for part in content or () if part.get("type") == "text")
 
 
-def _read_geoeval(path: Path, split: str) -> Iterator[Record]:
+def _read_geoeval(request: Request) -> Iterator[Record]:
+    path, split = request.path, request.split
     names = {"test": "dataset_merge", "select": "select", "aug": "aug", "backward": "backward_aug"}
     place = path if path.is_file() else path / f"{names[split]}.json"
     content = records.read_json(place)
     if not isinstance(content, dict):
         raise ValueError(f"{place} must be a JSON object of problems by id, got {type(content).__name__}")
+    records.values(list(content.values()), place)
     for name, row in content.items():
         yield {**row, "id": name, "split": split}
 
@@ -166,14 +170,16 @@ def _problem_of_geoeval(record: Record, path: Path) -> Problem:
         id=str(record["id"]),
         source="geoeval",
         question=question,
-        answer="" if answer is None else str(answer),
+        answer=as_text(answer, f"{where}: the answer"),
         images=_pictures(record, path, where, "diagram_name"),
         category="with diagram" if record.get("diagram_name") else "text only",
     )
 
 
 MATHVISTA = table_schema("mathvista", ("testmini", "test"), _problem_of_mathvista, {"pid", "question", "answer_type"})
-MATHVISION = table_schema("mathvision", ("test", "testmini"), _problem_of_mathvision, {"options", "image", "level"})
+MATHVISION = table_schema(
+    "mathvision", ("test", "testmini"), _problem_of_mathvision, {"options", "image", "level", "subject"}
+)
 MATHVERSE = table_schema(
     "mathverse",
     ("testmini", "testmini_text_only"),
@@ -187,8 +193,11 @@ MMK12 = table_schema(
     _problem_of_mmk12,
     {"id", "question", "answer", "image_path"},
     {"id", "question", "answer", "image", "subject"},
+    called="mmk12",
 )
-VIRL39K = table_schema("virl39k", ("train",), _problem_of_virl39k, {"qid", "question", "answer", "image"})
+VIRL39K = table_schema(
+    "virl39k", ("train",), _problem_of_virl39k, {"qid", "question", "answer", "image", "category", "source"}
+)
 VERL = table_schema("verl", ("train", "val", "test"), _problem_of_verl, {"prompt", "reward_model"})
 GEOEVAL = Schema(
     name="geoeval",

@@ -2,12 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from full_scale.data.records import Cell, Record, column, read_jsonl
+from full_scale.data.records import Cell, Record, column, did_you_mean, names_of, read_jsonl
 from full_scale.problems.problem import Problem
-from full_scale.verifier.answer import answer_matches, is_correct, unboxed
 
 
 class Experts:
@@ -72,7 +70,9 @@ class Experts:
         if kind == "none":
             return None
         if name not in record:
-            raise ValueError(f"{problem.name} has no column {name!r}; its columns are {', '.join(record) or 'none'}")
+            raise ValueError(
+                f"{problem.name} has no column {name!r}; its columns are {names_of(record)}{did_you_mean(name, record)}"
+            )
         return _text(record[name]) or None
 
 
@@ -117,42 +117,3 @@ def expert_response(problem: Problem) -> str | None:
     if problem.solution is None or "<answer>" in problem.solution:
         return problem.solution
     return f"<think>{problem.solution}</think><answer>{problem.answer}</answer>"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExpertReport:
-    """How many experts were kept; `rejected` holds the ids of those that the verifier refused."""
-
-    kept: int
-    missing: int
-    rejected: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """One line for the log."""
-        return f"experts: {self.kept} kept, {self.missing} problems without one, {len(self.rejected)} rejected" + (
-            f" ({', '.join(self.rejected[:5])}{' ...' if len(self.rejected) > 5 else ''})" if self.rejected else ""
-        )
-
-
-def verified_experts(problems: Sequence[Problem]) -> tuple[list[Problem], ExpertReport]:
-    r"""Drop the experts whose final answer the verifier rejects; their problems stay, without an expert.
-
-    A solution's own final answer is its <answer> or its last \boxed{...}; one that states none cannot be refuted.
-
-    Args:
-        problems: Loaded problems.
-
-    Returns:
-        The problems in their order, and the counts.
-    """
-    rejected = tuple(problem.id for problem in problems if _refuted(problem))
-    kept = [dataclasses.replace(problem, solution=None) if _refuted(problem) else problem for problem in problems]
-    experts = sum(problem.solution is not None for problem in kept)
-    return kept, ExpertReport(kept=experts, missing=len(kept) - experts - len(rejected), rejected=rejected)
-
-
-def _refuted(problem: Problem) -> bool:
-    solution = problem.solution or ""
-    if "<answer>" in solution:
-        return not is_correct(solution, problem)
-    return "\\boxed{" in solution and not answer_matches(unboxed(solution), problem)

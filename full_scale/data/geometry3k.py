@@ -7,32 +7,33 @@ the choices, and the published answer is the choice's text.
 from collections.abc import Iterator
 from pathlib import Path
 
-from full_scale.data import records
+from full_scale.data import records, wording
+from full_scale.data.cells import as_text, pictures_of
 from full_scale.data.records import Record, column
-from full_scale.data.schema import Schema, table_schema
-from full_scale.data.tables import pictures_of
+from full_scale.data.schema import Request, Schema, table_schema
 from full_scale.problems.pictures import find_picture
 from full_scale.problems.problem import Problem
 
 _SPLITS = ("train", "val", "test")
 
 
-def _read_folders(path: Path, split: str) -> Iterator[Record]:
+def _read_folders(request: Request) -> Iterator[Record]:
+    path, split = request.path, request.split
     places = [file.parent for file in (path / split).glob("*/data.json")]
     for place in sorted(places, key=lambda place: (len(place.name), place.name)):
-        picture = find_picture(path, f"{split}/{place.name}/img_diagram.png")
-        yield {**records.read_json(place / "data.json"), "image": picture, "folder": place.name}
+        content = records.values([records.read_json(place / "data.json")], place / "data.json")
+        yield {**content[0], "image": f"{split}/{place.name}/img_diagram.png", "folder": place.name}
 
 
-def _problem_of_folder(record: Record, _path: Path) -> Problem:
+def _problem_of_folder(record: Record, path: Path) -> Problem:
     where = f"Geometry3K problem {record['folder']}"
     choices, letter = tuple(column(record, "choices", where)), column(record, "answer", where)
     return Problem(
         id=record["folder"],
         source="geometry3k",
         question=(record.get("annotat_text") or column(record, "problem_text", where)).strip(),
-        answer=records.choice_text(choices, letter, where),
-        images=(record["image"],),
+        answer=wording.choice_text(choices, letter, where),
+        images=(find_picture(path, record["image"]),),
         choices=choices,
         answer_letter=letter,
         category=", ".join(record.get("problem_type_goal") or ()) or None,
@@ -48,8 +49,8 @@ def _problem_of_hub(record: Record, path: Path) -> Problem:
     return Problem(
         id=name,
         source="geometry3k",
-        question=records.without_image_marks(question, images, where),
-        answer=column(record, "answer", where),
+        question=wording.without_image_marks(question, images, where),
+        answer=as_text(column(record, "answer", where), f"{where}: the answer"),
         images=images,
         choices=tuple(record.get("choices") or ()),
         answer_letter=record.get("ground_truth") if record.get("choices") else None,
@@ -63,4 +64,11 @@ FOLDERS = Schema(
     problem=_problem_of_folder,
     recognise=lambda path: any(any((path / split).glob("*/data.json")) for split in _SPLITS),
 )
-HUB = table_schema("geometry3k_hub", _SPLITS, _problem_of_hub, {"images", "problem", "answer"})
+HUB = table_schema(
+    "geometry3k_hub",
+    _SPLITS,
+    _problem_of_hub,
+    {"images", "problem", "answer"},
+    called="geometry3k",
+    distinct={"choices", "ground_truth"},
+)

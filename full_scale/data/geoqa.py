@@ -1,98 +1,67 @@
 """GeoQA: G-LLaVA's files, R1-V's, the hub's table and the original pickles.
 
-Pickles are read by an unpickler that builds NumPy arrays and nothing else.
+Pickles are read by an unpickler that builds NumPy arrays and nothing else, in a process of its own.
 """
 
-import importlib
-import pickle
+import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import PIL.Image
-
-from full_scale.data import records
+from full_scale.data import records, wording
+from full_scale.data.cells import pictures_of
+from full_scale.data.pickles import read_pickle
 from full_scale.data.records import Cell, Record, column
-from full_scale.data.schema import Schema, table_schema
-from full_scale.data.tables import pictures_of
-from full_scale.problems.pictures import Picture, find_picture
+from full_scale.data.schema import Request, Schema, table_schema
+from full_scale.problems.pictures import EncodedPicture, Picture, find_picture, inside
 from full_scale.problems.problem import LETTERS, Problem
 
-_NUMPY = {
-    ("numpy", "ndarray"),
-    ("_codecs", "encode"),  # how Python 3 writes an array's bytes at protocol 2
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("numpy.core.numeric", "_frombuffer"),
-}
+
+def _read_gllava(request: Request) -> Iterator[Record]:
+    folder, split = _folder(request.path), request.split
+    where = f"{split}_answers.jsonl: an answer"
+    rows = records.read_jsonl(folder / f"{split}_answers.jsonl")
+    answers = {column(row, "question_id", where): column(row, "text", where) for row in rows}
+    for row in records.read_jsonl(folder / f"{split}_questions.jsonl"):
+        yield {**row, "answer": answers.get(row.get("question_id"), "")}
 
 
-class ArrayUnpickler(pickle.Unpickler):
-    """Unpickles plain containers and NumPy arrays; anything else could run code and is refused."""
-
-    def find_class(self, module: str, name: str) -> object:
-        """Look up a class or function that the pickle asks for.
-
-        Args:
-            module: Its module.
-            name: Its name.
-
-        Returns:
-            NumPy's own object.
-
-        Raises:
-            ValueError: The pickle asks for anything but a NumPy array.
-        """
-        if (module, name) not in _NUMPY:
-            raise ValueError(
-                f"the pickle asks for {module}.{name}; only NumPy arrays are allowed: do not trust this file"
-            )
-        return getattr(importlib.import_module(module.replace("numpy.core", "numpy._core")), name)
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
 
 
-def _read_gllava(path: Path, split: str) -> Iterator[Record]:
-    folder = path if path.is_dir() else path.parent
+def _problem_of_gllava(record: Record, path: Path) -> Problem:
+    where = f"GeoQA question {column(record, 'question_id', 'GeoQA record')}"
+    text, folder = column(record, "text", where), _folder(path)
+    question = text.partition("Question:")[2].strip() or text.strip()
+    choices = wording.listed_choices(question)
     beside = folder.parent / "images"  # G-LLaVA keeps the texts in a folder of their own
     pictures = beside if beside.is_dir() and not (folder / "images").is_dir() else folder
-    answers = {row["question_id"]: row["text"] for row in records.read_jsonl(folder / f"{split}_answers.jsonl")}
-    for row in records.read_jsonl(folder / f"{split}_questions.jsonl"):
-        yield {**row, "answer": answers.get(row["question_id"], ""), "image": find_picture(pictures, row["image"])}
-
-
-def _problem_of_gllava(record: Record, _path: Path) -> Problem:
-    where = f"GeoQA question {column(record, 'question_id', 'GeoQA record')}"
-    text = column(record, "text", where)
-    question = text.partition("Question:")[2].strip() or text.strip()
-    choices = records.listed_choices(question)
     return Problem(
         id=str(record["question_id"]),
         source="geoqa_gllava",
         question=question,
-        answer=records.choice_text(choices, record["answer"], where),
-        images=(record["image"],),
+        answer=wording.choice_text(choices, record["answer"], where),
+        images=(find_picture(pictures, column(record, "image", where)),),
         choices=choices,
         answer_letter=record["answer"],
     )
 
 
-def _read_joined(path: Path, split: str) -> Iterator[Record]:
-    for row in records.read_jsonl(path / ("cot_index.jsonl" if split == "train" else "test_index.jsonl")):
-        yield {**row, "image": find_picture(path, row["image"])}
+def _read_joined(request: Request) -> Iterator[Record]:
+    name = "cot_index.jsonl" if request.split == "train" else "test_index.jsonl"
+    yield from records.read_jsonl(request.path / name)
 
 
-def _problem_of_joined(record: Record, _path: Path) -> Problem:
+def _problem_of_joined(record: Record, path: Path) -> Problem:
     name = str(record.get("question_id", record.get("formalgeo_problem_id")))
+    where = f"GeoQA record {name}"
     return Problem(
         id=name,
         source="geoqa_joined",
-        question=record.get("question") or column(record, "question_cn", f"GeoQA record {name}"),
+        question=record.get("question") or column(record, "question_cn", where),
         answer=str(record.get("answer_text") or record.get("answer") or ""),
-        images=(record["image"],),
+        images=(find_picture(path, column(record, "image", where)),),
         choices=tuple(record.get("choices", ())),
         answer_letter=record.get("label"),
         solution=record.get("solution_cn"),
@@ -110,7 +79,7 @@ def _problem_of_r1v(record: Record, path: Path) -> Problem:
     return Problem(
         id=records.fingerprint(f"{question} {solution} {[getattr(image, 'content', image) for image in images]}"),
         source="geoqa_r1v",
-        question=records.without_image_marks(question, images, where),
+        question=wording.without_image_marks(question, images, where),
         answer=tagged[1].strip(),
         images=images,
     )
@@ -142,8 +111,8 @@ def _problem_of_hub(record: Record, path: Path) -> Problem:
     return Problem(
         id=str(record["id"]),
         source="geoqa",
-        question=records.with_choices(column(record, "subject", where), choices),
-        answer=records.choice_text(choices, letter, where),
+        question=wording.with_choices(column(record, "subject", where), choices),
+        answer=wording.choice_text(choices, letter, where),
         images=_one_picture(pictures_of(column(record, "image", where), path, where), where),
         choices=choices,
         answer_letter=letter,
@@ -152,7 +121,7 @@ def _problem_of_hub(record: Record, path: Path) -> Problem:
 
 
 def _letter(label: Cell, where: str) -> str:
-    if not isinstance(label, int | np.integer) or not 0 <= label < len(LETTERS):
+    if not isinstance(label, int) or not 0 <= label < len(LETTERS):
         raise ValueError(f"{where}: label must be the number of a choice, from 0, got {label!r}")
     return LETTERS[label]
 
@@ -166,19 +135,12 @@ def _pickle_file(path: Path, split: str) -> Path:
     raise ValueError(f"no file of split {split!r}: expected {' or '.join(names)} in {path} or its data folder")
 
 
-def _unpickled(place: Path) -> Cell:
-    with place.open("rb") as file:
-        try:
-            return ArrayUnpickler(file).load()
-        except (pickle.UnpicklingError, EOFError, IndexError, KeyError, AttributeError) as error:
-            raise ValueError(f"cannot read {place} as a pickle: {error!r}; download it again") from error
-
-
-def _read_pickle(path: Path, split: str) -> Iterator[Record]:
-    place = _pickle_file(path, split)
+def _read_pickle(request: Request) -> Iterator[Record]:
+    place = _pickle_file(request.path, request.split)
     kinds = place.parent / "sub_dataset_dict.pk"
-    kind_of = {name: kind for kind, names in _unpickled(kinds).items() for name in names} if kinds.is_file() else {}
-    for record in records.values(_unpickled(place)):
+    named = read_pickle(inside(kinds, place.parent)).items() if kinds.is_file() else ()
+    kind_of = {name: kind for kind, names in named for name in names}
+    for record in records.values(read_pickle(place), place):
         yield {**record, "kind": kind_of.get(record.get("id"))}
 
 
@@ -187,15 +149,15 @@ def _problem_of_pickle(record: Record, _path: Path) -> Problem:
     label, values = column(record, "label", where), column(record, "choice_nums", where)
     letter = _letter(label, where)
     choices = tuple("" if value is None else f"{value:.10g}" for value in values)
-    picture = np.asarray(column(record, "image", where))
-    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or not picture.size:
-        raise ValueError(f"{where}: image must be grey or RGB uint8, got {picture.dtype} {picture.shape}")
+    picture = column(record, "image", where)
+    if picture["png"] is None:
+        raise ValueError(f"{where}: image must be grey or RGB uint8, got {picture['dtype']} {tuple(picture['shape'])}")
     return Problem(
         id=str(record["id"]),
         source="geoqa",
-        question=records.with_choices(_words(record, where), choices),
-        answer=records.choice_text(choices, letter, where),
-        images=(PIL.Image.fromarray(picture),),
+        question=wording.with_choices(_words(record, where), choices),
+        answer=wording.choice_text(choices, letter, where),
+        images=(EncodedPicture(base64.b64decode(picture["png"])),),
         choices=choices,
         answer_letter=letter,
         category=record.get("kind"),
@@ -228,9 +190,18 @@ JOINED = Schema(
     problem=_problem_of_joined,
     recognise=lambda path: (path / "test_index.jsonl").is_file(),
 )
-R1V = table_schema("geoqa_r1v", ("train",), _problem_of_r1v, {"image", "problem", "solution"})
-R1V_PROMPTS = table_schema("geoqa_r1v_prompts", ("test",), _problem_of_r1v_prompt, {"image_path", "ground_truth"})
-HUB = table_schema("geoqa_hub", ("train", "val", "test"), _problem_of_hub, {"subject", "choices", "label", "image"})
+R1V = table_schema("geoqa_r1v", ("train",), _problem_of_r1v, {"image", "problem", "solution"}, called="geoqa")
+R1V_PROMPTS = table_schema(
+    "geoqa_r1v_prompts", ("test",), _problem_of_r1v_prompt, {"image_path", "ground_truth"}, called="geoqa"
+)
+HUB = table_schema(
+    "geoqa_hub",
+    ("train", "val", "test"),
+    _problem_of_hub,
+    {"subject", "choices", "label", "image"},
+    called="geoqa",
+    distinct={"formal_point"},
+)
 PICKLE = Schema(
     name="geoqa_pickle",
     splits=("train", "val", "test"),

@@ -1,16 +1,22 @@
-"""Reading records of any schema: JSON, columns, choices. Every error names the file or the record."""
+"""Reading records of any schema: JSON, JSON lines, CSV, columns. Every error names the file or the record."""
 
+import csv
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from full_scale.problems.problem import LETTERS
-
 Cell: TypeAlias = Any  # a value of a foreign file: `Problem` checks its type
 Record = Mapping[str, Cell]
+Row: TypeAlias = Record | ValueError  # a record, or why there is none at this place
+
+MAX_JSON = 256 * 2**20
+"""Bytes: a JSON file is parsed as a whole, into several times its size; JSON lines and parquet may be larger."""
+
+MAX_LINE = 64 * 2**20
+"""Bytes of one record in JSON lines, or of one cell in CSV."""
 
 
 def read_json(path: Path) -> Cell:
@@ -23,16 +29,46 @@ def read_json(path: Path) -> Cell:
         Whatever the file holds.
 
     Raises:
-        ValueError: The file is missing or is not JSON.
+        ValueError: The file is missing, too large or not JSON, or an object has one key twice.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > MAX_JSON:
+            raise ValueError(f"it is larger than {MAX_JSON} bytes; write JSON lines or parquet instead")
+        return parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ValueError(f"cannot read {path} as JSON: {error}") from error
 
 
+def parse_json(text: str) -> Cell:
+    """What a JSON text says.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: It is not JSON, is nested too deeply, or an object has one key twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _unique(pairs: list[tuple[str, Cell]]) -> dict[str, Cell]:
+    """An object of which no value replaces another."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice!r:.60} stands twice in one object")
+    return content
+
+
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a file with one JSON object per line.
+    """The records of a file with one JSON object per line, all of them sound.
 
     Args:
         path: An existing file.
@@ -41,22 +77,86 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
         One object per non-empty line.
 
     Raises:
-        ValueError: A line is not a JSON object; the message gives its number.
+        ValueError: As :func:`jsonl_rows` gives it.
     """
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _json_object(line, f"line {number} of {path}")
+    for row in jsonl_rows(path):
+        if isinstance(row, ValueError):
+            raise row
+        yield dict(row)
 
 
-def _json_object(text: str, place: str) -> dict[str, Any]:
+def jsonl_rows(path: Path) -> Iterator[Row]:
+    """The records of a file with one JSON object per line, line by line.
+
+    Args:
+        path: An existing file.
+
+    Yields:
+        One object per non-empty line; for a line that is no JSON object in UTF-8, an error with its number.
+
+    Raises:
+        ValueError: A line is too long to be a record.
+    """
+    with path.open("rb") as lines:
+        number = 0
+        while line := lines.readline(MAX_LINE + 1):
+            number += 1
+            place = f"line {number} of {path}"
+            if len(line) > MAX_LINE:
+                raise ValueError(f"{place} is longer than {MAX_LINE} bytes; write one JSON object a line")
+            if line.strip(b" \t\r\n\xef\xbb\xbf"):
+                try:
+                    yield _json_object(line, place)
+                except ValueError as error:
+                    yield error
+
+
+def _json_object(line: bytes, place: str) -> dict[str, Any]:
     try:
-        record = json.loads(text)
+        record = parse_json(line.decode("utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{place} is not JSON: {error}") from error
     if not isinstance(record, dict):
         raise ValueError(f"{place} must be a JSON object, got {type(record).__name__}")
     return record
+
+
+def csv_rows(path: Path) -> Iterator[Row]:
+    """The records of a CSV file in UTF-8 with a header; columns are parted by comma, semicolon or tab.
+
+    Args:
+        path: An existing file.
+
+    Yields:
+        One record per row, all cells text; for a row with other cells than the header, an error with its line.
+
+    Raises:
+        ValueError: The file is no such table.
+    """
+    csv.field_size_limit(MAX_LINE)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline(MAX_LINE)
+            file.seek(0)
+            rows = csv.reader(file, delimiter=max(",;\t", key=header.count), strict=True)
+            names = _header(next(rows, []))
+            for row in filter(None, rows):
+                if len(row) == len(names):
+                    yield dict(zip(names, row, strict=True))
+                else:
+                    yield ValueError(
+                        f"line {rows.line_num} of {path} has {len(row)} cells for {len(names)} columns; "
+                        "put text with commas in quotes"
+                    )
+    except (csv.Error, OSError, ValueError) as error:
+        raise ValueError(f"cannot read {path} as CSV: {error}; save it as CSV in UTF-8 again") from error
+
+
+def _header(names: list[str]) -> list[str]:
+    names = [name.strip() for name in names]
+    if not names or "" in names or len(set(names)) < len(names):
+        raise ValueError(f"the first line must name each column once, got {names!r:.100}")
+    return names
 
 
 def column(record: Record, name: str, where: str) -> Cell:
@@ -74,65 +174,37 @@ def column(record: Record, name: str, where: str) -> Cell:
         ValueError: The column is missing; the message lists those there are.
     """
     if name not in record:
-        raise ValueError(f"{where} has no column {name!r}; its columns are {', '.join(map(str, record))}")
+        raise ValueError(
+            f"{where} has no column {name!r}; its columns are {names_of(record)}{did_you_mean(name, record)}"
+        )
     return record[name]
 
 
-def choice_letter(choices: Sequence[str], text: str, where: str) -> str:
-    """The letter of the choice with this text.
+def names_of(columns: Mapping[str, Cell] | set[str]) -> str:
+    """Columns as a message lists them.
 
     Args:
-        choices: Texts of A, B, C ...
-        text: The right choice's text.
-        where: How errors call the record.
+        columns: Their names.
 
     Returns:
-        "A", "B", ...
-
-    Raises:
-        ValueError: No choice has this text.
+        The names, at most thirty; "none" where there are none.
     """
-    if text not in choices[: len(LETTERS)]:
-        raise ValueError(f"{where}: the answer {text!r} is none of the choices {list(choices)}")
-    return LETTERS[choices.index(text)]
+    names = [f"{name!s:.40}" for name in columns]
+    return ", ".join(names[:30] + ["..."] * (len(names) > 30)) or "none"
 
 
-def choice_text(choices: Sequence[str], letter: str, where: str) -> str:
-    """The text of the choice with this letter.
+def did_you_mean(name: str, known: Mapping[str, Cell] | set[str]) -> str:
+    """The end of a message about an unknown name.
 
     Args:
-        choices: Texts of A, B, C ...
-        letter: The right choice's letter.
-        where: How errors call the record.
+        name: What was given.
+        known: The valid names.
 
     Returns:
-        The choice's text.
-
-    Raises:
-        ValueError: There is no such choice.
+        "; did you mean 'answer'?" where one is close, else nothing.
     """
-    if len(letter) != 1 or letter not in LETTERS[: len(choices)]:
-        raise ValueError(f"{where}: the answer {letter!r} is not a letter of its {len(choices)} choices")
-    return choices[LETTERS.index(letter)]
-
-
-def without_image_marks(text: str, images: Sequence[object], where: str) -> str:
-    """A question without "<image>", "<image1>" ...; the prompt's template places the pictures.
-
-    Args:
-        text: A question as published.
-        images: The record's pictures.
-        where: How errors call the record.
-
-    Returns:
-        The question, stripped.
-
-    Raises:
-        ValueError: The question shows a picture, and the record has none.
-    """
-    if not images and re.search(r"<image\d*>", text):
-        raise ValueError(f"{where}: the question shows a picture, but the record has none; leave the record out")
-    return re.sub(r"<image\d*>", "", text).strip()
+    close = get_close_matches(name, [str(one) for one in known], n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def fingerprint(text: str) -> str:
@@ -147,11 +219,12 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def values(content: Cell) -> list[Record]:
-    """The records of a JSON file that is a list, or a dict keyed by id.
+def values(content: Cell, path: Path) -> list[Record]:
+    """The records of a JSON file that is a list, a list under a single key, or a dict keyed by id.
 
     Args:
         content: The file's content.
+        path: The file, for the message.
 
     Returns:
         The records, in the file's order.
@@ -159,39 +232,10 @@ def values(content: Cell) -> list[Record]:
     Raises:
         ValueError: The content is neither.
     """
-    records = list(content.values()) if isinstance(content, dict) else content
+    records = content
+    if isinstance(content, dict):
+        parts = list(content.values())
+        records = parts[0] if len(parts) == 1 and isinstance(parts[0], list) else parts
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise ValueError("expected a list of JSON objects, or an object of them")
+        raise ValueError(f"{path} must be a list of JSON objects, or an object of them")
     return records
-
-
-def listed_choices(question: str) -> tuple[str, ...]:
-    """The choices that a question lists after "Choices:" or "Choice:", one a line: "A:40°".
-
-    Args:
-        question: A question as published.
-
-    Returns:
-        The choices' texts without letters; empty where there are none.
-    """
-    tail = re.split(r"\bChoices?:", question)[-1] if re.search(r"\bChoices?:", question) else ""
-    found = re.findall(r"^\s*\(?([A-J])[:.)]\s*(.*)$", tail, re.MULTILINE)
-    in_order = [letter for letter, _ in found] == list(LETTERS[: len(found)])
-    return tuple(text.strip() for _, text in found) if in_order else ()
-
-
-def with_choices(question: str, choices: Sequence[str]) -> str:
-    """A question followed by its choices, as MathVista's and MATH-Vision's own prompts show them.
-
-    Args:
-        question: The question.
-        choices: Texts of A, B, C ...; choices that are letters only are in the picture and are not repeated.
-
-    Returns:
-        The question with a line per choice.
-    """
-    if not choices or list(choices) == list(LETTERS[: len(choices)]):
-        return question
-    return "\n".join(
-        [question, "Choices:", *(f"({letter}) {text}" for letter, text in zip(LETTERS, choices, strict=False))]
-    )

@@ -8,14 +8,17 @@ angles, circles and crossing lines are drawn to scale; parallels and quadrilater
 import hashlib
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
+from full_scale.data.records import Record
+from full_scale.data.schema import Request, Schema
 from full_scale.problems.problem import Problem
 
 Point = tuple[float, float]
@@ -217,3 +220,22 @@ def _problem(name: str, kind: str, a: int, b: int, size: int, rng: random.Random
         solution=f"{kind}: {computation}",
         category=kind,
     )
+
+
+def _read(request: Request) -> Iterator[Record]:
+    count = COUNT if request.limit is None else request.limit
+    for problem in rendered_problems(count, seed=request.seed, split=request.split):  # type: ignore[arg-type]  # it is checked there
+        yield {"problem": problem}
+
+
+COUNT = 2000
+"""Problems in a split, where no limit is given."""
+
+RENDERED = Schema(
+    name="rendered",
+    splits=("train", "test"),
+    read=_read,
+    problem=lambda record, _: record["problem"],
+    recognise=lambda _: False,
+    shipped=Path(__file__),
+)

@@ -1,12 +1,29 @@
-"""What a data set's file must provide: how its records are found, and how one becomes a `Problem`."""
+"""What a data set must provide: how its records are found, how one becomes a `Problem`, how its answers are scored."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from full_scale.data.records import Record
+from full_scale.data.records import Record, Row
 from full_scale.data.tables import has_columns, table_rows
 from full_scale.problems.problem import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Which records are read.
+
+    Args:
+        path: The data set's file or folder.
+        split: One of the schema's splits.
+        seed: Of problems that are drawn; files are read in their own order.
+        limit: How many problems are wanted; None for all. More may be read.
+    """
+
+    path: Path
+    split: str
+    seed: int = 0
+    limit: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,37 +33,51 @@ class Schema:
     Args:
         name: How `--dataset <name>:<path>` calls it.
         splits: The splits it has; the first is the default, and that of a file whose name tells no split.
-        read: (path, split) -> its records.
+        read: Its records; an error takes the place of one that cannot be read.
         problem: (record, path) -> Problem; raises ValueError where the record is broken.
         recognise: Whether a path has this layout; looks at names and columns only.
+        shipped: What its name alone stands for, where the data come with the program.
     """
 
     name: str
     splits: tuple[str, ...]
-    read: Callable[[Path, str], Iterator[Record]]
+    read: Callable[[Request], Iterator[Row]]
     problem: Callable[[Record, Path], Problem]
     recognise: Callable[[Path], bool]
+    shipped: Path | None = None
+
+    @property
+    def scored_split(self) -> str:
+        """The split that it is scored on: its first one that is not for training or validation, else its first."""
+        return next((name for name in self.splits if not name.startswith(("train", "val"))), self.splits[0])
 
 
 def table_schema(
-    name: str, splits: tuple[str, ...], problem: Callable[[Record, Path], Problem], *layouts: set[str]
+    name: str,
+    splits: tuple[str, ...],
+    problem: Callable[[Record, Path], Problem],
+    *layouts: set[str],
+    called: str = "",
+    distinct: set[str] | None = None,
 ) -> Schema:
-    """A layout that is a table: one row per problem, in parquet, JSON, JSON lines or a saved data set.
+    """A layout that is a table: one row per problem, in parquet, JSON, JSON lines, CSV or a saved data set.
 
     Args:
         name: As in `Schema`.
         splits: As in `Schema`.
         problem: As in `Schema`.
-        layouts: Columns by which the table is recognised; one set for each published variant.
+        layouts: Columns that the table has; one set for each published variant.
+        called: For columns that anybody's table may have: it is recognised where its path has this word in it.
+        distinct: Further columns by which it is recognised whatever its path.
 
     Returns:
         The schema.
     """
 
-    def read(path: Path, split: str) -> Iterator[Record]:
+    def read(request: Request) -> Iterator[Row]:
         """Rows of the first variant that has any in this split."""
         for columns in layouts:
-            rows = table_rows(path, split, columns, first_split=splits[0])
+            rows = table_rows(request.path, request.split, columns.__le__, first_split=splits[0])
             for first in rows:
                 yield first
                 yield from rows
@@ -54,6 +85,20 @@ def table_schema(
 
     def recognise(path: Path) -> bool:
         """Whether the path holds any of the variants."""
-        return any(has_columns(path, columns) for columns in layouts)
+        further = set() if is_called(path, called) else distinct
+        return further is not None and any(has_columns(path, columns | further) for columns in layouts)
 
     return Schema(name=name, splits=splits, read=read, problem=problem, recognise=recognise)
+
+
+def is_called(path: Path, word: str) -> bool:
+    """Whether a data set's path has a word in it.
+
+    Args:
+        path: Its file or folder; of a hub's snapshot the folder "datasets--owner--name" counts too.
+        word: In lower case.
+
+    Returns:
+        True where one of the last four folders has it.
+    """
+    return any(word in part.lower() for part in path.resolve().parts[-4:])

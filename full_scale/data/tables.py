@@ -1,17 +1,16 @@
-"""The rows of one split, whatever they are kept in: parquet, JSON, JSON lines, or a folder saved by `datasets`."""
+"""The rows of one split, whatever they are kept in: parquet, JSON, JSON lines, CSV, or a folder saved by `datasets`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-import PIL.Image
 import pyarrow.parquet
 from datasets import Dataset, Image, Sequence, load_from_disk
 
-from full_scale.data.records import Cell, Record, read_json, read_jsonl, values
-from full_scale.problems.pictures import EncodedPicture, Picture, find_picture, open_picture
+from full_scale.data.records import Record, Row, csv_rows, jsonl_rows, parse_json, read_json, values
+from full_scale.problems.pictures import inside
 
 _SPLITS = {name: name for name in ("train", "val", "test", "testmini", "testmini_text_only")} | {
     "validation": "val",
@@ -19,35 +18,49 @@ _SPLITS = {name: name for name in ("train", "val", "test", "testmini", "testmini
 }
 """How files call a split -> how we do."""
 _SAVED = "state.json"  # in every folder that `Dataset.save_to_disk` writes
-_SUFFIXES = (".parquet", ".jsonl", ".json", _SAVED)
+_TEXT = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
+_METADATA = "metadata"  # an "image folder": train/metadata.csv, with the pictures' names in its column file_name
 
 
-def table_rows(path: Path, split: str, names: set[str], *, first_split: str) -> Iterator[Record]:
+def table_rows(path: Path, split: str, fits: Callable[[set[str]], bool], *, first_split: str) -> Iterator[Row]:
     """The rows of one split.
 
     Args:
         path: A file, or a data set's folder.
         split: Which split: files called <split>.parquet, <split>-00000-of-00001.parquet, <split>.json,
             <split>_subset.jsonl and so on, in the folder or below it, or the folder <split> of a saved data set.
-        names: Columns that the table must have.
+        fits: Whether a table with these columns is meant.
         first_split: The layout's first split, which is also that of a file whose name tells no split.
 
     Yields:
-        One row after the other; parquet and saved data sets are read in small batches, so that a limit is cheap.
+        One row after the other; parquet and saved data sets are read in small batches, so that a limit is cheap. An
+        error takes the place of a line that cannot be read.
 
     Raises:
-        ValueError: There is no such table, and one that might be it cannot be read.
+        ValueError: There is no such table, and one that might be it cannot be read; or several may be meant.
     """
-    candidates = [table for table in _tables(path) if _split_of(table, path) in (split, None)]
-    tables = [table for table in candidates if names <= columns_of(table)]
+    candidates = [table for table in tables_of(path) if _split_of(table, path) in (split, None)]
+    tables = [table for table in candidates if fits(columns_of(table))]
     named = [table for table in tables if _split_of(table, path) == split]
     if not named and split == first_split:
-        named = sorted(tables, key=lambda table: "subset" not in table.name)[:1]
+        named = _only(tables, path, split)
     for table in named:
-        yield from _rows(table)
+        yield from rows_of(table, path)
     if not named:
         for table in candidates if len(candidates) == 1 else [one for one in candidates if _split_of(one, path)]:
-            list(islice(_rows(table), 20))  # says why it cannot be read
+            for row in islice(rows_of(table), 20):
+                if isinstance(row, ValueError):
+                    raise row  # says why it cannot be read
+
+
+def _only(tables: list[Path], path: Path, split: str) -> list[Path]:
+    """The table that is meant where none is called by its split."""
+    subsets = [table for table in tables if "subset" in table.name]
+    chosen = subsets or tables
+    if len(chosen) > 1:
+        names = ", ".join(str(table.relative_to(path)) for table in chosen[:10])
+        raise ValueError(f"{path} has several tables: {names}; give the path of one, or call one {split}")
+    return chosen
 
 
 def has_columns(path: Path, names: set[str]) -> bool:
@@ -60,7 +73,7 @@ def has_columns(path: Path, names: set[str]) -> bool:
     Returns:
         False also where there is no table.
     """
-    return any(names <= columns_of(table) for table in _tables(path)[:50])
+    return any(names <= columns_of(table) for table in tables_of(path)[:50])
 
 
 def columns_of(table: Path) -> set[str]:
@@ -80,46 +93,108 @@ def _columns(table: Path, _changed: int) -> tuple[str, ...]:
     try:
         if table.suffix == ".parquet":
             return tuple(pyarrow.parquet.read_schema(table).names)
-        return tuple({name for row in islice(_rows(table), 20) for name in row})
+        rows = [row for row in islice(rows_of(table), 20) if not isinstance(row, ValueError)]
+        return tuple(dict.fromkeys(name for row in rows for name in row))
     except (ValueError, OSError, pyarrow.ArrowException):  # whoever reads the table gets the error with its reason
         return ()
 
 
-def _tables(path: Path) -> list[Path]:
+def tables_of(path: Path) -> list[Path]:
+    """The tables of a data set.
+
+    Args:
+        path: A file, or a folder.
+
+    Returns:
+        Files with a known ending in the folder, its folder `data`, or below it (parquet, metadata of an image
+        folder), and the state.json of saved data sets.
+
+    Raises:
+        ValueError: A table is a link to outside of the folder.
+    """
     if path.is_file():
-        return [path] if path.suffix in _SUFFIXES else []
-    files = {file for pattern in ("*", "data/*") for file in path.glob(pattern) if file.suffix in (".json", ".jsonl")}
+        return [path] if path.suffix in (*_TEXT, ".parquet") else []
+    files = {file for pattern in ("*", "data/*") for file in path.glob(pattern) if file.suffix in _TEXT}
+    files |= {file for file in path.glob(f"*/{_METADATA}.*") if file.suffix in _TEXT}
     saved = {file for pattern in ("", "*/") for file in path.glob(f"{pattern}{_SAVED}")}
-    return sorted({*path.glob("**/*.parquet"), *files, *saved})
+    own = {"dataset_info.json", "dataset_dict.json"} if saved else set()
+    found = {*path.glob("**/*.parquet"), *(file for file in files if file.name not in own), *saved}
+    return [inside(file, path) for file in sorted(found) if file.is_file()]
+
+
+def splits_of(path: Path) -> list[str]:
+    """The splits that the names of a data set's tables tell.
+
+    Args:
+        path: Its file or folder.
+
+    Returns:
+        Their names, sorted.
+    """
+    return sorted({split for table in tables_of(path) if (split := _split_of(table, path))})
 
 
 def _split_of(table: Path, root: Path) -> str | None:
-    """The split that a file's name tells; a saved data set's split is the name of its folder."""
-    name = table.name if table.name != _SAVED else table.parent.name if table.parent != root else ""
-    found = re.match(rf"({'|'.join(sorted(_SPLITS, key=len, reverse=True))})(?:[-.]|_subset|$)", name)
+    """The split that a file's name tells, or its folder's for a saved data set and an image folder."""
+    in_folder = table.name == _SAVED or table.stem == _METADATA
+    name = table.name if not in_folder else table.parent.name if table.parent != root else ""
+    found = re.match(rf"({'|'.join(sorted(_SPLITS, key=len, reverse=True))})(?:[-._]|$)", name)
     return _SPLITS[found[1]] if found else None
 
 
-def _rows(table: Path) -> Iterator[Record]:
+def rows_of(table: Path, root: Path | None = None) -> Iterator[Row]:
+    """The rows of one table.
+
+    Args:
+        table: One of :func:`tables_of`.
+        root: The data set's folder, for the pictures' names in the metadata of an image folder.
+
+    Yields:
+        One row after the other; an error takes the place of a line that cannot be read.
+
+    Raises:
+        ValueError: The file cannot be read.
+    """
     if table.name == _SAVED:
         yield from _saved_rows(table.parent)
     elif table.suffix == ".parquet":
         yield from _parquet_rows(table)
-    elif table.suffix == ".jsonl":
-        yield from read_jsonl(table)
+    elif table.suffix == ".json" and not _has_lines(table):
+        yield from values(read_json(table), table)
     else:
-        yield from values(read_json(table))
+        rows = csv_rows(table) if table.suffix in (".csv", ".tsv") else jsonl_rows(table)
+        below = table.parent.relative_to(root) if root is not None and root.is_dir() else Path()
+        for row in rows:
+            yield row if isinstance(row, ValueError) or table.stem != _METADATA else _beside(row, below)
+
+
+def _beside(row: Record, folder: Path) -> Record:
+    """A row of an image folder's metadata, with the picture's name from the data set's folder on."""
+    return {**row, "file_name": f"{folder}/{row['file_name']}"} if "file_name" in row else row
+
+
+def _has_lines(table: Path) -> bool:
+    """Whether a .json file holds JSON lines, as many do: its first line is an object, and more follows."""
+    with table.open("rb") as file:
+        first, rest = file.readline(2**20), file.readline(2**20).strip()
+    try:
+        return bool(rest) and isinstance(parse_json(first.decode("utf-8-sig")), dict)
+    except ValueError:
+        return False
 
 
 def _parquet_rows(table: Path) -> Iterator[Record]:
     try:
         for batch in pyarrow.parquet.ParquetFile(table).iter_batches(batch_size=64):
             yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:  # ValueError: text that is not UTF-8
         raise ValueError(f"cannot read {table} as parquet: {error}; download it again") from error
 
 
 def _saved_rows(folder: Path) -> Iterator[Record]:
+    files = [part.get("filename", "") for part in read_json(folder / _SAVED).get("_data_files", [])]
+    if any(Path(name).name != name for name in files):
+        raise ValueError(f"{folder / _SAVED} names files outside of its folder: {files!r:.100}; save the data again")
     data = load_from_disk(str(folder))
     if not isinstance(data, Dataset):
         raise ValueError(f"{folder} holds several splits; give its parent folder's path")
@@ -129,45 +204,3 @@ def _saved_rows(folder: Path) -> Iterator[Record]:
         elif isinstance(getattr(feature, "feature", None), Image):
             data = data.cast_column(name, Sequence(Image(decode=False)))
     yield from data
-
-
-def pictures_of(cell: Cell, root: Path, where: str) -> tuple[Picture, ...]:
-    """The pictures of one cell.
-
-    Args:
-        cell: A relative path, bytes, {"bytes": ..., "path": ...} as the hub stores pictures, an open picture, None or
-            empty text for none, or a list of these.
-        root: The data set's folder or file, for relative paths.
-        where: How errors call the record.
-
-    Returns:
-        The pictures, still encoded.
-
-    Raises:
-        ValueError: The cell holds something else, or bytes that are no picture.
-    """
-    if cell is None or cell == "":
-        return ()
-    if isinstance(cell, list | tuple):
-        return tuple(picture for part in cell for picture in pictures_of(part, root, where))
-    if isinstance(cell, dict):
-        content, path = cell.get("bytes"), cell.get("path")
-        if content is None and not path:
-            raise ValueError(f"{where}: the picture is empty; the data set must embed its pictures' bytes")
-        return pictures_of(path if content is None else content, root, where)
-    if isinstance(cell, PIL.Image.Image):
-        return (cell,)
-    if isinstance(cell, bytes):
-        return (_encoded(cell, where),)
-    if isinstance(cell, str):
-        return (find_picture(root, cell),)
-    raise ValueError(f"{where}: a picture must be a path, bytes or {{'bytes', 'path'}}, got {type(cell).__name__}")
-
-
-def _encoded(content: bytes, where: str) -> EncodedPicture:
-    picture = EncodedPicture(content)
-    try:
-        open_picture(picture).close()
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{where}: cannot read the picture: {error}; repair it or leave the record out") from error
-    return picture

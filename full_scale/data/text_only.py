@@ -5,20 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from full_scale.data import records
-from full_scale.data.records import Record, column
-from full_scale.data.schema import Schema
-from full_scale.data.tables import has_columns, table_rows
+from full_scale.data.records import Record, Row, column
+from full_scale.data.schema import Request, Schema
+from full_scale.data.tables import columns_of, rows_of, table_rows, tables_of
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import unboxed
 
 _GSM8K = {"question", "answer"}
 _MATH = {"problem", "level", "solution"}
+_MATH_COLUMNS = _MATH | {"answer", "type", "subject", "id", "unique_id"}
 _SPLITS = ("train", "test")
 
 
-def _read_gsm8k(path: Path, split: str) -> Iterator[Record]:
-    folder = path / "main" if (path / "main").is_dir() else path  # its "socratic" has other wording
-    return table_rows(folder, split, _GSM8K, first_split="train")
+def _read_gsm8k(request: Request) -> Iterator[Row]:
+    main = request.path / "main"  # its "socratic" has other wording
+    return table_rows(main if main.is_dir() else request.path, request.split, _GSM8K.__le__, first_split="train")
 
 
 def _problem_of_gsm8k(record: Record, _path: Path) -> Problem:
@@ -37,19 +38,25 @@ def _problem_of_gsm8k(record: Record, _path: Path) -> Problem:
 
 
 def _is_gsm8k(path: Path) -> bool:
-    return has_columns(path, _GSM8K) and not any(has_columns(path, {name}) for name in ("image", "id", "qid", "pid"))
+    """Whether a table has its two columns and no more, and its mark before the result of the first problem."""
+    tables = [table for table in tables_of(path) if columns_of(table) == _GSM8K]
+    firsts = [next(rows_of(table)) for table in tables[:1]]
+    return any(not isinstance(row, ValueError) and "####" in str(row["answer"]) for row in firsts)
 
 
-def _read_math(path: Path, split: str) -> Iterator[Record]:
+def _read_math(request: Request) -> Iterator[Row]:
+    path, split = request.path, request.split
     if not any((path / split).glob("*/*.json")):
-        yield from table_rows(path, split, _MATH, first_split="train")
+        yield from table_rows(path, split, _MATH.__le__, first_split="train")
     for place in sorted((path / split).glob("*/*.json")):  # the original folders: one file a problem
         yield {**records.read_json(place), "id": f"{place.parent.name}/{place.stem}"}
 
 
 def _is_math(path: Path) -> bool:
     first = next((file for split in _SPLITS for file in (path / split).glob("*/*.json")), None)
-    return has_columns(path, _MATH) or (first is not None and set(records.read_json(first)) >= _MATH)
+    if first is not None:
+        return set(records.read_json(first)) >= _MATH
+    return any(_MATH <= columns_of(table) <= _MATH_COLUMNS for table in tables_of(path))
 
 
 def _problem_of_math(record: Record, _path: Path) -> Problem:

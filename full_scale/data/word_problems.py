@@ -3,14 +3,19 @@
 python full_scale/data/word_problems.py     # writes the shipped files again: the same ones, for the seed is fixed
 """
 
+import dataclasses
 import hashlib
 import json
 import random
 from pathlib import Path
 from typing import Literal
 
-WORD_PROBLEMS = Path(__file__).parent / "word_problem_files"
+from full_scale.data.text_only import GSM8K
+
+FILES = Path(__file__).parent / "word_problem_files"
 """The shipped problems: ``train.jsonl`` and ``test.jsonl``."""
+
+WORD_PROBLEMS = dataclasses.replace(GSM8K, name="word_problems", recognise=lambda _: False, shipped=FILES)
 
 COUNTS: dict[Literal["train", "test"], int] = {"train": 600, "test": 300}
 NAMES = ("Ann", "Ben", "Eva", "Tom")
@@ -57,10 +62,10 @@ def _solution(operations: str, a: int, b: int, c: int) -> str:
 
 def main() -> None:
     """Write the shipped files."""
-    WORD_PROBLEMS.mkdir(exist_ok=True)
+    FILES.mkdir(exist_ok=True)
     for split, count in COUNTS.items():
         lines = [json.dumps(record) + "\n" for record in word_problems(count, seed=0, split=split)]
-        (WORD_PROBLEMS / f"{split}.jsonl").write_text("".join(lines))
+        (FILES / f"{split}.jsonl").write_text("".join(lines))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from full_scale.data import find_schema, load_problems
+from full_scale.data import Quarantine, find_schema, load_problems
 from full_scale.model.processor import Processor
 from full_scale.problems.problem import Problem
 
@@ -65,7 +65,11 @@ def load_benchmarks(arguments: argparse.Namespace) -> list[Benchmark]:
     for dataset in arguments.dataset:
         split = arguments.split or scored_split(dataset)
         problems = load_problems(
-            dataset, split=split, limit=arguments.limit, seed=arguments.seed, skip_broken=arguments.skip_broken
+            dataset,
+            split=split,
+            limit=arguments.limit,
+            seed=arguments.seed,
+            quarantine=Quarantine(arguments.out / "quarantine.jsonl") if arguments.skip_broken else None,
         )
         source = problems[0].source
         same = sum(item.name.split(" #")[0] == source for item in benchmarks)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import warnings
 import zipfile
@@ -115,7 +116,8 @@ def rgb_picture(picture: Picture) -> PIL.Image.Image:
         with warnings.catch_warnings(action="ignore"), open_picture(picture) as opened:  # of odd EXIF data, say
             return _on_white(_checked(opened, shown))
     except _UNREADABLE as error:
-        raise ValueError(f"cannot read picture {shown}: {error}; repair the file or leave the record out") from error
+        reason = re.sub(r"identify image file .*", "tell its kind", str(error))  # PIL names objects and addresses
+        raise ValueError(f"cannot read picture {shown}: {reason}; repair the file or leave the record out") from error
 
 
 def open_picture(picture: Path | EncodedPicture | PackedPicture) -> PIL.Image.Image:

@@ -4,7 +4,7 @@ import pytest
 from layouts import geometry3k_hub, verl, write_jsonl
 from realdata import GEOMETRY3K
 
-from full_scale.data import expert_response, load_problems, verified_experts
+from full_scale.data import expert_response, load_problems
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import is_correct
 from full_scale.verifier.rewards import format_reward
@@ -32,23 +32,6 @@ def test_experts_from_a_named_column(tmp_path):
 def test_experts_can_be_left_out():
     assert load_problems("rendered", limit=1, experts="none")[0].solution is None
     assert load_problems("rendered", limit=1)[0].solution
-
-
-def test_experts_that_the_verifier_rejects_are_dropped_counted_and_named():
-    def problem(name, solution):
-        return Problem(id=name, source="s", question="q", answer="65", solution=solution)
-
-    problems = [
-        problem("right", "so \\boxed{65}"),
-        problem("wrong", "so \\boxed{64}"),
-        problem("wrong tag", "<think>t</think><answer>1</answer>"),
-        problem("silent", "no result"),
-        problem("none", None),
-    ]
-    kept, report = verified_experts(problems)
-    assert [one.solution is not None for one in kept] == [True, False, False, True, False]
-    assert (report.kept, report.missing, report.rejected) == (2, 1, ("wrong", "wrong tag"))
-    assert str(report) == "experts: 2 kept, 1 problems without one, 2 rejected (wrong, wrong tag)"
 
 
 def test_a_solution_with_its_own_answer_is_the_whole_response():

@@ -35,8 +35,8 @@ from layouts import (
 )
 from realdata import GEOMETRY3K
 
-from full_scale.data import DATASETS, expert_response, load_problems
-from full_scale.data.geoqa import ArrayUnpickler
+from full_scale.data import DATASETS, expert_response, find_schema, load_problems
+from full_scale.data.unpickling import ArrayUnpickler
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import is_correct
 from full_scale.verifier.official import official_score
@@ -63,21 +63,25 @@ CASES = {  # name: (writer, split, problems, pictures of each, letter, solution 
 @pytest.mark.parametrize("name", CASES)
 def test_a_layout_is_recognised_and_read(name, tmp_path):
     write, split, pictures, letter, solution = CASES[name]
-    write(tmp_path)
-    problems = load_problems(str(tmp_path), split=split)
+    folder = tmp_path / name  # some layouts are told from others' by what their folder is called
+    folder.mkdir()
+    write(folder)
+    problems = load_problems(str(folder), split=split)
     assert [len(problem.rgb_images()) for problem in problems] == pictures
     first = problems[0]
     assert (first.answer_letter, first.solution) == (letter, solution)
     assert "<image" not in first.question
     assert first.answer.strip("°") == ("B" if name == "mathvision" else "65")
     assert all(is_correct(f"<answer>{problem.answer}</answer>", problem) for problem in problems)
-    named = load_problems(f"{name}:{tmp_path}", split=split)
+    assert find_schema(str(folder))[0].name == name
+    named = load_problems(f"{name}:{folder}", split=split)
     assert [problem.id for problem in named] == [problem.id for problem in problems]
     assert len({problem.id for problem in problems}) == len(problems)
 
 
 def test_every_layout_of_files_has_a_test():
-    assert set(DATASETS) == {*CASES, "geometry3k", "geoqa_joined"}
+    others = {"geometry3k", "geoqa_joined", "rendered", "word_problems", "generic"}
+    assert set(DATASETS) == {*CASES, *others}
 
 
 def test_pickle_numbers_replace_their_placeholders(tmp_path):
@@ -131,7 +135,7 @@ def test_a_data_set_of_the_hub_is_downloaded_first(prefix, tmp_path, monkeypatch
         asked.append((name, repo_type))
         return str(tmp_path)
 
-    monkeypatch.setattr("full_scale.data.snapshot_download", download)
+    monkeypatch.setattr("full_scale.data.loading.snapshot_download", download)
     assert load_problems(f"{prefix}hub:hiyouga/geometry3k")[0].id == "7"
     assert asked == [("hiyouga/geometry3k", "dataset")]
 
@@ -150,8 +154,10 @@ def test_a_data_set_of_the_hub_is_downloaded_first(prefix, tmp_path, monkeypatch
     ],
 )
 def test_variants_of_a_layout(write, split, pictures, tmp_path):
-    write(tmp_path)
-    (problem,) = load_problems(str(tmp_path), split=split)
+    folder = tmp_path / ("geometry3k" if write is saved else write.__name__)
+    folder.mkdir()
+    write(folder)
+    (problem,) = load_problems(str(folder), split=split)
     assert [image.size for image in problem.rgb_images()] == [(20, 10)] * pictures
     assert problem.answer == "1.2"
     assert official_score("<answer>1.2</answer>", problem)

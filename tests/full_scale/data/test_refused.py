@@ -11,7 +11,7 @@ import pytest
 from layouts import broken, geoqa_pickle, mathvista, parquet, png, virl39k_zip, write_json
 from realdata import GEOMETRY3K
 
-from full_scale.data import load_problems
+from full_scale.data import Quarantine, load_problems
 
 
 class Evil:
@@ -40,7 +40,7 @@ def test_a_cut_pickle_is_refused(tmp_path):
         ({"dataset": str(GEOMETRY3K / "train" / "1091")}, "has none of the known layouts"),
         ({"dataset": str(GEOMETRY3K), "split": "dev"}, "geometry3k has no split 'dev'; it has train, val"),
         ({"dataset": str(GEOMETRY3K), "split": "val"}, "no problems in split 'val'"),
-        ({"dataset": "rendered", "split": "val"}, "split must be 'train' or 'test'"),
+        ({"dataset": "rendered", "split": "val"}, "rendered has no split 'val'; it has train, test"),
         ({"dataset": "rendered", "limit": 0}, "limit must be at least 1 or None, got 0"),
     ],
 )
@@ -60,10 +60,12 @@ def test_unknown_names_list_the_valid_ones(arguments, message):
 def test_a_broken_record_is_named_or_left_out_with_a_count(change, message, tmp_path, caplog):
     broken(tmp_path, change)
     with pytest.raises(ValueError, match=message):
-        load_problems(str(tmp_path), split="test")
+        load_problems(f"mmk12:{tmp_path}", split="test")
     with caplog.at_level(logging.WARNING):
-        assert [problem.id for problem in load_problems(str(tmp_path), split="test", skip_broken=True)] == ["b"]
-    assert "1 records left out" in caplog.text
+        assert [
+            problem.id for problem in load_problems(f"mmk12:{tmp_path}", split="test", quarantine=Quarantine(most=1))
+        ] == ["b"]
+    assert "1 of 2 records (50%) are broken; the first: " in caplog.text
 
 
 def test_hidden_labels_are_refused(tmp_path):
@@ -78,8 +80,10 @@ def test_hidden_labels_are_refused(tmp_path):
 def test_an_embedded_picture_that_is_broken_names_the_record(tmp_path):
     row = {"images": [{"bytes": b"junk", "path": "x"}], "problem": "p", "answer": "65", "id": 7}
     parquet(tmp_path / "train-0.parquet", [row])
-    with pytest.raises(ValueError, match="row 7: cannot read the picture"):
-        load_problems(str(tmp_path))
+    with pytest.raises(
+        ValueError, match="record '7' of 'geometry3k': cannot read picture in the table: cannot tell its kind; repair"
+    ):
+        load_problems(f"geometry3k_hub:{tmp_path}")
 
 
 def test_a_file_that_is_not_json_is_named(tmp_path):
@@ -98,7 +102,7 @@ def test_a_data_set_that_the_hub_does_not_have_is_an_error_that_says_what_to_do(
     def download(name, *, repo_type):
         raise OSError("offline")
 
-    monkeypatch.setattr("full_scale.data.snapshot_download", download)
+    monkeypatch.setattr("full_scale.data.loading.snapshot_download", download)
     with pytest.raises(ValueError, match=r"cannot download data set 'no/such'.*check its name and the network"):
         load_problems("hub:no/such")
 
@@ -117,12 +121,16 @@ def test_geoeval_nulls(tmp_path):
     )
     with pytest.raises(ValueError, match="record 'p2' of 'geoeval': the answer is empty"):
         load_problems(str(tmp_path), split="test")
-    assert [problem.id for problem in load_problems(str(tmp_path), split="test", skip_broken=True)] == ["p1"]
+    assert [problem.id for problem in load_problems(str(tmp_path), split="test", quarantine=Quarantine(most=1))] == [
+        "p1"
+    ]
 
 
 def test_a_limit_counts_problems_not_records(tmp_path):
     broken(tmp_path, lambda record: record.update(answer=""))
-    assert [one.id for one in load_problems(str(tmp_path), split="test", limit=1, skip_broken=True)] == ["b"]
+    assert [
+        one.id for one in load_problems(f"mmk12:{tmp_path}", split="test", limit=1, quarantine=Quarantine(most=1))
+    ] == ["b"]
 
 
 def test_pickled_labels_numbers_and_kinds(tmp_path):
@@ -146,23 +154,23 @@ def test_pickled_labels_numbers_and_kinds(tmp_path):
     ("change", "message"),
     [
         ({"answer": "°"}, "record 'a' of 'mmk12': the verifier cannot parse the answer '°'"),
-        ({"answer": 65}, "a record of layout mmk12 has a cell of the wrong type"),
+        ({"answer": [65, 66]}, "MMK12 problem a: the answer must be one text or number, got list"),
         ({"question": None}, "a record of layout mmk12 has a cell of the wrong type"),
         ({"image_path": ""}, "MMK12 problem a: no picture in column image or image_path"),
-        ({"image_path": 5}, "MMK12 problem a: a picture must be a path, bytes or"),
+        ({"image_path": 5}, "MMK12 problem a: a picture must be a path, bytes, base64 or"),
         ({"image_path": {"bytes": None, "path": None}}, "MMK12 problem a: the picture is empty"),
     ],
 )
 def test_a_record_that_cannot_be_used_is_refused_by_name(change, message, tmp_path):
     broken(tmp_path, lambda record: record.update(change))
     with pytest.raises(ValueError, match=message):
-        load_problems(str(tmp_path), split="test")
+        load_problems(f"mmk12:{tmp_path}", split="test")
 
 
 def test_answers_that_can_only_be_compared_as_text_are_counted(tmp_path, caplog):
     broken(tmp_path, lambda record: record.update(answer="an isosceles triangle"))
     with caplog.at_level(logging.WARNING):
-        load_problems(str(tmp_path), split="test")
+        load_problems(f"mmk12:{tmp_path}", split="test")
     assert "1 of 2 answers are no expression that the verifier can parse; only the same words count" in caplog.text
 
 
@@ -173,6 +181,5 @@ def test_a_decompression_bomb_is_refused(tmp_path):
     bomb = header[:12] + ihdr + struct.pack(">I", zlib.crc32(ihdr)) + header[33:]
     (tmp_path / "images" / "a.png").write_bytes(bomb)
     write_json(tmp_path / "k12.json", [{"id": "a", "question": "q", "answer": "65", "image_path": "images/a.png"}])
-    (problem,) = load_problems(str(tmp_path), split="test")
     with pytest.raises(ValueError, match=r"record 'a' of 'mmk12': (cannot read picture|picture) .*a\.png"):
-        problem.rgb_images()
+        load_problems(f"mmk12:{tmp_path}", split="test")

@@ -6,13 +6,13 @@ import re
 import pytest
 
 from full_scale.data import load_problems
-from full_scale.data.word_problems import COUNTS, WORD_PROBLEMS, word_problems
+from full_scale.data.word_problems import COUNTS, FILES, word_problems
 from full_scale.verifier.answer import is_correct
 
 
 def test_the_shipped_files_are_what_the_script_writes():
     for split, count in COUNTS.items():
-        lines = (WORD_PROBLEMS / f"{split}.jsonl").read_text().splitlines()
+        lines = (FILES / f"{split}.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == word_problems(count, seed=0, split=split)
 
 

@@ -213,7 +213,8 @@ def test_gllava_verdicts_are_reproduced_on_all_754_outputs():
 
 @needs_real_data
 def test_the_training_reward_agrees_with_gllava_on_every_answer_that_an_output_states():
-    from full_scale.data.records import choice_text, listed_choices, read_jsonl
+    from full_scale.data.records import read_jsonl
+    from full_scale.data.wording import choice_text, listed_choices
     from full_scale.verifier.answer import is_correct
 
     gold = {
