@@ -189,7 +189,7 @@ def names_of(columns: Mapping[str, Cell] | set[str]) -> str:
     Returns:
         The names, at most thirty; "none" where there are none.
     """
-    names = [f"{name!s:.40}" for name in columns]
+    names = [f"{name!s:.40}" for name in (sorted(columns) if isinstance(columns, set) else columns)]
     return ", ".join(names[:30] + ["..."] * (len(names) > 30)) or "none"
 
 

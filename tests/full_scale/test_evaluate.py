@@ -192,7 +192,7 @@ def test_the_split_that_a_benchmark_is_scored_on(name, split):
         (["--model", "/no/such/folder"], "--model '/no/such/folder' is neither a folder with a checkpoint nor"),
         (["--dataset", "nope"], "unknown data set 'nope'"),
         (["--dataset", str(GEOMETRY3K), "--split", "nope"], "has no split 'nope'"),
-        (["--split", "nope"], "split must be 'train' or 'test'"),
+        (["--split", "nope"], "rendered has no split 'nope'; it has train, test"),
         (["--limit", "0"], "limit must be at least 1"),
         (["--samples", "-1"], "samples is -1; it must be at least 0"),
         (["--samples", "2", "--pass-at", "3"], "--pass-at 3: k must be 1 to the number of samples, 2; raise --samples"),
