@@ -6,6 +6,8 @@ when a new TRL changes one):
 - ``_calculate_rewards``: keeps the rewards, which TRL turns into advantages and forgets.
 - ``_generate_single_turn``: checks image tokens against pictures before the model is called, and after it; in a
   supervised stage it hands over the experts' responses, so that nothing is sampled.
+- ``_generate``: a prompt without pictures has an empty list of them; TRL's None is refused by the processor where other
+  prompts have some.
 - ``_prepare_inputs``: deals out whole groups with the experts in them, where TRL shuffles single rows.
 - ``_compute_loss``: the loss is that of :class:`~full_scale.training.update.Update`.
 - ``_load_from_checkpoint``: loads through ``from_pretrained``; transformers matches a checkpoint's names literally, and
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 OVERRIDDEN = {
     "_calculate_rewards": "(self, inputs, prompts, completions, completion_ids_list)",
     "_generate_single_turn": "(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False)",
+    "_generate": "(self, prompts: list)",
     "_prepare_inputs": (
         "(self, generation_batch: dict[str, torch.Tensor | typing.Any]) -> dict[str, torch.Tensor | typing.Any]"
     ),
@@ -337,6 +340,10 @@ class HybridPolicyTrainer(GRPOTrainer):
             if image_token is not None and image_token in ids:
                 raise ValueError(f"completion {row} contains the image token {image_token}; suppress it in generation.")
         return completion_ids, extra
+
+    def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
+        *others, images, tool_images = super()._generate(prompts)
+        return (*others, None if images is None else [pictures or [] for pictures in images], tool_images)
 
     def _calculate_rewards(
         self, inputs: list[Row], prompts: list[Any], completions: list[Any], completion_ids_list: list[list[int]]
