@@ -1,46 +1,24 @@
-"""The paper's verifiable rewards: accuracy of the text in <answer>, and format of the whole response.
+"""Whether a response's answer is the problem's answer: the rule of the training reward.
 
-Source: CalibRL, section on training; released code `src/reward_score/virl_verify.py` (behaviour, not text).
+docs/verifier.md has the table of rules with examples. In short: the text in <answer> is read by a declared grammar,
+and what is not in it is compared as words; numbers and polynomials are compared exactly, functions by math-verify.
 """
 
-import math
-import re
-from collections.abc import Sequence
+from functools import lru_cache
 
 from full_scale.problems.problem import LETTERS, Problem
-from full_scale.verifier.checker import MAX_LENGTH, symbolically_equal
+from full_scale.verifier.choices import chosen_letter
+from full_scale.verifier.comparison import same
+from full_scale.verifier.grammar import Node, readings
+from full_scale.verifier.units import SINGLE_LETTERS
+from full_scale.verifier.values import names_of
+from full_scale.verifier.wording import LONGEST_ANSWER, as_words, doubtful, plain, without_sentence
 
-LONGEST_ANSWER = 1000
-"""Characters; a longer answer must equal the ground truth letter by letter, so that no text can stall the patterns."""
-
-_LETTER = re.compile(
-    r"(?i:(?:the\s+)?(?:correct\s+)?(?:answer|option|choice)?(?:\s+is)?|选项?|答案[是为]?)\s*:?\s*"
-    r"\**\(?([A-J])(?:\)|\*\*|[.:]|$)\s*(.*)",
-    re.DOTALL,
-)
-_UNITS = (
-    r"cm|mm|km|dm|m|metres?|meters?|ft|feet|inches|inch|in|yards|yd|miles|litres?|liters?|units?|degrees?|deg|"
-    r"[平立]方(?:厘米|分米|毫米|千米|米)|厘米|分米|毫米|千米|米|度"
-)
-_UNIT = re.compile(
-    rf"(?:(?<=[\d.)}}])|(?<=\\pi)|(?<=\\pi\s)|(?<=π))\s*(?:square\s+|cubic\s+|sq\.?\s*)?"
-    rf"\\?(?:{_UNITS})\s*(?:\^?\s*\{{?[23]\}}?|[²³])?$",
-    re.IGNORECASE,
-)
-_NAME = re.compile(  # "Volume = 32", "= 32", "The answer is 32"; not "x = 5"
-    r"^(?:(?:[A-Za-z]{2,}\s*)?=|(?i:(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\s+is|\s*:)))\s*(?=.)"
-)
-_LEFT_SIDE = re.compile(r"^[^=\d+*/^<>{}()-]{1,30}=\s*(?=[^=]+$)")  # "x = 65", "∠ABC = 65"
-_WORD = re.compile(r"(?<![A-Za-z\\])(?!(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?\b|log\b|sqrt\b|frac\b|mod\b)[A-Za-z]{3,}")
-_CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_FULL_WIDTH = {0xFF01 + place: 0x21 + place for place in range(94)}  # a Chinese keyboard's letters and digits
-_ENDLESS = re.compile(r"\d{3,}\s*!|!\s*!|\\(?:sum|prod)|(?:\^|\*\*)\s*\{[^{}]*(?:\^|\*\*)|(?:\^|\*\*)\s*[\\(]")
-_EXPONENT = re.compile(r"(?:\^|\*\*)\s*\{?\s*-?\s*(\d+)")
-_VARIABLE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
+_BOX = "\\boxed{"
 
 
 def is_correct(response: str, problem: Problem) -> bool:
-    """Whether the text in the first <answer>...</answer> is the problem's answer.
+    """Whether the text in <answer>...</answer> is the problem's answer.
 
     Args:
         response: The model's whole text.
@@ -54,14 +32,29 @@ def is_correct(response: str, problem: Problem) -> bool:
 
 
 def extract_answer(response: str) -> str | None:
-    """The text in the first <answer>...</answer>, unwrapped from a box that spans it; None without the tags."""
-    _, opened, rest = response.partition("<answer>")
-    text, closed, _ = rest.partition("</answer>")
-    return unboxed(text.strip()) if opened and closed else None
+    """The text in <answer>...</answer> after the thought.
+
+    Args:
+        response: The model's whole text.
+
+    Returns:
+        The text; None without the tags, inside a thought that does not end, and where two answers differ.
+
+    Example:
+        >>> extract_answer("<think>first <answer>4</answer></think> <answer> 5 </answer>")
+        '5'
+    """
+    _, ended, said = response.rpartition("</think>")
+    if not ended and "<think>" in response:
+        said = response.partition("<think>")[0]
+    parts = said.split("<answer>")[1:]
+    answers = {part.partition("</answer>")[0].strip() for part in parts if "</answer>" in part}
+    closed = all("</answer>" in part for part in parts)
+    return answers.pop() if closed and len(answers) == 1 else None
 
 
 def unboxed(text: str) -> str:
-    r"""The content of the last \boxed{...} of the text, or the text itself where it has none.
+    r"""The content of the last \boxed{...} of the text, or the text itself where it has none or does not close it.
 
     Args:
         text: Any text; braces may be nested.
@@ -69,17 +62,36 @@ def unboxed(text: str) -> str:
     Returns:
         The content without surrounding blanks.
     """
-    _, box, rest = text.rpartition("\\boxed{")
+    start = text.rfind(_BOX)
+    end = _closing_brace(text, start + len(_BOX)) if start >= 0 else -1
+    return text[start + len(_BOX) : end].strip() if end >= 0 else text
+
+
+def _closing_brace(text: str, start: int) -> int:
     depth = 1
-    for place, character in enumerate(rest):
-        depth += {"{": 1, "}": -1}.get(character, 0)
-        if box and depth == 0:
-            return rest[:place].strip()
-    return text
+    for place in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return place
+    return -1
+
+
+def _only_box(text: str) -> str | None:
+    """The answer in a box, with nothing around it that takes it back; None where boxes differ or one is not closed."""
+    contents, around, place = set(), "", 0
+    while (start := text.find(_BOX, place)) >= 0:
+        end = _closing_brace(text, start + len(_BOX))
+        if end < 0:
+            return None
+        contents.add(text[start + len(_BOX) : end].strip())
+        around, place = around + text[place:start], end + 1
+    if not contents:
+        return text
+    return contents.pop() if len(contents) == 1 and not doubtful(around + text[place:]) else None
 
 
 def answer_matches(text: str, problem: Problem) -> bool:
-    """Whether an extracted answer equals the ground truth: as a choice letter, as text, or symbolically.
+    """Whether an extracted answer equals the ground truth: as a choice, as words, or as mathematics.
 
     Args:
         text: What the model gave as its answer.
@@ -90,87 +102,54 @@ def answer_matches(text: str, problem: Problem) -> bool:
     """
     if len(text) > LONGEST_ANSWER:
         return text.strip() == problem.answer.strip()
+    content = _only_box(text)
+    if content is None:
+        return False
     letter = problem.answer_letter
     if letter is None and problem.answer.strip() in set(LETTERS):
         letter = problem.answer.strip()  # the choices are in the picture only
-    given = chosen_letter(text, problem.choices) if letter else None
-    return given == letter if given else equal_answers(text, problem.answer)
-
-
-def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
-    """The choice that an answer names: "C", "(C)", "C: 65°", "option C", or the very text of choice C.
-
-    Args:
-        text: The model's answer.
-        choices: Texts of A, B, C ...; empty where they are in the picture only.
-
-    Returns:
-        Its letter, or None.
-    """
-    for form in (_plain, normalised):  # without units "8 cm" and "8 cm²" may be two choices of one text
-        texts = [form(choice) for choice in choices]
-        if form(text) and texts.count(form(text)) == 1:
-            return LETTERS[texts.index(form(text))]
-    found = _LETTER.fullmatch(_plain(text))
-    return found[1] if found and found[1] in LETTERS[: len(choices) or len(LETTERS)] else None
+    given = chosen_letter(content, problem.choices, equal_answers) if letter else None
+    return given == letter if given else equal_answers(content, problem.answer)
 
 
 def equal_answers(text: str, truth: str) -> bool:
-    r"""Whether two answers are equal as normalised text or by math-verify.
+    r"""Whether two answers are equal: as mathematics where both are in the grammar, else as words.
 
     Args:
         text: The model's answer.
         truth: The ground truth.
 
     Returns:
-        True where equal: "145°" and "145", "4\sqrt{3}" and "4 \sqrt { 3 }", "1/2" and "0.5". Answers with words are
-        compared as text, whatever their capitals.
+        True where equal.
+
+    Example:
+        >>> equal_answers("6\\sqrt{7} cm", "6√7"), equal_answers("6√11", "6√7"), equal_answers("6", "6√7")
+        (True, False, False)
     """
     if max(len(text), len(truth)) > LONGEST_ANSWER:
         return text.strip() == truth.strip()
-    given, wanted = normalised(unboxed(text)), normalised(unboxed(truth))
-    if not given:
+    content, wanted = _only_box(text), unboxed(truth)
+    if content is None or not plain(content):
         return False
-    if "=" not in wanted:
-        given = _LEFT_SIDE.sub("", given)
-    given_text, wanted_text = given.replace(" ", ""), wanted.replace(" ", "")
-    if has_words(wanted) or has_words(given):
-        return given_text.lower() == wanted_text.lower()
-    return given_text == wanted_text or (not endless(given) and symbolically_equal(given, wanted))
+    truths = truth_readings(wanted)
+    if not truths:
+        return as_words(content) == as_words(wanted)
+    names = frozenset[str]().union(*map(names_of, truths))
+    given = readings(without_sentence(plain(content)), names)
+    return any(same(one, other) for one in given for other in truths)
 
 
-def normalised(text: str) -> str:
-    """An answer without delimiters, degree signs, units, thousands commas and a final full stop.
-
-    Args:
-        text: An answer, plain or LaTeX.
-
-    Returns:
-        The text that is compared, with single spaces.
-    """
-    text = re.sub(r"\^\s*\{?\s*\\circ\s*\}?|°|\\degree|掳", "", _plain(text))  # 掳: a degree sign misread
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-    text = _NAME.sub("", re.sub(r"\s+", " ", text).strip()).rstrip(".")
-    return _UNIT.sub("", text).strip()
-
-
-def _plain(text: str) -> str:
-    """The text without LaTeX's delimiters, spaces and text commands, and with ASCII for full-width characters."""
-    text = re.sub(r"\\(?:text|mathrm|mbox|textbf|mathbf)\s*\{([^{}]*)\}", r"\1", text.translate(_FULL_WIDTH))
-    text = re.sub(r"\\(?:left|right)(?![a-z])|\\[,;!\s]|\$|\\[()\[\]]|~|\0", " ", text)
-    return text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").strip()
-
-
-def has_words(text: str) -> bool:
-    """Whether an answer contains words, so that it is compared as text: "isosceles triangle", "等腰三角形".
+@lru_cache(maxsize=20_000)
+def truth_readings(truth: str) -> tuple[Node, ...]:
+    """How a ground truth may be read; a single letter glued to a number is a name in it, not a unit.
 
     Args:
-        text: An answer.
+        truth: The ground truth.
 
     Returns:
-        True for three letters in a row that name neither a LaTeX command nor a function, and for Chinese.
+        The readings; none where it is no mathematics.
     """
-    return _WORD.search(text) is not None or _CHINESE.search(text) is not None
+    return readings(without_sentence(plain(truth)), SINGLE_LETTERS)
 
 
 def compared_as_text(problem: Problem) -> bool:
@@ -182,20 +161,4 @@ def compared_as_text(problem: Problem) -> bool:
     Returns:
         False for a choice, a number or an expression.
     """
-    truth = normalised(unboxed(problem.answer))
-    return problem.answer_letter is None and (has_words(truth) or endless(truth) or len(truth) > MAX_LENGTH)
-
-
-def endless(text: str) -> bool:
-    """Whether checking an expression would take very long: towers of powers, large factorials, sums, large expansions.
-
-    The checker's limits would stop it too, but at the price of a new process; a policy may write hundreds of these.
-
-    Args:
-        text: A model's answer, which nobody has vetted.
-
-    Returns:
-        True where it must be compared as text only.
-    """
-    exponent = math.prod(int(digits[:9]) or 1 for digits in _EXPONENT.findall(text))
-    return bool(_ENDLESS.search(text)) or exponent > (12 if _VARIABLE.search(text) else 1000)
+    return problem.answer_letter is None and not truth_readings(unboxed(problem.answer))

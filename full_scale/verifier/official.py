@@ -14,14 +14,16 @@ from full_scale.problems.problem import LETTERS, Problem
 from full_scale.verifier.answer import (
     LONGEST_ANSWER,
     answer_matches,
-    endless,
     equal_answers,
     extract_answer,
-    normalised,
+    truth_readings,
     unboxed,
 )
-from full_scale.verifier.checker import value_of
+from full_scale.verifier.comparison import measured, statement
+from full_scale.verifier.exact import Inexact
 from full_scale.verifier.mathvision import mathvision_answer, mathvision_equal
+from full_scale.verifier.values import approximate
+from full_scale.verifier.wording import as_words
 
 _GLLAVA = (
     r"Answer:([A-D])",
@@ -83,23 +85,6 @@ def gllava_letter(response: str) -> str | None:
     return found[1] if found else None
 
 
-def is_nearest_choice(guess: float | None, values: Sequence[float], truth: int) -> bool:
-    """Inter-GPS: a numeric guess is right where no choice is nearer than the right one; there is no tolerance.
-
-    Args:
-        guess: The solver's number; None where it found none.
-        values: Values of the choices.
-        truth: Index of the right choice.
-
-    Returns:
-        The verdict.
-    """
-    if guess is None:
-        return False
-    distances = [abs(value - guess) for value in values]
-    return distances[truth] == min(distances)
-
-
 def _geometry3k(response: str, problem: Problem) -> bool:
     return equal_answers(final_answer(response), problem.answer)  # EasyR1, verl: the choice's text
 
@@ -121,7 +106,7 @@ def _geoeval(response: str, problem: Problem) -> bool:
     given = final_answer(response)
     value, truth = number(given), number(problem.answer)
     if value is None or truth is None:
-        return len(given) <= LONGEST_ANSWER and normalised(given) == normalised(problem.answer)
+        return len(given) <= LONGEST_ANSWER and as_words(given) == as_words(problem.answer)
     return abs(value - truth) < _TOLERANCE
 
 
@@ -147,11 +132,15 @@ def number(text: str) -> float | None:
     """
     if len(text) > LONGEST_ANSWER:
         return None
-    text = normalised(text)
-    try:
-        return float(text)
-    except ValueError:
-        return None if endless(text) else value_of(text)
+    for reading in truth_readings(unboxed(text)):
+        _, values = statement(reading)
+        try:
+            value = approximate(measured(values[0])[0], {}) if values else 0j
+        except Inexact:
+            continue
+        if values and not value.imag:
+            return value.real
+    return None
 
 
 def _mathvista(response: str, problem: Problem) -> bool:
