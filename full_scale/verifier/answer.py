@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from full_scale.problems.problem import LETTERS, Problem
 from full_scale.verifier.choices import chosen_letter
-from full_scale.verifier.comparison import same
+from full_scale.verifier.comparison import has_value, same
 from full_scale.verifier.grammar import Node, readings
 from full_scale.verifier.units import SINGLE_LETTERS
 from full_scale.verifier.values import names_of
@@ -109,7 +109,7 @@ def answer_matches(text: str, problem: Problem) -> bool:
     if letter is None and problem.answer.strip() in set(LETTERS):
         letter = problem.answer.strip()  # the choices are in the picture only
     given = chosen_letter(content, problem.choices, equal_answers) if letter else None
-    return given == letter if given else equal_answers(content, problem.answer)
+    return equal_answers(content, problem.answer) if given is None else given == letter
 
 
 def equal_answers(text: str, truth: str) -> bool:
@@ -133,7 +133,8 @@ def equal_answers(text: str, truth: str) -> bool:
         return False
     truths = truth_readings(wanted)
     if not truths:
-        return as_words(content) == as_words(wanted)
+        words = as_words(wanted)
+        return as_words(content) == words and any(map(str.isalnum, words))
     names = frozenset[str]().union(*map(names_of, truths))
     given = readings(without_sentence(plain(content)), names)
     return any(same(one, other) for one in given for other in truths)
@@ -161,4 +162,4 @@ def compared_as_text(problem: Problem) -> bool:
     Returns:
         False for a choice, a number or an expression.
     """
-    return problem.answer_letter is None and not truth_readings(unboxed(problem.answer))
+    return problem.answer_letter is None and not any(map(has_value, truth_readings(unboxed(problem.answer))))

@@ -19,27 +19,34 @@ def equal(text: str, truth: str) -> bool:
     return bool(verify(wanted, given, timeout_seconds=0))
 
 
-def value(text: str) -> float | None:
-    """The value of a closed expression; None where it has none."""
-    expression = latex2sympy(text)
-    is_value = isinstance(expression, Expr) and expression.is_number and expression.is_real
-    number = float(expression) if is_value else math.nan
+def values(*texts: str) -> list[float | None]:
+    """The values of closed expressions; None where one has none."""
+    return [_value(text) for text in texts]
+
+
+def _value(text: str) -> float | None:
+    try:
+        expression = latex2sympy(text)
+        is_value = isinstance(expression, Expr) and expression.is_number and expression.is_real
+        number = float(expression) if is_value else math.nan
+    except Exception:
+        return None
     return number if math.isfinite(number) else None
 
 
-QUESTIONS: dict[str, Callable[..., bool | float | None]] = {"equal": equal, "value": value}
+QUESTIONS: dict[str, Callable[..., bool | list[float | None] | None]] = {"equal": equal, "values": values}
 
 
-def answer(question: list[str]) -> bool | float | None:
+def answer(name: str, *arguments: str) -> bool | list[float | None] | None:
     """The answer to one question.
 
     Args:
-        question: Name of one of :data:`QUESTIONS`, then its arguments.
+        name: One of :data:`QUESTIONS`.
+        arguments: Its arguments.
 
     Returns:
         The answer; None where the libraries raise: they raise anything at all on text that is no mathematics.
     """
-    name, *arguments = question
     try:
         return QUESTIONS[name](*arguments)
     except Exception:
@@ -47,16 +54,20 @@ def answer(question: list[str]) -> bool | float | None:
 
 
 def serve() -> None:
-    """Answer questions until the input ends. Command line: seconds of processor time a question, bytes of memory."""
+    """Answer questions until the input ends: lines of [id, name, arguments...], replies of [id, answer].
+
+    Command line: seconds of processor time a question, bytes of memory.
+    """
     seconds, memory = float(sys.argv[1]), int(sys.argv[2])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer
     with contextlib.suppress(ValueError, OSError):  # macOS has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    answer(["equal", "\\frac{1}{2}", "0.5"])  # imports and tables, outside of the first question's time
+    answer("equal", "\\frac{1}{2}", "0.5")  # imports and tables, outside of the first question's time
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
     for line in sys.stdin:
         signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal ends the process, also inside a C function
-        result = answer(json.loads(line))
+        number, name, *arguments = json.loads(line)
+        result = answer(name, *arguments)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        print(json.dumps(result), file=answers, flush=True)
+        print(json.dumps([number, result]), file=answers, flush=True)

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  # dashes of many keyboards are the subject
 """Which choice an answer names: by its letter, by its text, or by both where they agree."""
 
 import re
@@ -13,7 +14,9 @@ _BEFORE = (
     r"(?:(?:所以|因此|综上|故|则|应|该|本题|此题|这题|正确|最终|最后|的|答案|选项|选择|选|答|解|为|是|应该|应当|,|:|\s)*+)"
 )
 _OPEN, _CLOSE = r"(?:[\[({<*_\"']|\\text\s*)*", r"[\])}>*_\"']*"
-_CHOICE = re.compile(rf"{_BEFORE}[\s:=]*+({_OPEN})([A-Ja-j])({_CLOSE})(?![A-Za-z0-9'^_\\])(.*)", re.DOTALL | re.IGNORECASE)
+_CHOICE = re.compile(
+    rf"{_BEFORE}[\s:=]*+({_OPEN})([A-Ja-j])({_CLOSE})(?![A-Za-z0-9'^_\\])(.*)", re.DOTALL | re.IGNORECASE
+)
 _AFTER = re.compile(
     r"\s*(?:is|as)?\s*(?:the|my)?\s*(?:final|correct|right|best)?\s*(?:answer|option|choice|one|correct|right)?|选项|正确|是正确的|项"
     r"|为正确答案|是正确答案|项正确",
@@ -38,8 +41,8 @@ def chosen_letter(text: str, choices: Sequence[str], equal: Callable[[str, str],
         equal: Whether an answer equals a choice's text.
 
     Returns:
-        Its letter; None where the answer names none, or several, or takes it back ("B or C", "(B) is wrong"), or where
-        its letter and its text name two choices ("B: 48" where 48 is C).
+        Its letter; "" where it contradicts itself: several letters, one that is taken back ("(B) is wrong"), a letter
+        and the text of another choice ("B: 48" where 48 is C); None where it names no letter.
     """
     for form in (plain, as_words):  # the very text: "8 cm" and "8 cm²" may be two choices
         texts = [form(choice) for choice in choices]
@@ -47,7 +50,8 @@ def chosen_letter(text: str, choices: Sequence[str], equal: Callable[[str, str],
             return LETTERS[texts.index(form(text))]
     texts = list(choices) if list(choices) != list(LETTERS[: len(choices)]) else []
     words = plain(text)
-    return _letter_first(words, texts, len(choices), equal) or _letter_last(words, texts, equal)
+    first = _letter_first(words, texts, len(choices), equal)
+    return _letter_last(words, texts, equal) if first is None else first
 
 
 def _letter_first(words: str, texts: Sequence[str], count: int, equal: Callable[[str, str], bool]) -> str | None:
@@ -63,9 +67,11 @@ def _letter_first(words: str, texts: Sequence[str], count: int, equal: Callable[
     delimited = bool(closed or (separator and separator[0].strip()))
     if rest and not separator and not closed:
         return letter if _AFTER.fullmatch(rest) else None
-    if not said.strip() or (given.isupper() or delimited) and _AFTER.fullmatch(said):
+    if not said.strip() or ((given.isupper() or delimited) and _AFTER.fullmatch(said)):
         return letter
-    return letter if _agrees(said, letter, texts, equal, delimited=delimited, reason=rest) else None
+    if _agrees(said, letter, texts, equal, delimited=delimited, reason=rest):
+        return letter
+    return "" if delimited else None
 
 
 def _balanced(opened: str, closed: str) -> bool:

@@ -1,11 +1,12 @@
 """Whether two parsed answers are the same answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
 
 from full_scale.verifier.checker import symbolically_equal
-from full_scale.verifier.exact import Exact, Inexact
+from full_scale.verifier.exact import Exact, InexactError
 from full_scale.verifier.grammar import Node
 from full_scale.verifier.units import PERCENT, Unit
 from full_scale.verifier.values import approximate, exact, latex, names_of
@@ -13,6 +14,7 @@ from full_scale.verifier.values import approximate, exact, latex, names_of
 _POINTS = (0.7391, -1.3127, 2.1713)
 _ROUNDED_DECIMALS = 6
 _MOST_DECIMALS = 12
+_INFINITY = Node("infinity")
 _FLIPPED = str.maketrans("<>≤≥", "><≥≤")
 _COLLECTIONS = ("tuple", "set", "list", "union")
 
@@ -30,8 +32,30 @@ def same(given: Node, wanted: Node) -> bool:
     """
     try:
         return given == wanted or _same(given, wanted)
-    except Inexact:
+    except InexactError:
         return False
+
+
+def has_value(node: Node) -> bool:
+    """Whether an answer can be compared by value, not only as it is written.
+
+    Args:
+        node: An answer.
+
+    Returns:
+        False for a tower of powers or a factorial that is too large, or a collection with one in it.
+    """
+    if node.kind in (*_COLLECTIONS, "relation", "ratio", "quantity"):
+        return all(map(has_value, node.parts))
+    if node in (_INFINITY, Node("neg", (_INFINITY,))):
+        return True
+    point = dict.fromkeys(names_of(node), complex(_POINTS[0]))
+    evaluations: tuple[Callable[[Node], object], ...] = (exact, lambda one: approximate(one, point))
+    for evaluate in evaluations:
+        with suppress(InexactError):
+            evaluate(node)
+            return True
+    return False
 
 
 def _same(given: Node, wanted: Node) -> bool:
@@ -47,9 +71,9 @@ def _same(given: Node, wanted: Node) -> bool:
 def _same_relation(given: Node, wanted: Node) -> bool:
     (name, value), (true_name, truth) = statement(given), statement(wanted)
     if value is not None and truth is not None:
-        return (name is None or true_name is None or same(name, true_name)) and any(
-            same(one, other) for one in value for other in truth
-        ) or _same_equation(given, wanted)
+        same_name = name is None or true_name is None or same(name, true_name)
+        agree = same_name and any(same(one, other) for one in value for other in truth)
+        return agree or _same_equation(given, wanted)
     return _same_equation(given, wanted) or _same_inequality(given, wanted)
 
 
@@ -60,7 +84,7 @@ def statement(node: Node) -> tuple[Node | None, Sequence[Node] | None]:
         node: An answer.
 
     Returns:
-        The name and the equal forms of one value: "S = 3 + 4 = 7" is (S, [3 + 4, 7]); (None, None) where it states none.
+        The name and the equal forms of one value: "S = 3 + 4 = 7" is (S, [3 + 4, 7]); (None, None) where there is none.
     """
     if node.kind != "relation":
         return None, [node]
@@ -122,7 +146,10 @@ def _same_inequality(given: Node, wanted: Node) -> bool:
     if not (given.kind == wanted.kind == "relation" and len(given.parts) == len(wanted.parts)):
         return False
     relations = str(wanted.value)
-    for sides, signs in ((given.parts, str(given.value)), (given.parts[::-1], str(given.value)[::-1].translate(_FLIPPED))):
+    for sides, signs in (
+        (given.parts, str(given.value)),
+        (given.parts[::-1], str(given.value)[::-1].translate(_FLIPPED)),
+    ):
         if signs == relations and len(signs) < len(sides) and all(map(same, sides, wanted.parts)):
             return not set(signs) & set("=≈∈")
     return False
@@ -192,7 +219,7 @@ def measured(node: Node) -> tuple[Node, Unit | None]:
 
 
 def _same_percentage(value: Node, unit: Unit | None, truth: Node, true_unit: Unit | None) -> bool:
-    """25% is 25%; where the truth has the sign, also 25 and 0.25; where only the answer has it, 0.25 or 25 as stated."""
+    """The truth 25% is 25%, 25 and 0.25; the truth 25 is 25%; the truth 0.25 is 25% too, but 42 is not 4200%."""
     if unit is not None and true_unit is not None:
         return unit == true_unit and equal_expressions(value, truth)
     hundred = Node("number", value=Fraction(100))
@@ -218,7 +245,7 @@ def equal_expressions(given: Node, wanted: Node) -> bool:
         return _decimal(wanted)[1] > 0 and equal_expressions(given.parts[0], wanted)
     try:
         left, right = exact(given), exact(wanted)
-    except Inexact:
+    except InexactError:
         return _equal_functions(given, wanted)
     return left.equals(right) or _is_long_rounding(given, wanted, right) or _is_long_rounding(wanted, given, left)
 

@@ -2,8 +2,8 @@
 
 Two answers are equal only where they are the same number or expression, not where two floats are close. A value is a
 quotient of polynomials; a monomial is a square-free number under a root and powers of names, pi among them (pi and e
-are transcendental, so that they may be treated as names; i is the imaginary unit). Equality needs no normal form of the quotient: a/b = c/d
-where ad = bc.
+are transcendental, so that they may be treated as names; i is the imaginary unit). Equality needs no normal form of
+the quotient: a/b = c/d where ad = bc.
 """
 
 import math
@@ -26,7 +26,7 @@ MOST_BITS = 2000
 LARGEST_RADICAND = 10**12
 
 
-class Inexact(ValueError):
+class InexactError(ValueError):
     """The value cannot be computed in this arithmetic, or is too large for it."""
 
 
@@ -54,9 +54,9 @@ class Exact:
         return Exact(_product(self.numerator, other.numerator), _product(self.denominator, other.denominator))
 
     def __truediv__(self, other: "Exact") -> "Exact":
-        """The quotient; :class:`Inexact` for a division by zero."""
+        """The quotient; :class:`InexactError` for a division by zero."""
         if not other.numerator:
-            raise Inexact("division by zero")
+            raise InexactError("division by zero")
         return self * Exact(other.denominator, other.numerator)
 
     def __neg__(self) -> "Exact":
@@ -74,10 +74,10 @@ class Exact:
             exponent: At most 100 in size.
 
         Returns:
-            The power; 0 to the 0 and larger exponents are :class:`Inexact`.
+            The power; 0 to the 0 and larger exponents are :class:`InexactError`.
         """
         if abs(exponent) > 100 or (exponent == 0 and not self.numerator):
-            raise Inexact(f"power {exponent}")
+            raise InexactError(f"power {exponent}")
         result = rational(1)
         for _ in range(abs(exponent)):
             result = result * self
@@ -118,7 +118,7 @@ def square_root(value: Exact) -> Exact:
         value: For example 63/4.
 
     Returns:
-        For example 3/2 \sqrt{7}; anything else is :class:`Inexact`.
+        For example 3/2 \sqrt{7}; anything else is :class:`InexactError`.
 
     Example:
         >>> square_root(rational(Fraction(63, 4))).equals(square_root(rational(7)) * rational(Fraction(3, 2)))
@@ -126,7 +126,7 @@ def square_root(value: Exact) -> Exact:
     """
     number = value.as_fraction()
     if number is None or number < 0:
-        raise Inexact("the root of what is no positive rational number")
+        raise InexactError("the root of what is no positive rational number")
     outside, inside = _square_free(number.numerator * number.denominator)
     root = Exact({(inside, ()): Fraction(outside)} if number else {}, {ONE: Fraction(1)})
     return root * rational(Fraction(1, number.denominator))
@@ -135,7 +135,7 @@ def square_root(value: Exact) -> Exact:
 def _square_free(number: int) -> tuple[int, int]:
     """(a, b) with number = a² b and b square-free: beyond its cube root only p, p² or pq can be left."""
     if number > LARGEST_RADICAND:
-        raise Inexact("a large number under the root")
+        raise InexactError("a large number under the root")
     outside, inside, rest, divisor = 1, 1, number, 2
     while divisor**3 <= rest:
         count = 0
@@ -156,7 +156,7 @@ def _sum(left: Polynomial, right: Polynomial) -> Polynomial:
 
 def _product(left: Polynomial, right: Polynomial) -> Polynomial:
     if len(left) * len(right) > MOST_TERMS**2:
-        raise Inexact("too many terms")
+        raise InexactError("too many terms")
     total: dict[Monomial, Fraction] = {}
     for (left_root, left_names), a in left.items():
         for (right_root, right_names), b in right.items():
@@ -181,11 +181,11 @@ def _joined(left: Powers, right: Powers) -> tuple[Powers, int]:
 
 
 def _bounded(total: dict[Monomial, Fraction]) -> Polynomial:
-    """Without zeros; :class:`Inexact` beyond the limits, so that no answer costs time or memory."""
+    """Without zeros; :class:`InexactError` beyond the limits, so that no answer costs time or memory."""
     kept = {monomial: coefficient for monomial, coefficient in total.items() if coefficient}
     if len(kept) > MOST_TERMS:
-        raise Inexact("too many terms")
+        raise InexactError("too many terms")
     for (root, _), coefficient in kept.items():
         if root.bit_length() + coefficient.numerator.bit_length() + coefficient.denominator.bit_length() > MOST_BITS:
-            raise Inexact("a large number")
+            raise InexactError("a large number")
     return kept

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001, SIM905  # signs of many alphabets are the subject; word lists read best as text
 r"""The grammar of answers: what is understood is listed here, and everything else is refused.
 
 A sign, a command or a word that is not listed makes an answer not understood; nothing is ever skipped, because a
@@ -9,7 +10,7 @@ skipped sign turns a wrong answer into a right one ("6√11" into "6").
     quantity  = [currency] sum [unit { number unit }]          "1 h 30 min", "40°20'"
     sum       = [sign] product { sign product }                sign: + - ±
     product   = mixed | factor { [* | /] factor }              no sign between two factors only where it is unambiguous
-    mixed     = integer fraction                               a blank or a fraction sign between: "4 1/2", "4\frac{1}{2}"
+    mixed     = integer fraction                               "4 1/2", "4\frac{1}{2}"
     factor    = atom ["^" exponent] ["!"]
     atom      = number | name | π | ∞ | group | fraction | root | function | |sum|
     collection = tuple | interval | set
@@ -17,7 +18,7 @@ skipped sign turns a wrong answer into a right one ("6√11" into "6").
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -42,7 +43,7 @@ DEEPEST = 12
 """Brackets inside brackets."""
 
 
-class NotUnderstood(ValueError):
+class NotUnderstoodError(ValueError):
     """The text is not in the grammar."""
 
 
@@ -83,7 +84,8 @@ _GREEK = (
 _GREEK_LETTERS = dict(
     zip(
         "αβγδεζηθικλμνξρστφχψω",
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi omega".split(),
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi "
+        "omega".split(),
         strict=True,
     )
 )
@@ -120,14 +122,14 @@ def tokens(text: str, *, thousands: bool) -> list[Token]:
         The tokens, with one name for the spellings of one sign.
 
     Raises:
-        NotUnderstood: A sign is in no list.
+        NotUnderstoodError: A sign is in no list.
     """
     found: list[Token] = []
     place, depth, spaced = 0, 0, False
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None:
-            raise NotUnderstood(f"{text[place]!r} is no sign of the grammar")
+            raise NotUnderstoodError(f"{text[place]!r} is no sign of the grammar")
         kind, token, end = str(match.lastgroup), match[match.lastgroup or 0], match.end()
         if kind == "number" and "," in token and (depth or not thousands):
             token = token.partition(",")[0]
@@ -149,7 +151,7 @@ def _named(kind: str, text: str, *, spaced: bool) -> Token:
             return Token("function", text, spaced)
         if text in _GREEK:
             return Token("name", text, spaced)
-        raise NotUnderstood(f"\\{text} is no command of the grammar")
+        raise NotUnderstoodError(f"\\{text} is no command of the grammar")
     if kind == "word":
         if text in FUNCTIONS:
             return Token("function", text, spaced)
@@ -175,7 +177,7 @@ def readings(text: str, names: frozenset[str] = frozenset()) -> tuple[Node, ...]
     for thousands in (True, False) if "," in text else (True,):
         try:
             found.append(_read(tokens(text, thousands=thousands), names))
-        except NotUnderstood:
+        except NotUnderstoodError:
             continue
     return tuple(dict.fromkeys(found))
 
@@ -219,11 +221,11 @@ class Parser:
             Its tree.
 
         Raises:
-            NotUnderstood: It is not in the grammar.
+            NotUnderstoodError: It is not in the grammar.
         """
         items = self._statements()
         if self._next is not _END:
-            raise NotUnderstood(f"{self._next.text!r} is left over")
+            raise NotUnderstoodError(f"{self._next.text!r} is left over")
         return items[0] if len(items) == 1 else Node("list", tuple(items))
 
     @property
@@ -242,7 +244,7 @@ class Parser:
 
     def _need(self, *texts: str) -> str:
         if not (taken := self._take(*texts)):
-            raise NotUnderstood(f"{self._next.text!r} where one of {texts} is due")
+            raise NotUnderstoodError(f"{self._next.text!r} where one of {texts} is due")
         return taken
 
     def _statements(self) -> list[Node]:
@@ -277,7 +279,7 @@ class Parser:
         value = self._sum()
         unit = self._unit() or (DEGREE if self._degrees else None)
         if currency and unit and currency != unit:
-            raise NotUnderstood("two units of one number")
+            raise NotUnderstoodError("two units of one number")
         unit = currency or unit
         while unit and self._next.kind == "number":
             value, unit = self._smaller_part(value, unit)
@@ -302,7 +304,7 @@ class Parser:
         else:
             smaller = self._unit()
         if smaller is None or smaller.dimensions != unit.dimensions or smaller.scale >= unit.scale:
-            raise NotUnderstood("two numbers side by side")
+            raise NotUnderstoodError("two numbers side by side")
         part = Node("*", (number, Node("number", value=smaller.scale / unit.scale)))
         return Node("+", (value, part)), unit
 
@@ -366,7 +368,7 @@ class Parser:
     def _sum(self) -> Node:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise NotUnderstood("brackets are nested too deeply")
+            raise NotUnderstoodError("brackets are nested too deeply")
         sign = self._take("+", "-")
         node = self._product()
         node = Node("neg", (node,)) if sign == "-" else node
@@ -388,7 +390,7 @@ class Parser:
                 node, divided = Node("/", (node, under)), True
             elif self._starts_factor():
                 if divided and not numerals:
-                    raise NotUnderstood("a/bc may be (a/b)c or a/(bc)")
+                    raise NotUnderstoodError("a/bc may be (a/b)c or a/(bc)")
                 node = Node("*", (node, self._factor(mixed=False)))
             elif self._ahead("°") and self._words[self._at + 1].text in ("+", "-", ")", "}"):
                 self._at += 1
@@ -399,7 +401,7 @@ class Parser:
     def _starts_factor(self) -> bool:
         token = self._next
         if token.kind == "number":
-            raise NotUnderstood("two numbers side by side")
+            raise NotUnderstoodError("two numbers side by side")
         if token.kind == "sign":
             return token.text in _STARTS or (token.text == "|" and not self._bars)
         if token.kind not in ("word", "name", "function"):
@@ -421,7 +423,7 @@ class Parser:
         elif self._take("!"):
             node = Node("!", (node,))
         if self._ahead("^") or self._ahead("!"):
-            raise NotUnderstood("a tower of powers")
+            raise NotUnderstoodError("a tower of powers")
         return node
 
     def _exponent(self) -> Node:
@@ -443,7 +445,7 @@ class Parser:
             return self._function()
         rule = _RULES.get(token.text) if token.kind == "sign" else None
         if rule is None:
-            raise NotUnderstood(f"{token.text!r} begins no expression")
+            raise NotUnderstoodError(f"{token.text!r} begins no expression")
         self._at += 1
         return rule(self)
 
@@ -462,7 +464,7 @@ class Parser:
         return Node("number", value=value, decimals=decimals)
 
     def _proper_fraction(self) -> Fraction | None:
-        """The 1/2 of "4 1/2" or of "4\\frac{1}{2}"; an improper one is refused, as it may be meant as a product."""
+        r"""The 1/2 of "4 1/2" or of "4\frac{1}{2}"; an improper one is refused, as it may be meant as a product."""
         start, token = self._at, self._next
         if self._take("frac"):
             top, bottom = self._argument(), self._argument()
@@ -470,7 +472,7 @@ class Parser:
             top = self._number(mixed=False)
             self._need("/")
             if self._next.kind != "number":
-                raise NotUnderstood("a mixed number without its denominator")
+                raise NotUnderstoodError("a mixed number without its denominator")
             bottom = self._number(mixed=False)
         else:
             return None
@@ -478,7 +480,7 @@ class Parser:
             self._at = start
             return None
         if not 0 < top.value < bottom.value or self._ahead("^") or self._ahead("!"):
-            raise NotUnderstood("no mixed number")
+            raise NotUnderstoodError("no mixed number")
         return top.value / bottom.value
 
     def _argument(self) -> Node:
@@ -493,7 +495,7 @@ class Parser:
             return Node("number", value=Fraction(token.text[0]))
         if token.kind in ("number", "word", "name") or self._ahead("π"):
             return self._atom(mixed=False)
-        raise NotUnderstood("an argument is missing")
+        raise NotUnderstoodError("an argument is missing")
 
     def _name(self) -> Node:
         token = self._next
@@ -503,7 +505,7 @@ class Parser:
             return self._atom(mixed=False)
         if token.kind == "word" and not (len(text) == 1 or (text.isupper() and len(text) < 6)):
             if len(text) > 2 or not text.isascii() or text.lower() in _NO_PRODUCTS:
-                raise NotUnderstood(f"{text!r} is a word")
+                raise NotUnderstoodError(f"{text!r} is a word")
             self._words[self._at] = Token("word", text[1:], spaced=False)
             return Node("name", value=text[0])
         self._at += 1
@@ -528,10 +530,10 @@ class Parser:
             argument = Node("*", (argument, _HALF_TURN))
         self._degrees = outer
         if (name == "log") < bool(base):
-            raise NotUnderstood(f"{name} with a base")
+            raise NotUnderstoodError(f"{name} with a base")
         if power is not None and power == Node("neg", (Node("number", value=Fraction(1)),)):
             if name not in _TRIGONOMETRIC:
-                raise NotUnderstood(f"{name} to the -1")
+                raise NotUnderstoodError(f"{name} to the -1")
             return Node("call", (argument,), f"arc{name}")
         node = Node("call", (argument, *self._base(base)), name)
         return node if power is None else Node("^", (node, power))
@@ -557,12 +559,12 @@ class Parser:
         opening = self._words[self._at - 1].text
         self._depth += 1
         if self._depth > DEEPEST:
-            raise NotUnderstood("brackets are nested too deeply")
+            raise NotUnderstoodError("brackets are nested too deeply")
         items = [] if opening == "\\{" and self._ahead("\\}") else self._statements()
         closing = self._need(*_CLOSE)
         self._depth -= 1
         if (opening == "\\{") != (closing == "\\}") or any(item.kind in ("relation", "list") for item in items):
-            raise NotUnderstood("brackets that do not match")
+            raise NotUnderstoodError("brackets that do not match")
         if opening == "\\{":
             return Node("set", tuple(items))
         if len(items) == 1 and (opening, closing) == ("(", ")"):
@@ -583,13 +585,13 @@ class Parser:
             self._at += 1
             self._need("]")
         if index not in ("2", "3", "4", "5", "6"):
-            raise NotUnderstood(f"root {index}")
+            raise NotUnderstoodError(f"root {index}")
         token = self._next
         if token.kind == "number" or token.kind == "name" or (token.kind == "word" and len(token.text) == 1):
             return Node("root", (self._atom(mixed=False),), index)
         if token.text in ("(", "{", "π", "frac") and token.kind == "sign":
             return Node("root", (self._atom(mixed=False),), index)
-        raise NotUnderstood("the root of what?")
+        raise NotUnderstoodError("the root of what?")
 
     def _fraction(self) -> Node:
         return Node("/", (self._argument(), self._argument()))
@@ -604,7 +606,7 @@ class Parser:
             name += self._next.text
             self._at += 1
         if not name:
-            raise NotUnderstood("a name is missing")
+            raise NotUnderstoodError("a name is missing")
         return Node("name", value=sign + name)
 
     def _overlined(self) -> Node:

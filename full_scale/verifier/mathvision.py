@@ -5,9 +5,15 @@ looks accidental there: the last "=" wins, units other than m^3, km and "units" 
 mended only beside a root.
 """
 
+import math
 import re
+from collections.abc import Sequence
 
-from full_scale.verifier.checker import value_of
+from full_scale.verifier.checker import values_of
+from full_scale.verifier.exact import InexactError
+from full_scale.verifier.grammar import Node, readings
+from full_scale.verifier.values import approximate, names_of
+from full_scale.verifier.wording import LONGEST_ANSWER
 
 _STATEMENTS = ("final answer is", "answer is", "correct answer is", "answer should be")
 _BOX = "oxed{"
@@ -47,13 +53,13 @@ def mathvision_equal(left: str, right: str) -> bool:
         The verdict; empty text equals nothing. Tuples and lists are compared element by element.
     """
     left, right = left.lower().strip(), right.lower().strip()
-    if not left or not right:
-        return False
-    left, right = _evaluated_tuple(left), _evaluated_tuple(right)
-    if left == right:
+    if not left or not right or max(len(left), len(right)) > LONGEST_ANSWER:
+        return left == right != ""
+    if left == right or _evaluated_tuple(left) == _evaluated_tuple(right):
         return True
-    values = value_of(left), value_of(right)
-    return values[0] is not None and values[1] is not None and round(values[0], 2) == round(values[1], 2)
+    truth = _value(right)
+    value = None if truth is None else _value(left)
+    return truth is not None and value is not None and round(value, 2) == round(truth, 2)
 
 
 def _lone_letter(text: str) -> str:
@@ -110,10 +116,64 @@ def _evaluated_tuple(text: str) -> str:
     elements = text[1:-1].split(",")
     if text[0] + text[-1] not in ("()", "[]") or len(elements) < 2:
         return text
-    values = [element if "infty" in element or element in ("a", "-a") else _rounded(element) for element in elements]
-    return text if None in values else text[0] + ",".join(map(str, values)) + text[-1]
+    known = [element if "infty" in element or element in ("a", "-a") else None for element in elements]
+    values = iter(_values([element for element, kept in zip(elements, known, strict=True) if kept is None]))
+    rounded = [kept if kept is not None else next(values) for kept in known]
+    if None in rounded:
+        return text
+    return (
+        text[0] + ",".join(item if isinstance(item, str) else str(round(item or 0.0, 2)) for item in rounded) + text[-1]
+    )
 
 
-def _rounded(text: str) -> str | None:
-    value = value_of(text)
-    return None if value is None else str(round(value, 2))
+def _value(text: str) -> float | None:
+    return _values([text])[0]
+
+
+def _values(texts: Sequence[str]) -> list[float | None]:
+    """The values of expressions as latex2sympy gives them: plain ones are read here, the others put in one question."""
+    known = {text: _plain_value(text) for text in texts}
+    others = [text for text, (is_plain, _) in known.items() if not is_plain]
+    found = dict(zip(others, values_of(*others), strict=True)) if others else {}
+    return [found.get(text, known[text][1]) for text in texts]
+
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
+_QUOTIENT = re.compile(r"(\d{1,9}):(\d{1,9})", re.ASCII)
+_PLAIN = re.compile(r"(?:\\(?:frac|sqrt)(?=\{)|\\(?:pi|cdot|times)(?![a-z])|\d|[-+*/^.{}()])+", re.ASCII)
+_UNLIKE = re.compile(r"\*\*|\^\\|\d\\frac|[-+]{2}|\}\s*\d|[\d)]\(|(?<![tc^}])\{")
+_CONSTANT = re.compile(r"\\pi|π|^pi$")
+_NO_NUMBER = re.compile(r"\D*|.*(?<![a-z\\])(?!and)[a-z]{3,}.*|.*\\(?:mathrm|text)\{.*", re.DOTALL | re.ASCII)
+
+
+def _plain_value(text: str) -> tuple[bool, float | None]:
+    """(True, value) of a plain expression, (True, None) of words, names, quantities; (False, None): ask latex2sympy.
+
+    What is plain is what latex2sympy is known to read in the same way: a test compares both.
+    """
+    text = text.removeprefix("$").removesuffix("$").removesuffix("^{\\circ}")
+    text = text if re.search(r"\d\s+\d", text) else text.replace(" ", "")
+    if _NUMBER.fullmatch(text):
+        return True, float(text)
+    if (terms := _QUOTIENT.fullmatch(text)) and int(terms[2]):
+        return True, int(terms[1]) / int(terms[2])
+    if text == "e":
+        return True, math.e
+    if _NO_NUMBER.fullmatch(text) and not _CONSTANT.search(text):
+        return True, None
+    reading = next(iter(readings(text)), None)
+    return (False, None) if reading is None else _value_of_reading(reading, text)
+
+
+def _value_of_reading(reading: Node, text: str) -> tuple[bool, float | None]:
+    is_measured = reading.kind == "quantity" and text[-1].isalpha()  # "12inches"; degrees are for latex2sympy
+    is_tuple = reading.kind == "tuple" and len(reading.parts) > 1
+    if reading.kind != "relation" and (names_of(reading) or is_measured or is_tuple):
+        return True, None
+    if not _PLAIN.fullmatch(text) or _UNLIKE.search(text):
+        return False, None
+    try:
+        value = approximate(reading, {})
+    except InexactError:
+        return False, None
+    return True, value.real if not value.imag else None

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 
 from full_scale.problems.problem import LETTERS, Problem
 from full_scale.verifier.answer import (
-    LONGEST_ANSWER,
     answer_matches,
     equal_answers,
     extract_answer,
@@ -20,10 +19,10 @@ from full_scale.verifier.answer import (
     unboxed,
 )
 from full_scale.verifier.comparison import measured, statement
-from full_scale.verifier.exact import Inexact
+from full_scale.verifier.exact import InexactError
 from full_scale.verifier.mathvision import mathvision_answer, mathvision_equal
 from full_scale.verifier.values import approximate
-from full_scale.verifier.wording import as_words
+from full_scale.verifier.wording import LONGEST_ANSWER, as_words
 
 _GLLAVA = (
     r"Answer:([A-D])",
@@ -136,7 +135,7 @@ def number(text: str) -> float | None:
         _, values = statement(reading)
         try:
             value = approximate(measured(values[0])[0], {}) if values else 0j
-        except Inexact:
+        except InexactError:
             continue
         if values and not value.imag:
             return value.real

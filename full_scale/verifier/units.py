@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  # word lists read best as text
 """Units of measurement in English and Chinese: which are understood, and which contradict each other.
 
 A unit is a product of powers of dimensions and a scale: "km/h" is 1000/3600 of length per time. Two units of the same
@@ -52,7 +53,8 @@ class Unit:
         return tuple(sorted(powers.items()))
 
 
-_LENGTH = {
+_Measures = Mapping[str, tuple[int | str, str]]
+_LENGTH: _Measures = {
     "km": (1000, "kilometer kilometers kilometre kilometres kms 千米 公里"),
     "m": (1, "meter meters metre metres 米"),
     "dm": ("1/10", "decimeter decimeters decimetre decimetres 分米"),
@@ -66,7 +68,7 @@ _LENGTH = {
     "mi": ("1609.344", "mile miles 英里"),
     "nmi": (1852, "nautical-mile nautical-miles 海里"),
 }
-_TIME = {
+_TIME: _Measures = {
     "s": (1, "sec secs second seconds 秒 秒钟"),
     "min": (60, "mins minute minutes 分钟 分"),
     "h": (3600, "hr hrs hour hours 小时 时 个小时 钟头"),
@@ -74,8 +76,8 @@ _TIME = {
     "day": (86400, "days 天 日"),
     "week": (604800, "weeks 周 星期"),
 }
-_YEARS = {"year": (12, "years yr yrs 年 岁 years-old year-old"), "month": (1, "months 个月 月")}
-_MASS = {
+_YEARS: _Measures = {"year": (12, "years yr yrs 年 岁 years-old year-old"), "month": (1, "months 个月 月")}
+_MASS: _Measures = {
     "kg": (1000, "kgs kilogram kilograms 千克 公斤"),
     "g": (1, "gram grams 克"),
     "mg": ("1/1000", "milligram milligrams 毫克"),
@@ -84,18 +86,18 @@ _MASS = {
     "oz": ("28.349523125", "ounce ounces 盎司"),
     "jin": (500, "斤"),
 }
-_VOLUME = {
+_VOLUME: _Measures = {
     "L": ("1/1000", "l liter liters litre litres 升"),
     "mL": ("1/1000000", "ml milliliter milliliters millilitre millilitres cc 毫升"),
     "cL": ("1/100000", "cl centiliter centiliters centilitre centilitres"),
     "gallon": ("0.003785411784", "gallons gal 加仑"),
 }
-_AREA = {
+_AREA: _Measures = {
     "hectare": (10000, "hectares ha 公顷"),
     "acre": ("4046.8564224", "acres 英亩"),
     "mu": ("2000/3", "亩"),
 }
-_ANGLE = {
+_ANGLE: _Measures = {
     "°": (1, "degree degrees deg degs 度"),
     "'": ("1/60", "arcmin arcminute arcminutes"),
     "''": ("1/3600", "arcsec arcsecond arcseconds"),
@@ -122,17 +124,19 @@ _OTHERS = {
     "ohm": "ohms Ω 欧 欧姆",
     "pascal": "pascals pa 帕",
     "hertz": "hz 赫兹",
-    "things": "个 只 条 张 本 台 辆 件 棵 块儿 名 位 页 次 种 组 根 枚 颗 支 道 头 匹 间 家 对 人 枝 朵 盒 箱 袋 瓶 份 things pieces items",
+    "things": "个 只 条 张 本 台 辆 件 棵 块儿 名 位 页 次 种 组 根 枚 颗 支 道 "
+    "头 匹 间 家 对 人 枝 朵 盒 箱 袋 瓶 份 things pieces items",
 }
 _NOUNS = (
-    "apple orange banana pear ball marble book pen pencil coin card stamp ticket sticker cookie candy cake egg flower "
-    "tree car bus train bike boat house room table chair box bag bottle cup glass page word letter number digit toy "
-    "animal dog cat bird fish cow horse sheep chicken rabbit duck pig bee ant frog kangaroo beaver person child student "
-    "boy girl man woman teacher worker player friend member passenger guest triangle square rectangle circle cube cuboid "
-    "block brick tile rod stick match matchstick side edge face vertex corner angle diagonal point line segment region "
-    "part row column dot hexagon pentagon polygon quadrilateral shape figure sphere cone pyramid prism cylinder step way "
-    "time turn move game match round set group team class pair solution possibility combination path route stop hole "
-    "knot star heart arrow ring bead pearl button key lamp candle light bulb window door shell stone rock cell piece"
+    "apple orange banana pear ball marble book pen pencil coin card stamp ticket sticker cookie candy cake egg "
+    "flower tree car bus train bike boat house room table chair box bag bottle cup glass page word letter number "
+    "digit toy animal dog cat bird fish cow horse sheep chicken rabbit duck pig bee ant frog kangaroo beaver person "
+    "child student boy girl man woman teacher worker player friend member passenger guest triangle square rectangle "
+    "circle cube cuboid block brick tile rod stick match matchstick side edge face vertex corner angle diagonal "
+    "point line segment region part row column dot hexagon pentagon polygon quadrilateral shape figure sphere cone "
+    "pyramid prism cylinder step way time turn move game round set group team class pair solution possibility "
+    "combination path route stop hole knot star heart arrow ring bead pearl button key lamp candle light bulb "
+    "window door shell stone rock cell piece"
 ).split()
 _IRREGULAR = {
     "people": "person", "persons": "person", "children": "child", "men": "man", "women": "woman", "vertices": "vertex",
@@ -153,7 +157,7 @@ def _table() -> dict[str, Unit]:
     def add(names: str, scale: Fraction, *dimensions: tuple[str, int]) -> None:
         table.update(dict.fromkeys(names.lower().split(), Unit(scale, dimensions)))
 
-    measures: tuple[tuple[Mapping[str, tuple[int | str, str]], str, int], ...] = (
+    measures: tuple[tuple[_Measures, str, int], ...] = (
         (_LENGTH, "length", 1), (_TIME, "time", 1), (_YEARS, "months", 1), (_MASS, "mass", 1),
         (_VOLUME, "length", 3), (_AREA, "length", 2), (_ANGLE, "degree", 1),
     )  # fmt: skip

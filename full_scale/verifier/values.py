@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from full_scale.verifier.exact import MOST_BITS, Exact, Inexact, named, rational, square_root
+from full_scale.verifier.exact import MOST_BITS, Exact, InexactError, named, rational, square_root
 from full_scale.verifier.grammar import Node
 
 LARGEST_FACTORIAL = 170
@@ -22,11 +22,11 @@ def exact(node: Node) -> Exact:
         Its value.
 
     Raises:
-        Inexact: It has functions, other roots than square roots, or large numbers.
+        InexactError: It has functions, other roots than square roots, or large numbers.
     """
     rule = _EXACT.get(node.kind)
     if rule is None:
-        raise Inexact(f"{node.kind} has no exact value")
+        raise InexactError(f"{node.kind} has no exact value")
     return rule(node)
 
 
@@ -39,17 +39,17 @@ def _number(node: Node) -> Exact:
 def _power(node: Node) -> Exact:
     base, exponent = exact(node.parts[0]), exact(node.parts[1]).as_fraction()
     if exponent is None:
-        raise Inexact("a name in an exponent")
+        raise InexactError("a name in an exponent")
     if exponent == Fraction(1, 2):
         return square_root(base)
     if exponent.denominator != 1:
-        raise Inexact("a broken exponent")
+        raise InexactError("a broken exponent")
     number = base.as_fraction()
     if number is None or not number:
         return base.power(int(exponent))
     size = max(abs(number.numerator), number.denominator).bit_length()
     if size * abs(exponent) > MOST_BITS:
-        raise Inexact("a large power")
+        raise InexactError("a large power")
     return rational(number ** int(exponent))
 
 
@@ -59,10 +59,10 @@ def _root(node: Node) -> Exact:
         return square_root(value)
     number = value.as_fraction()
     if number is None:
-        raise Inexact("the root of a name")
+        raise InexactError("the root of a name")
     roots = [_integer_root(part, index) for part in (abs(number.numerator), number.denominator)]
     if None in roots or (number < 0 and index % 2 == 0):
-        raise Inexact("a root that is no rational number")
+        raise InexactError("a root that is no rational number")
     return rational(Fraction(int(roots[0] or 0), int(roots[1] or 1)) * (-1 if number < 0 else 1))
 
 
@@ -77,14 +77,14 @@ def _absolute(node: Node) -> Exact:
     value = exact(node.parts[0])
     number = value.as_fraction()
     if number is None:
-        raise Inexact("the size of a name")
+        raise InexactError("the size of a name")
     return rational(abs(number))
 
 
 def _whole(node: Node, largest: int) -> int:
     number = exact(node).as_fraction()
     if number is None or number.denominator != 1 or not 0 <= number <= largest:
-        raise Inexact("a factorial of what is no small whole number")
+        raise InexactError("a factorial of what is no small whole number")
     return int(number)
 
 
@@ -124,14 +124,14 @@ def approximate(node: Node, point: Mapping[str, complex]) -> complex:
         Its value.
 
     Raises:
-        Inexact: It has none there, or none that a float can hold.
+        InexactError: It has none there, or none that a float can hold.
     """
     try:
         value = _approximate(node, point)
     except (ArithmeticError, ValueError, KeyError) as error:
-        raise Inexact(str(error)) from error
+        raise InexactError(str(error)) from error
     if not cmath.isfinite(value):
-        raise Inexact("not finite")
+        raise InexactError("not finite")
     return value
 
 
@@ -143,8 +143,10 @@ def _approximate(node: Node, point: Mapping[str, complex]) -> complex:
     if node.kind in ("!", "binom"):
         return complex(float(exact(node).as_fraction() or 0))
     values = [_approximate(part, point) for part in node.parts]
-    return _APPROXIMATE[str(node.value) if node.kind == "call" else node.kind](*values) if node.kind != "root" else (
-        values[0] ** (1 / int(str(node.value)))
+    return (
+        _APPROXIMATE[str(node.value) if node.kind == "call" else node.kind](*values)
+        if node.kind != "root"
+        else (values[0] ** (1 / int(str(node.value))))
     )
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001, SIM905  # signs of many keyboards are the subject; word lists read best as text
 """What stands around an answer: characters of many keyboards, LaTeX's and Markdown's markup, a short sentence.
 
 Markup is translated, a sentence is taken off only where every word of it is known; what is left is for the grammar.
@@ -12,15 +13,17 @@ _FULL_WIDTH = {0xFF01 + place: 0x21 + place for place in range(94)}  # a Chinese
 _INVISIBLE = dict.fromkeys(
     map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202b\u202c\u2061\u2062\u2063\ufe0f"), ""
 )
-_BLANKS = dict.fromkeys(map(ord, "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t"), " ")
+_BLANKS = dict.fromkeys(
+    map(ord, "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t"), " "
+)
 _SAME = str.maketrans(
     {
         **dict.fromkeys("−﹣", "-"), **dict.fromkeys("×✕✖⨯·⋅∙∗＊", "*"), "÷": "/", "∕": "/", "⁄": "/", "／": "/",
         "∶": ":", "﹕": ":", "％": "%", "﹪": "%", "º": "°", "˚": "°", "掳": "°",  # 掳: a degree sign misread
         "′": "'", "’": "'", "‘": "'", "″": "''", "”": '"', "“": '"', "￥": "¥", "￡": "£", "﹩": "$",
-        "≦": "≤", "≧": "≥", "⩽": "≤", "⩾": "≥", "≒": "≈", "≅": "≅", "≃": "≈", "△": "△", "Δ": "△", "▵": "△",
-        "【": "[", "】": "]", "〔": "(", "〕": ")", "﹙": "(", "﹚": ")", "⟨": "<", "⟩": ">", "π": "π", "ℼ": "π", "𝜋": "π",
-        "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "。": "。", "．": ".", "﹒": ".",
+        "≦": "≤", "≧": "≥", "⩽": "≤", "⩾": "≥", "≒": "≈", "≃": "≈", "Δ": "△", "▵": "△", "ℼ": "π", "𝜋": "π",
+        "【": "[", "】": "]", "〔": "(", "〕": ")", "﹙": "(", "﹚": ")", "⟨": "<", "⟩": ">",
+        "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "．": ".", "﹒": ".",
     }
 )  # fmt: skip
 _DASHES = "–—‐‑‒―"  # a minus at the front only: between two numbers they are a range
@@ -44,7 +47,9 @@ _SPACING = re.compile(
 )
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")  # LaTeX that was escaped twice
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:\{,\}|,\\!\s*|\\,|\\!,)\d{3})+(?![\d])")
-_DEGREE = re.compile(r"\{\s*\}(?=\s*\^)|\^\s*\{?\s*\\?(?:circ|degree)\s*\}?\^?|\^\s*\{\s*(?:o|°)\s*\}|\^o(?![a-z])|\^°\^?|\\degrees?(?![a-z])")
+_DEGREE = re.compile(
+    r"\{\s*\}(?=\s*\^)|\^\s*\{?\s*\\?(?:circ|degree)\s*\}?\^?|\^\s*\{\s*(?:o|°)\s*\}|\^o(?![a-z])|\^°\^?|\\degrees?(?![a-z])"
+)
 _PRIMES = re.compile(r"\^\s*(?:\{\s*((?:\\prime\s*){1,2})\}|(\\prime))|\\prime|\^\{?('{1,2})\}?")
 _PANDOC_POWER = re.compile(r"\^([23])\^")
 _ABBREVIATION = re.compile(r"\b(sq|cu)\.\s*", re.IGNORECASE)
@@ -54,28 +59,28 @@ _QUOTES = "*_\"'"
 _NAME = r"(?:[A-Z]{1,5}'?|[a-zA-Z](?![a-z]))"
 _ADJECTIVES = (
     "final correct right exact total whole required desired resulting numerical shaded unknown missing remaining "
-    "surface lateral base side arc inscribed central exterior interior longest shortest maximum minimum largest smallest "
-    "greatest least average mean new combined straight-line horizontal vertical simplified only entire outer inner same "
-    "equal second first third adjacent original"
+    "surface lateral base side arc inscribed central exterior interior longest shortest maximum minimum largest "
+    "smallest greatest least average mean new combined straight-line horizontal vertical simplified only entire "
+    "outer inner same equal second first third adjacent original"
 ).split()
 _SUBJECTS = (
-    "answer result solution value area perimeter circumference volume length width height depth distance radius diameter "
-    "radii hypotenuse leg base side sides angle angles measure degree degrees slope gradient intercept coordinates "
-    "coordinate ratio number numbers sum difference product quotient probability scale factor speed velocity time rate "
-    "cost price age mass weight capacity size sector segment chord tangent median altitude bisector diagonal arc circle "
-    "triangle square rectangle trapezoid trapezium parallelogram rhombus polygon quadrilateral pentagon hexagon octagon "
-    "cylinder cone sphere cube prism pyramid region part shape figure line point points equation expression function "
-    "minimum maximum mean average median mode range percentage percent fraction amount count quantity choice option term "
-    "root roots variable height thickness shadow ladder tree building tower bridge river ship boat car train distance "
-    "s.a. sa slant apothem magnitude sine cosine tangent"
+    "answer result solution value area perimeter circumference volume length width height depth distance radius "
+    "diameter radii hypotenuse leg base side sides angle angles measure degree degrees slope gradient intercept "
+    "coordinates coordinate ratio number numbers sum difference product quotient probability scale factor speed "
+    "velocity time rate cost price age mass weight capacity size sector segment chord tangent median altitude "
+    "bisector diagonal arc circle triangle square rectangle trapezoid trapezium parallelogram rhombus polygon "
+    "quadrilateral pentagon hexagon octagon cylinder cone sphere cube prism pyramid region part shape figure line "
+    "point points equation expression function minimum maximum mean average mode range percentage percent fraction "
+    "amount count quantity choice option term root roots variable thickness shadow ladder tree building tower "
+    "bridge river ship boat car train s.a. sa slant apothem magnitude sine cosine"
 ).split()
 _LINKS = "there the a an its my our of in for to from between at and with on by this that it".split()
 _KNOWN_WORDS = frozenset((*_ADJECTIVES, *_SUBJECTS, *_LINKS))
 _ANGLE_WORDS = frozenset(("angle", "∠", "angles", "arc", "problem", "question", "figure"))
 _OPENING = re.compile(
-    r"(?:(?:so|thus|hence|therefore|then|finally|and|ok|okay|now|overall|consequently|in conclusion|we (?:get|have|find|"
-    r"obtain|conclude|know|see)|i (?:get|have|find|obtain|conclude)|this (?:gives|means)|which (?:gives|means)|that is|"
-    r"i\.e\.|\\?(?:therefore|because)|∴)(?:\s+that)?(?![a-z])[,:\s]*)+",
+    r"(?:(?:so|thus|hence|therefore|then|finally|and|ok|okay|now|overall|consequently|in conclusion|"
+    r"(?:we|i) (?:get|have|find|obtain|conclude|know|see)|(?:this|which) (?:gives|means)|that is|"
+    r"i\.e\.|\\(?:therefore|because)|∴)(?:\s+that)?(?![a-z])[,:\s]*)+",
     re.IGNORECASE,
 )
 _VERB = re.compile(
@@ -195,7 +200,9 @@ def _known(subject: str) -> bool:
     for before, word in zip(["", *words], words, strict=False):
         name = word.lstrip("\\")
         is_name = re.fullmatch(_NAME, name) or name in "∠△⊙(),"
-        if not (is_name or name.lower() in _KNOWN_WORDS or (name.isdigit() and before.lower().lstrip("\\") in _ANGLE_WORDS)):
+        if not (
+            is_name or name.lower() in _KNOWN_WORDS or (name.isdigit() and before.lower().lstrip("\\") in _ANGLE_WORDS)
+        ):
             return False
     return True
 

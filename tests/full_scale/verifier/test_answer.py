@@ -1,11 +1,27 @@
+"""Which answers are right. The table of kinds with many answers each is answers.jsonl beside this file.
+
+Its kinds and many of its examples come from public bug reports (huggingface/Math-Verify, hiyouga/EasyR1,
+augustt198/latex2sympy) and published outputs (Deep-Agent/R1-V, lupantech/MathVista, mathllm/MATH-V).
+"""
+
 import dataclasses
+import json
 import threading
 import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from full_scale.problems.problem import Problem
-from full_scale.verifier.answer import answer_matches, compared_as_text, equal_answers, is_correct, unboxed
+from full_scale.verifier.answer import (
+    answer_matches,
+    compared_as_text,
+    equal_answers,
+    extract_answer,
+    is_correct,
+    unboxed,
+)
 from full_scale.verifier.official import OFFICIAL_SCORES, official_score
 from full_scale.verifier.rewards import format_reward
 
@@ -14,6 +30,10 @@ CHOICE = Problem(
     id="2", source="s", question="q", answer="65°", choices=("50°", "60°", "65°", "90°"), answer_letter="C"
 )
 IN_PICTURE = Problem(id="3", source="s", question="q", answer="C")
+
+ANSWERS = [
+    json.loads(line) for line in (Path(__file__).parent / "answers.jsonl").read_text(encoding="utf-8").splitlines()
+]
 
 EQUAL = [
     ("145°", "145"),
@@ -132,6 +152,23 @@ LONG = {
 }
 
 
+def problem_of(case):
+    choices = tuple(case.get("choices", ()))
+    letter = "ABCD"[choices.index(case["truth"])] if choices else None
+    return Problem(id="1", source="s", question="q", answer=case["truth"], choices=choices, answer_letter=letter)
+
+
+@pytest.mark.parametrize("case", ANSWERS, ids=lambda case: f"{case['kind']}: {case['truth']!r} {case['answer']!r}")
+def test_answers_of_every_kind(case):
+    response = f"<think>t</think><answer>{case['answer']}</answer>"
+    assert is_correct(response, problem_of(case)) is case["right"]
+
+
+def test_every_kind_has_at_least_three_answers_and_none_is_there_twice():
+    assert min(Counter(case["kind"] for case in ANSWERS).values()) >= 3
+    assert len({json.dumps(case, sort_keys=True) for case in ANSWERS}) == len(ANSWERS)
+
+
 @pytest.mark.parametrize(("text", "truth"), EQUAL)
 def test_equal_answers(text, truth):
     assert equal_answers(text, truth)
@@ -189,13 +226,31 @@ def test_a_letter_whose_choices_are_in_the_picture():
     assert not answer_matches("D", IN_PICTURE)
 
 
-def test_the_first_answer_counts_and_the_tags_are_needed():
-    assert is_correct("<answer>65</answer><answer>1</answer>", FREE)
-    assert not is_correct("<answer>1</answer><answer>65</answer>", FREE)
-    assert not is_correct("65", FREE)
-    assert not is_correct("<answer>65", FREE)
-    assert not is_correct("<answer><answer>65</answer></answer>", FREE)
-    assert is_correct("</answer><answer>65</answer>", FREE)
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("<answer>65</answer>", "65"),
+        ("<think>t</think> so <answer> 65\n</answer> done", "65"),
+        ("<answer>65</answer><answer>65</answer>", "65"),
+        ("<answer>65</answer><answer>1</answer>", None),
+        ("<answer>1</answer><answer>65</answer>", None),
+        ("<think>guess <answer>1</answer></think><answer>65</answer>", "65"),
+        ("<think>guess <answer>65</answer></think><answer>1</answer>", "1"),
+        ("<think>guess <answer>65</answer></think>", None),
+        ("<think>never ends <answer>65</answer>", None),
+        ("<answer>65</answer><think>never ends <answer>1</answer>", "65"),
+        ("a template opened the thought</think><answer>65</answer>", "65"),
+        ("<think>a</think>b<think>c</think><answer>65</answer>", "65"),
+        ("65", None),
+        ("<answer>65", None),
+        ("<answer>65</answer><answer>66", None),
+        ("<answer><answer>65</answer></answer>", None),
+        ("</answer><answer>65</answer>", "65"),
+        ("<answer></answer>", ""),
+    ],
+)
+def test_the_answer_stands_after_the_thought_and_is_one(response, answer):
+    assert extract_answer(response) == answer
 
 
 def test_boxes_may_be_nested_and_the_last_one_counts():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from full_scale.verifier import checker
-from full_scale.verifier.checker import Checker, symbolically_equal, value_of
+from full_scale.verifier.checker import Checker, symbolically_equal, values_of
 
 
 def test_a_question_beyond_the_limits_is_answered_no_and_the_next_one_as_usual():
@@ -72,7 +72,7 @@ def test_a_forked_process_asks_its_own_child():
     ],
 )
 def test_values_of_expressions(text, value):
-    assert value_of(text) == (value if value is None else pytest.approx(value))
+    assert values_of(text) == (value if value is None else pytest.approx(value),)
 
 
 def test_a_child_that_does_not_start_is_an_error(monkeypatch):
