@@ -1,4 +1,4 @@
-.DEFAULT_GOAL := help
+.DEFAULT_GOAL := start
 PYTHON ?= python3
 RUN := .venv/bin/python
 
@@ -14,32 +14,45 @@ RUN := .venv/bin/python
 	.venv-real/bin/python -m pip install --quiet --editable '.[train,gpu]' pytest --constraint .venv-real/constraints.txt
 	touch $@
 
-.PHONY: help demo test tutorials test-tutorials test-real-processor train lint bench mutants clean
+.PHONY: start help demo watch lab train test lint docs tutorials test-tutorials test-real-processor bench mutants clean
+start: .venv/installed help  ## set up the environment .venv (once, minutes) and show this list
+	@echo 'Now: source .venv/bin/activate'
+
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 demo: .venv/installed  ## the main job: compare the methods on the toy, write runs/demo/report.html
 	$(RUN) -m toy compare --out runs/demo --overwrite
 
+watch: .venv/installed  ## see one policy train, as a tree in the terminal
+	$(RUN) -m toy watch
+
+lab: .venv/installed  ## open the tutorials in JupyterLab
+	cd tutorials && ../$(RUN) -m jupyterlab
+
+train: .venv/installed  ## train the tiny vision-language model on rendered geometry (minutes, CPU)
+	$(RUN) full_scale/train.py
+
 test: .venv/installed  ## run every test (but the execution of the notebooks)
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2  # two processes of one thread: two of two threads are twice as slow
 
-tutorials: .venv/installed  ## run all notebooks (about 10 minutes) and open the course
-	cd tutorials && ../$(RUN) -m course.site
+lint: .venv/installed  ## ruff and mypy --strict
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(RUN) -m mypy docs/conf.py docs/formulas.py examples/*.py
+
+docs: .venv/installed  ## build the site, runs/site/html/index.html: warnings are errors
+	$(RUN) -m sphinx --fail-on-warning --keep-going --quiet --builder html --conf-dir docs . runs/site/html
+
+tutorials: .venv/installed  ## run all notebooks and store their outputs (about 10 minutes)
+	cd tutorials && ../$(RUN) -m course.build
 
 test-tutorials: .venv/installed  ## execute every notebook in a reduced budget, with warnings as errors
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 tests/tutorials/test_execution.py
 
 test-real-processor: .venv-real/installed  ## train and evaluate with transformers' own processor (installs several GB)
 	OMP_NUM_THREADS=1 .venv-real/bin/python -m pytest -o addopts= -p no:cacheprovider tests/real_processor
-
-train: .venv/installed  ## train the tiny vision-language model on rendered geometry (minutes, CPU)
-	$(RUN) full_scale/train.py
-
-lint: .venv/installed  ## ruff and mypy --strict
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy
 
 bench: .venv/installed  ## measure the toy's speed and the cost of a training step beside stock TRL (minutes)
 	$(RUN) -m benchmarks.toy

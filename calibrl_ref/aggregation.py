@@ -30,6 +30,7 @@ AGGREGATIONS: dict[str, _Mode] = {
         per_token=False, divisor=lambda tokens, rows, max_length: torch.full_like(rows, max_length)
     ),
 }
+"""Name of an aggregation -> its numerator and divisor; the formulas are in ``aggregate``."""
 
 
 def aggregate(

@@ -195,6 +195,7 @@ BASELINES: dict[str, Callable[[Rollouts], Baseline]] = {
     "precomputed_expert": precomputed_expert_baseline,
     "reference": reference_baseline,
 }
+"""Name -> what a response is compared with: a function of the rollouts."""
 NEEDS_OF_BASELINE = {"reference": "reference_token_log_prob", "precomputed_expert": "expert_log_prob"}
 """Which field of ``Rollouts`` a baseline reads, where that is not an expert's row."""
 
@@ -243,6 +244,7 @@ GAPS: dict[str, GapLevel] = {
     "trajectory_mean": GapLevel(unit="trajectory", log_probs=trajectory_mean_log_probs),
     "token_aligned": GapLevel(unit="token", log_probs=token_aligned_log_probs),
 }
+"""Name -> the level at which response and baseline are compared."""
 
 
 class _Experts(NamedTuple):

@@ -117,3 +117,4 @@ GATES: dict[str, Gate] = {
     "sigmoid": sigmoid_gate,
     "random": RandomGate(),
 }
+"""Name -> what is made of the signed gap: an element-wise function."""

@@ -441,3 +441,4 @@ RECIPES = Recipes(
         )
     }
 )
+"""Name -> the recipe of a whole method: ``RECIPES["calibrl"](slope=0.5)`` gives its objective."""

@@ -235,6 +235,7 @@ def _check_shaping(token_log_prob: Tensor, old_token_log_prob: Tensor, gamma: fl
 
 
 SHAPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"luffy": luffy_shaping, "rl_plus": rl_plus_shaping}
+"""Name -> the weight of an expert's token, as a function of its log-probabilities now and under the old policy."""
 
 
 def off_policy_surrogate(

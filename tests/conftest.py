@@ -1,6 +1,10 @@
-"""What every test relies on."""
+"""What every test relies on, and what is costly to make: once, also where pytest runs in several processes."""
 
+import os
 import signal
+
+import pytest
+from filelock import FileLock
 
 
 def pytest_configure():
@@ -10,3 +14,21 @@ def pytest_configure():
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """``once(name, make)``: a folder that ``make(folder)`` has filled, the same one in all processes of this run."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made(name, make):
+        folder, finished = shared / name, shared / f"{name}.finished"
+        with FileLock(shared / f"{name}.lock"):
+            if not finished.exists():
+                folder.mkdir(exist_ok=True)
+                make(folder)
+                finished.touch()
+        return folder
+
+    return made

@@ -37,22 +37,24 @@ print("loaded:", *sorted(set(sys.argv[1:]) & set(sys.modules)))
 """
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
+@pytest.fixture(scope="session")
+def built(once):
     """Folder with the sdist, and the wheel that is made from it."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    return out
+
+    def build(out):
+        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+
+    return once("dist", build)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wheel(built):
     (path,) = built.glob("*.whl")
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def metadata(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
@@ -71,21 +73,21 @@ def needed(names):
     return found.values()
 
 
-@pytest.fixture(scope="module")
-def bare_python(tmp_path_factory, wheel):
+@pytest.fixture(scope="session")
+def bare_python(once, wheel):
     """An interpreter with the wheel, torch, jaxtyping and what these two need: linked, not downloaded again."""
-    home = tmp_path_factory.mktemp("bare")
+    return once("bare", lambda home: make_bare(home, wheel)) / "bin" / "python"
+
+
+def make_bare(home, wheel):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
     (site,) = home.glob("lib/python*/site-packages")
     for each in needed(["torch", "jaxtyping"]):
-        tops = {file.parts[0] for file in each.files} - {"..", "__pycache__"}
-        for top in tops:
+        for top in {file.parts[0] for file in each.files} - {"..", "__pycache__"}:
             if not (site / top).exists():
                 (site / top).symlink_to(each.locate_file(top))
-    python = home / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", wheel]
+    pip = [sys.executable, "-m", "pip", "--python", home / "bin" / "python", "install", "--quiet", "--no-index", wheel]
     subprocess.run(pip, check=True, capture_output=True, text=True)  # fails if anything else is required
-    return python
 
 
 def run(python, code, *arguments, cwd):

@@ -71,7 +71,7 @@ def random_batch(seed: int = 0, *, prompts: int = 3, rollouts: int = 4, time: in
         return torch.rand(shape, generator=random, dtype=torch.float64)
 
     place = torch.arange(rows) % (rollouts + 1)
-    old = -0.1 - 2.0 * uniform(rows, time)
+    old = -0.3 - 2.0 * uniform(rows, time)
     correct = (place % 2 == 0) | (place == rollouts)
     return Batch(
         log_prob=(old + 0.6 * uniform(rows, time) - 0.3).requires_grad_(),

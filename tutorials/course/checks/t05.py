@@ -14,7 +14,7 @@ def _one_group(token_log_prob: Tensor) -> Rollouts:
     """Three responses of unequal length and the expert's, in the third row."""
     return Rollouts(
         token_log_prob=token_log_prob,
-        old_token_log_prob=token_log_prob.detach() + 0.05,
+        old_token_log_prob=token_log_prob.detach() - 0.05,
         mask=torch.arange(5) < torch.tensor([5, 2, 4, 3]).unsqueeze(1),
         group=torch.zeros(4, dtype=torch.long),
         is_expert=torch.tensor([False, False, True, False]),

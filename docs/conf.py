@@ -1,0 +1,149 @@
+"""The site's settings: ``make docs`` builds it with Sphinx. The source folder is the checkout's root.
+
+So a link between two files is the same on the site and in the repository. Nothing is fetched, when the site is built
+nor when it is read: formulas become MathML, which browsers lay out themselves.
+"""
+
+import re
+import shutil
+from pathlib import Path
+from textwrap import indent
+
+from docutils.nodes import Element, SkipNode
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.logging import getLogger
+from sphinx.writers.html5 import HTML5Translator
+
+import calibrl_ref
+
+project = "CalibRL-ref"
+author = "The CalibRL-ref developers"
+version = release = calibrl_ref.__version__
+html_title = f"{project} {release}"
+
+root_doc = "README"
+include_patterns = [
+    "*.md",
+    "docs/**",
+    "examples/README.md",
+    "full_scale/README.md",
+    "tutorials/*.md",
+    "tutorials/*.ipynb",
+]
+exclude_patterns = [".*", "calibrl_ref", "toy", "full_scale/[a-z]*", "tests", "runs", "mutants", "dist"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.apidoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
+
+nb_execution_mode = "off"  # the outputs of a full run are stored; CI executes the notebooks on its own
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+
+apidoc_modules = [
+    {
+        "path": "../calibrl_ref",
+        "destination": "docs/api",
+        "separate_modules": True,
+        "module_first": True,
+        "automodule_options": {"members", "show-inheritance"},
+    }
+]
+autodoc_default_options = {"member-order": "bysource", "ignore-module-all": True}
+autodoc_typehints = "description"
+autodoc_preserve_defaults = True
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_math_renderer = "mathml"
+
+_TABLE = re.compile(r"(^\|.*\|$\n?)+", re.MULTILINE)  # of a docstring, as Markdown writes it
+
+CONTENTS = """
+```{toctree}
+:hidden:
+:caption: Understand
+
+docs/formulas
+docs/toy_findings
+docs/verification
+docs/architecture
+```
+
+```{toctree}
+:hidden:
+:caption: Learn
+:glob:
+
+tutorials/README
+tutorials/glossary
+tutorials/[0-9]*
+```
+
+```{toctree}
+:hidden:
+:caption: Use
+
+docs/your_trainer
+full_scale/README
+docs/api/modules
+CONTRIBUTING
+CHANGELOG
+```
+"""
+
+
+def add_contents(_app: Sphinx, document: str, source: list[str]) -> None:
+    """Give the front page, which is the README, the site's table of contents."""
+    if document == root_doc:
+        source[0] += CONTENTS
+
+
+def escape_bars(_app: Sphinx, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Keep the bars of |A|, which restructured text would take for a substitution, and write tables as its lists."""
+    text = _TABLE.sub(_list_table, "\n".join(lines))
+    parts = re.split(r"(``.*?``)", text, flags=re.DOTALL)
+    parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
+    lines[:] = "".join(parts).split("\n")
+
+
+def _list_table(match: re.Match[str]) -> str:
+    rows = [[cell.strip() for cell in line.strip(" |").split("|")] for line in match[0].splitlines()]
+    cells = ("\n".join(f"{'  ' if place else '* '}- {cell}" for place, cell in enumerate(row)) for row in rows)
+    body = "\n".join(row for row, line in zip(cells, match[0].splitlines(), strict=True) if "---" not in line)
+    return ".. list-table::\n   :header-rows: 1\n\n" + indent(body, "   ") + "\n"
+
+
+def write_formula(translator: HTML5Translator, node: Element) -> None:
+    """Write a formula as MathML."""
+    display = "inline" if node.tagname == "math" else "block"
+    translator.body.append(convert(node.astext(), display=display))
+    raise SkipNode
+
+
+def require_documentation(_app: Sphinx, environment: BuildEnvironment) -> None:
+    """Warn of every public name that the reference lacks; a warning fails the build."""
+    names = {name.rpartition(".")[2] for name, *_ in environment.get_domain("py").get_objects()}
+    for name in sorted(set(calibrl_ref.__all__) - names):
+        getLogger(__name__).warning("calibrl_ref.%s has no documentation", name)
+
+
+def copy_front_page(app: Sphinx, _error: Exception | None) -> None:
+    """Let the site open at index.html, too."""
+    if (front := Path(app.outdir) / "README.html").exists():
+        shutil.copyfile(front, front.with_name("index.html"))
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the functions above."""
+    app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
+    app.connect("source-read", add_contents)
+    app.connect("autodoc-process-docstring", escape_bars)
+    app.connect("env-check-consistency", require_documentation)
+    app.connect("build-finished", copy_front_page)

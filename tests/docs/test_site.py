@@ -1,0 +1,174 @@
+"""The site: built without a warning, readable offline and on a phone; links lead somewhere; no name is missing."""
+
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote, urldefrag
+
+import pytest
+from course.build import TUTORIALS, sources
+from formulas import FORMULAS
+
+import calibrl_ref
+
+ROOT = Path(__file__).parents[2]
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+BUILD = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "-q", "-b", "html", "-c", ROOT / "docs"]
+
+
+class Links(HTMLParser):
+    """Collects what a page refers to, what it loads, and the places that can be referred to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.targets, self.loaded, self.places = [], [], {""}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.places |= {found.get("id"), found.get("name")}
+        if tag == "a":
+            self.targets.append(found.get("href") or "")
+        else:
+            self.loaded += [found[name] for name in ("src", "href") if found.get(name) and tag != "link"]
+            self.loaded += [found["href"]] if tag == "link" and "stylesheet" in found.get("rel", "") else []
+
+
+@pytest.fixture(scope="session")
+def site(once):
+    def build(out):
+        done = subprocess.run([*BUILD, ROOT, out / "html"], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    return once("site", build) / "html"
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    """Path of each page from the site's top -> its links; the lists of code and of names are left out."""
+    found = {path.relative_to(site): path for path in sorted(site.rglob("*.html"))}
+    return {
+        name: Links(path.read_text(encoding="utf-8")) for name, path in found.items() if name.parts[0] != "_modules"
+    }
+
+
+def test_there_is_a_page_for_everything(site):
+    expected = ["index", "README", "CONTRIBUTING", "CHANGELOG", "full_scale/README", "tutorials/glossary"]
+    expected += [f"docs/{path.stem}" for path in (ROOT / "docs").glob("*.md")]
+    expected += [f"tutorials/{source.stem}" for source in sources()]
+    assert [name for name in expected if not (site / f"{name}.html").exists()] == []
+
+
+def test_every_link_of_the_site_leads_somewhere(site, pages):
+    broken = []
+    for name, links in pages.items():
+        for address in {*links.targets, *links.loaded}:
+            if re.match(r"(https?|mailto|data):", address):
+                continue
+            path, place = urldefrag(unquote(re.sub(r"\?[^#]*", "", address)))  # ?v=... is the sheet's checksum
+            target = (site / name.parent / path).resolve() if path else site / name
+            known = pages.get(target.relative_to(site.resolve())) if target.is_relative_to(site.resolve()) else None
+            if not target.exists() or (place and known and place not in known.places):
+                broken.append(f"{name}: {address}")
+    assert broken == []
+
+
+def test_nothing_is_fetched_to_show_a_page(pages):
+    fetched = {(str(name), address) for name, links in pages.items() for address in links.loaded if "//" in address[:8]}
+    assert fetched == set()
+
+
+def visible_text(page):
+    """A page's text without code, outputs and scripts."""
+    parts = r"<(style|script|pre|code|annotation).*?</\1>|<img[^>]*>|<[^>]+>"
+    return re.sub(parts, "", page, flags=re.DOTALL)
+
+
+def test_formulas_are_laid_out_by_the_browser(site):
+    page = (site / "docs" / "formulas.html").read_text(encoding="utf-8")
+    assert page.count("<math") >= len(FORMULAS)
+    for path in [site / "docs" / "formulas.html", *(site / "tutorials").glob("*.html")]:
+        text = visible_text(path.read_text(encoding="utf-8"))
+        assert not re.search(r"\\(frac|operatorname|log|pi|alpha|lambda|left|mathrm|sum)\b|\$\$", text), path
+
+
+def test_tutorials_show_their_stored_outputs(site):
+    for source in sources():
+        page = (site / "tutorials" / f"{source.stem}.html").read_text(encoding="utf-8")
+        assert 'class="output' in page or "cell_output" in page, source
+
+
+def test_the_reference_shows_types(site):
+    page = re.sub(r"<[^>]+>", "", (site / "docs/api/calibrl_ref.calibration.html").read_text(encoding="utf-8"))
+    assert re.search(r"policy_log_prob \(Float\[Tensor, .\*shape.\]\)", page)
+
+
+@pytest.fixture
+def settings(monkeypatch):
+    """The functions of docs/conf.py, and the warnings that they give."""
+    found = runpy.run_path(str(ROOT / "docs" / "conf.py"))
+    warnings = []
+    log = SimpleNamespace(warning=lambda message, *values: warnings.append(message % values))
+    monkeypatch.setitem(found["require_documentation"].__globals__, "getLogger", lambda name: log)
+    return SimpleNamespace(**found, warnings=warnings)
+
+
+def environment(*names):
+    domain = SimpleNamespace(get_objects=lambda: [(f"calibrl_ref.module.{name}", name) for name in names])
+    return SimpleNamespace(get_domain=lambda name: domain)
+
+
+def test_a_public_name_without_documentation_is_a_warning(settings):
+    _, *rest = calibrl_ref.__all__
+    settings.require_documentation(None, environment(*rest))
+    assert settings.warnings == [f"calibrl_ref.{calibrl_ref.__all__[0]} has no documentation"]
+
+
+def test_documented_names_are_no_warning(settings):
+    settings.require_documentation(None, environment(*calibrl_ref.__all__))
+    assert settings.warnings == []
+
+
+def test_a_warning_fails_the_build(tmp_path):
+    (tmp_path / "README.md").write_text("# Front\n\n[nowhere](missing.md)\n", encoding="utf-8")
+    done = subprocess.run([*BUILD[:-1], tmp_path, tmp_path, tmp_path / "out"], capture_output=True, text=True)
+    assert done.returncode != 0
+
+
+def test_bars_and_tables_of_docstrings_survive(settings):
+    lines = ["The weight |A|, ``|A|``.", "", "| a | b |", "|---|---|", "| 1 | 2 |", ""]
+    settings.escape_bars(None, "", "", None, None, lines)
+    assert lines[0] == r"The weight \|A\|, ``|A|``."
+    assert [line.split() for line in lines[2:] if line] == [
+        ["..", "list-table::"],
+        [":header-rows:", "1"],
+        ["*", "-", "a"],
+        ["-", "b"],
+        ["*", "-", "1"],
+        ["-", "2"],
+    ]
+
+
+def test_the_index_of_the_course_lists_every_tutorial_in_order():
+    listed = re.findall(r"\((\d\d_\w+)\.ipynb\)", (TUTORIALS / "README.md").read_text(encoding="utf-8"))
+    assert listed == [source.stem for source in sources()]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium to lay the pages out")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_page_is_wider_than_the_window(site, pages, width):
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=flags)
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        for name in pages:
+            page.goto((site / name).as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        browser.close()
