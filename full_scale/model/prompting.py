@@ -41,7 +41,7 @@ def model_inputs(
     Returns:
         Tensors for the model's forward and ``generate``.
     """
-    texts = [_prompt(processor, problem, instruct=instruct) for problem in problems]
+    texts = [prompt_text(processor, problem, instruct=instruct) for problem in problems]
     pictures = [problem.rgb_images() for problem in problems]
     seen = {"images": pictures} if any(pictures) else {}  # a tokenizer knows no pictures
     inputs: BatchFeature | BatchEncoding[Tensor] = processor(
@@ -50,7 +50,17 @@ def model_inputs(
     return inputs
 
 
-def _prompt(processor: Processor, problem: Problem, *, instruct: bool) -> str:
+def prompt_text(processor: Processor, problem: Problem, *, instruct: bool) -> str:
+    """A prompt as the chat template writes it, up to where the response begins.
+
+    Args:
+        processor: Of the model.
+        problem: What is asked.
+        instruct: As in :func:`conversation`.
+
+    Returns:
+        The text, with marks of the pictures.
+    """
     turn = conversation(problem, instruct=instruct)[0]
     if not problem.images:
         turn["content"] = turn["content"][-1]["text"]  # templates of text models take plain text only

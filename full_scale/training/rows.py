@@ -1,14 +1,17 @@
 """From problems to the rows that the trainer reads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from datasets import Dataset
 
-from full_scale.data import expert_response
+from full_scale.data import Quarantine, expert_response
+from full_scale.data.quarantine import HINT
 from full_scale.model.processor import Processor, tokenizer_of
 from full_scale.model.prompting import conversation, model_inputs
+from full_scale.model.reserved import check_format, reserved_in, reserved_tokens, without_end
 from full_scale.problems.problem import Problem
 from full_scale.verifier.rewards import reward
 
@@ -35,18 +38,48 @@ class Expert:
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
-    """What was left out, as counts: prompts and experts that are too long, and experts that the verifier rejects."""
+    """What was left out, as counts: prompts and experts that are too long, and experts that the verifier rejects.
+
+    Attributes:
+        long_prompts: Problems left out.
+        long_experts: Experts left out; their problems stay.
+        wrong_experts: As well.
+        kept_experts: Problems with an expert that was kept.
+    """
 
     long_prompts: int
     long_experts: int
     wrong_experts: int
+    kept_experts: int
+
+    @property
+    def share(self) -> float:
+        """The share of the experts that was left out, from 0 to 1."""
+        dropped = self.long_experts + self.wrong_experts
+        return dropped / max(dropped + self.kept_experts, 1)
 
     def __str__(self) -> str:
         """One line for the log."""
         return (
             f"dropped: {self.long_prompts} too long prompts, {self.long_experts} too long experts, "
-            f"{self.wrong_experts} experts that the verifier rejects"
+            f"{self.wrong_experts} experts that the verifier rejects ({self.share:.0%} of all experts)"
         )
+
+    def check_experts(self, method: str) -> None:
+        """Refuse a run without experts under a method that is about them.
+
+        Args:
+            method: Its name.
+
+        Raises:
+            ValueError: Every expert was left out.
+        """
+        if self.share == 1.0:
+            raise ValueError(
+                f"method={method!r}: expected experts, but {self.long_experts} are longer than max_response_length and "
+                f"the verifier rejects {self.wrong_experts}, so none is left. Fix: raise --max-response-length, end "
+                "the experts in the problem's answer, or --method grpo"
+            )
 
 
 def training_rows(
@@ -57,6 +90,7 @@ def training_rows(
     format_weight: float,
     max_prompt_length: int,
     max_response_length: int,
+    quarantine: Quarantine | None = None,
 ) -> tuple[Dataset, Dropped]:
     """Rows for :class:`~full_scale.training.trainer.HybridPolicyTrainer`; nothing is ever cut.
 
@@ -67,35 +101,70 @@ def training_rows(
         format_weight: Weight of the format in an expert's reward.
         max_prompt_length: Tokens, image tokens included; a longer prompt is dropped.
         max_response_length: Tokens; a longer expert is dropped, its problem stays.
+        quarantine: Takes the problems that this model cannot read; without one the first ends the program.
 
     Returns:
         A data set that builds each row when it is read, and what was dropped.
 
     Raises:
-        ValueError: If every prompt is too long.
+        ValueError: If every prompt is too long, no response can have the format that is rewarded, or a question or an
+            expert holds a special token of the model.
     """
-    kept: list[tuple[Problem, Expert | None]] = []
-    counts = {"long_prompts": 0, "long_experts": 0, "wrong_experts": 0}
-    for problem in problems:
-        if model_inputs(processor, [problem], instruct=instruct)["input_ids"].shape[1] > max_prompt_length:
-            counts["long_prompts"] += 1
-            continue
-        expert = expert_of(problem, processor, format_weight=format_weight)
-        fault = _expert_fault(expert, max_response_length)
-        if fault is not None:
-            counts[fault] += 1
-        kept.append((problem, expert if fault is None else None))
+    check_format(processor)
+    read = partial(_read, processor=processor, instruct=instruct, format_weight=format_weight)
+    sound = _readable(problems, read, quarantine)
+    kept = [(problem, expert) for problem, length, expert in sound if length <= max_prompt_length]
     if not kept:
         raise ValueError(
             f"all {len(problems)} prompts are longer than max_prompt_length ({max_prompt_length}); raise it."
         )
+    faults = [_expert_fault(expert, max_response_length) for _, expert in kept]
+    used = [(problem, expert if fault is None else None) for (problem, expert), fault in zip(kept, faults, strict=True)]
+    dropped = Dropped(
+        long_prompts=len(sound) - len(kept),
+        long_experts=faults.count("long"),
+        wrong_experts=faults.count("wrong"),
+        kept_experts=sum(expert is not None for _, expert in used),
+    )
 
     def build(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         """Draw and word the problems of one batch, when the data set is read."""
-        rows = [_row(*kept[index], instruct=instruct) for index in batch["index"]]
+        rows = [_row(*used[index], instruct=instruct) for index in batch["index"]]
         return {name: [row[name] for row in rows] for name in rows[0]}
 
-    return Dataset.from_dict({"index": range(len(kept))}).with_transform(build), Dropped(**counts)
+    return Dataset.from_dict({"index": range(len(used))}).with_transform(build), dropped
+
+
+def _read(problem: Problem, processor: Processor, *, instruct: bool, format_weight: float) -> tuple[int, Expert | None]:
+    """A prompt's tokens, and its expert; raises where the model would read anything else than what is written."""
+    if token := reserved_in(problem.question, reserved_tokens(processor)):
+        raise ValueError(f"{problem.name}: the question holds {token!r}, a special token of this model; remove it")
+    try:
+        length = model_inputs(processor, [problem], instruct=instruct)["input_ids"].shape[1]
+    except ValueError as error:  # a picture that this processor does not take
+        raise ValueError(f"{problem.name}: the processor refuses it: {error}") from error
+    return length, expert_of(problem, processor, format_weight=format_weight)
+
+
+def _readable(
+    problems: Sequence[Problem],
+    read: Callable[[Problem], tuple[int, Expert | None]],
+    quarantine: Quarantine | None,
+) -> list[tuple[Problem, int, Expert | None]]:
+    """The problems that the model can read, each with its prompt's tokens and its expert."""
+    sound: list[tuple[Problem, int, Expert | None]] = []
+    broken: list[str] = []
+    for problem in problems:
+        try:
+            sound.append((problem, *read(problem)))
+        except ValueError as error:
+            if quarantine is None:
+                raise ValueError(f"{error} ({HINT})") from error
+            broken.append(str(error))
+            quarantine.leave_out(str(error), dataset=problem.source, id=problem.id)
+    if quarantine is not None:
+        quarantine.check(problems[0].source, broken, len(sound))
+    return sound
 
 
 def expert_of(problem: Problem, processor: Processor, *, format_weight: float) -> Expert | None:
@@ -107,19 +176,19 @@ def expert_of(problem: Problem, processor: Processor, *, format_weight: float) -
         format_weight: Weight of the format in the reward.
 
     Returns:
-        The expert, or None where the problem has none.
+        The expert, without end tokens of its own; None where the problem has none.
 
     Raises:
-        ValueError: If the response contains the model's image token.
+        ValueError: If the response holds a special token, such as the one of pictures.
     """
-    text = expert_response(problem)
-    if text is None:
+    response, reserved = expert_response(problem), reserved_tokens(processor)
+    if response is None:
         return None
+    text = without_end(response, reserved)
+    if token := reserved_in(text, reserved):
+        raise ValueError(f"{problem.name}: the expert's response holds {token!r}, a special token; remove it")
     tokenizer = tokenizer_of(processor)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    image_token = getattr(processor, "image_token_id", None)
-    if image_token is not None and image_token in ids:
-        raise ValueError(f"{problem.name}: the expert's response contains the image token; remove it.")
     earned = reward(text, problem, format_weight=format_weight)
     return Expert(text=text, ids=(*ids, tokenizer.eos_token_id), correct=earned.accuracy == 1.0, reward=earned.total)
 
@@ -128,8 +197,8 @@ def _expert_fault(expert: Expert | None, longest: int) -> str | None:
     if expert is None:
         return None
     if not expert.correct:
-        return "wrong_experts"
-    return "long_experts" if len(expert.ids) > longest else None
+        return "wrong"
+    return "long" if len(expert.ids) > longest else None
 
 
 def _row(problem: Problem, expert: Expert | None, *, instruct: bool) -> Row:

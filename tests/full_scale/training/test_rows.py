@@ -1,11 +1,13 @@
 """Training rows: prompts, experts, and what is left out."""
 
+import json
+import re
 from dataclasses import replace
 
 import pytest
 from tiny_runs import processor
 
-from full_scale.data import expert_response
+from full_scale.data import Quarantine, expert_response
 from full_scale.data.rendered import rendered_problems
 from full_scale.training.rows import expert_of, training_rows
 from full_scale.verifier.rewards import reward
@@ -26,7 +28,9 @@ def test_a_row_has_the_question_the_pictures_and_the_expert():
     assert row["problem"] is PROBLEMS[1]
     assert row["expert"] == expert_of(PROBLEMS[1], processor(), format_weight=0.1)
     assert len(data) == 4
-    assert str(dropped) == "dropped: 0 too long prompts, 0 too long experts, 0 experts that the verifier rejects"
+    assert str(dropped) == (
+        "dropped: 0 too long prompts, 0 too long experts, 0 experts that the verifier rejects (0% of all experts)"
+    )
     assert "FIRST think" in build(PROBLEMS, instruct=True)[0][0]["prompt"][0]["content"]
 
 
@@ -43,10 +47,52 @@ def test_an_expert_is_tokenised_verified_and_rewarded_as_a_response_is():
     assert expert_of(replace(PROBLEMS[0], solution=None), processor(), format_weight=0.25) is None
 
 
-def test_an_expert_with_the_image_token_is_refused_by_name():
-    marked = replace(PROBLEMS[0], solution="see <|image_pad|>")
-    with pytest.raises(ValueError, match=f"record '{PROBLEMS[0].id}' of .*: the expert's response contains the image"):
-        build([marked])
+@pytest.mark.parametrize("token", ["<|image_pad|>", "<|vision_start|>", "<|im_start|>", "<|im_end|>", "<|endoftext|>"])
+def test_a_special_token_in_a_question_or_an_expert_is_refused_by_name(token):
+    name = f"record '{PROBLEMS[1].id}' of 'rendered'"
+    asked = replace(PROBLEMS[1], question=f"see {token} there")
+    with pytest.raises(ValueError, match=re.escape(f"{name}: the question holds {token!r}, a special token")):
+        build([PROBLEMS[0], asked])
+    shown = replace(PROBLEMS[1], solution=f"see {token} there")
+    with pytest.raises(ValueError, match=re.escape(f"{name}: the expert's response holds {token!r}, a special")):
+        build([PROBLEMS[0], shown])
+
+
+def test_what_the_model_cannot_read_goes_to_the_quarantine(tmp_path):
+    asked = replace(PROBLEMS[1], question="see <|image_pad|>")
+    quarantine = Quarantine(tmp_path / "quarantine.jsonl")
+    data, _ = build([PROBLEMS[0], asked], quarantine=quarantine)
+    assert len(data) == quarantine.count == 1
+    line = json.loads((tmp_path / "quarantine.jsonl").read_text())
+    assert (line["dataset"], line["id"]) == ("rendered", PROBLEMS[1].id)
+    assert "the question holds '<|image_pad|>'" in line["reason"]
+    with pytest.raises(ValueError, match=r"2 of 3 records \(67%\) are broken"):
+        build([PROBLEMS[0], asked, asked], quarantine=Quarantine())
+
+
+def test_an_expert_ends_once():
+    tokenizer, text = processor().tokenizer, expert_response(PROBLEMS[0])
+    ended = replace(PROBLEMS[0], solution=text + "<|im_end|>\n<|endoftext|>\n")
+    expert = expert_of(ended, processor(), format_weight=0.1)
+    assert expert == expert_of(PROBLEMS[0], processor(), format_weight=0.1)
+    assert expert.ids.count(tokenizer.eos_token_id) == 1
+    assert expert.reward == 1.1
+
+
+def test_a_method_about_experts_needs_one():
+    wrong = replace(PROBLEMS[0], solution="<think>a guess</think><answer>-77</answer>")
+    _, none = build([wrong])
+    assert none.share == 1.0
+    with pytest.raises(
+        ValueError, match=r"method='luffy': expected experts, but 0 are longer .* rejects 1, so none is"
+    ):
+        none.check_experts("luffy")
+    _, half = build([wrong, PROBLEMS[1]])
+    assert (half.share, half.kept_experts) == (0.5, 1)
+    assert "1 experts that the verifier rejects (50% of all experts)" in str(half)
+    half.check_experts("luffy")
+    _, without = build([replace(PROBLEMS[0], solution=None)])
+    assert (without.share, without.kept_experts) == (0.0, 0)
 
 
 def test_what_is_too_long_or_wrong_is_left_out_and_counted():
