@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from full_scale.run.folder import read_metrics
 
 PANELS = {
+    "loss": ("Loss", "of the objective"),
     "reward": ("Reward", "mean reward"),
     "accuracy": ("Accuracy of the rollouts", "share correct"),
     "entropy": ("Entropy of the policy", "nats per token"),
@@ -31,15 +32,16 @@ def curves_figure(records: Sequence[Mapping[str, Any]], title: str) -> Figure:
 
     Returns:
         One panel for each of :data:`PANELS` that the run has: each update, and the mean of the last :data:`WINDOW`.
+        An update without the number, or with one that is not finite, has no point.
     """
-    panels = {key: labels for key, labels in PANELS.items() if any(key in record for record in records)}
+    panels = {key: labels for key, labels in PANELS.items() if any(record.get(key) is not None for record in records)}
     figure = Figure(figsize=(3.6 * len(panels), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)
     for axes, (key, (heading, unit)) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
-        points = [(record["step"], record[key]) for record in records if key in record]
+        points = [(record["step"], record[key]) for record in records if record.get(key) is not None]
         steps, values = np.array(points).T
         means = [values[max(0, end - WINDOW) : end].mean() for end in range(1, len(values) + 1)]
         axes.plot(steps, values, color="#0072B2", alpha=0.35, linewidth=1, label="each update")
@@ -53,14 +55,14 @@ def curves_figure(records: Sequence[Mapping[str, Any]], title: str) -> Figure:
 
 
 def save_curves(out: Path, title: str) -> None:
-    """Write curves.png and curves.svg from metrics.jsonl; nothing where no update was logged.
+    """Write curves.png and curves.svg from metrics.jsonl; nothing where it has nothing that a panel shows.
 
     Args:
         out: The run's folder.
         title: Of the figure.
     """
     records = read_metrics(out / "metrics.jsonl")
-    if records:
+    if any(record.get(key) is not None for record in records for key in PANELS):
         figure = curves_figure(records, title)
         figure.savefig(out / "curves.png", dpi=150)
         figure.savefig(out / "curves.svg", metadata={"Date": None})

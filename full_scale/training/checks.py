@@ -1,9 +1,10 @@
 """What the trainer refuses before it starts, and before the model is called."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-from torch import Tensor
+from torch import Tensor, nn
+from transformers.trainer_utils import SchedulerType
 from trl import GRPOConfig
 
 from calibrl_ref import Objective
@@ -17,6 +18,10 @@ REQUIRED = {
     "eval_strategy": ("no", "evaluate a checkpoint with full_scale/evaluate.py"),
 }
 """GRPOConfig options that would change TRL's own loss, and would be ignored here: they must keep these values."""
+
+
+CONSTANT_RATES = ("constant", "constant_with_warmup")
+"""Learning-rate schedules that do not depend on the number of updates."""
 
 
 def check_arguments(args: GRPOConfig, objective: Objective) -> None:
@@ -47,6 +52,83 @@ def check_arguments(args: GRPOConfig, objective: Objective) -> None:
         )
     if objective.needs_reference and not args.beta:
         raise ValueError("beta is 0, but the objective reads a reference policy; set beta above 0 to keep one.")
+
+
+def check_dropout(model: nn.Module) -> None:
+    """Refuse a model with dropout: its ratios would compare two different random policies.
+
+    With ``lora_dropout=0.05`` the ratio of an unchanged policy was off by 0.29, and clipped.
+
+    Args:
+        model: The policy.
+
+    Raises:
+        ValueError: Naming the module and its rate.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Dropout) and module.p > 0.0:
+            raise ValueError(
+                f"{name} drops out at a rate of {module.p}: expected none, as the policy that is scored must be the "
+                "one that sampled. Fix: set lora_dropout to 0, or disable_dropout of the trainer's options to True."
+            )
+
+
+def plan_of(args: GRPOConfig) -> dict[str, Any]:
+    """What an update may depend on beyond its place: the number of all updates, and the learning rate's schedule."""
+    return {"max_steps": args.max_steps, "lr_scheduler_type": SchedulerType(args.lr_scheduler_type).value}
+
+
+def check_plan(manifest: Mapping[str, Any], args: GRPOConfig, *, stages: int) -> None:
+    """Refuse to go on with a run for another number of updates where the updates depend on it.
+
+    Args:
+        manifest: Of the checkpoint.
+        args: Of this run.
+        stages: Number of the method's stages, each of which takes a share of the updates.
+
+    Raises:
+        ValueError: Naming what differs, and why it matters.
+    """
+    former, now = manifest["plan"], plan_of(args)
+    scheduler = former["lr_scheduler_type"]
+    if scheduler != now["lr_scheduler_type"]:
+        raise ValueError(
+            f"lr_scheduler_type={now['lr_scheduler_type']}: expected {scheduler}, with which the run was begun. "
+            "Fix: resume with it, or start anew in another folder."
+        )
+    bends = scheduler not in CONSTANT_RATES
+    if former["max_steps"] != now["max_steps"] and (bends or stages > 1):
+        raise ValueError(
+            f"max_steps={now['max_steps']}: expected {former['max_steps']}, for which the "
+            f"{'learning rate' if bends else 'stages of the method'} of the run was planned. "
+            f"Fix: resume with --steps {former['max_steps']}, or start anew in another folder."
+        )
+
+
+def no_advantage(samplings: int, *, right: float) -> str:
+    """Why nothing is learnt where every advantage is 0, and what to do.
+
+    Args:
+        samplings: How many in a row were so.
+        right: Share of right responses in the last one.
+
+    Returns:
+        One line.
+
+    Example:
+        >>> no_advantage(3, right=1.0)
+        'every advantage was 0 in 3 samplings in a row: all responses are right. Fix: choose harder problems.'
+    """
+    if right == 0.0:
+        cause = (
+            "no response is right. Fix: choose easier problems, raise --max-response-length if responses are cut off, "
+            "or warm the model up with --method sft; look at its answers first"
+        )
+    elif right == 1.0:
+        cause = "all responses are right. Fix: choose harder problems"
+    else:
+        cause = "all responses to a problem earn the same. Fix: raise --temperature or --group-size"
+    return f"every advantage was 0 in {samplings} samplings in a row: {cause}."
 
 
 def check_image_tokens(

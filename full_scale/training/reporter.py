@@ -1,27 +1,41 @@
 """What a run shows while it trains and leaves behind: the progress line, metrics.jsonl and the curves."""
 
 import json
+import math
 import signal
+import threading
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
+from accelerate.utils import gather_object
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals that end a run in order: Ctrl-C, a scheduler's or container's notice, a closed terminal."""
+
 
 class Reporter(TrainerCallback):
-    """Writes metrics.jsonl and the progress line; within ``with``, the first Ctrl-C is a checkpoint and an orderly end.
+    """Writes metrics.jsonl and the progress line; within ``with``, a signal means a checkpoint and an orderly end.
+
+    A second one stops at once. Outside the main thread (Ray Train, a notebook's thread) Python lets nobody handle
+    signals, and they are left alone.
 
     Args:
         file: metrics.jsonl.
         steps: Updates in all.
         console: Where the progress goes; on a terminal one live line, elsewhere a line for each update.
+
+    Attributes:
+        interrupted: The signal's number; None where none came.
     """
 
     def __init__(self, file: Path, steps: int, console: Console) -> None:
-        self.file, self.steps, self.interrupted = file, steps, False
+        self.file, self.steps = file, steps
+        self.interrupted: int | None = None
+        self._former: dict[int, Any] = {}
         self._console = console
         columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
         hidden = console.quiet or not console.is_terminal
@@ -29,7 +43,8 @@ class Reporter(TrainerCallback):
         self._task = self._progress.add_task("training", total=steps)
 
     def __enter__(self) -> "Reporter":
-        self._former = signal.signal(signal.SIGINT, self.interrupt)
+        if threading.current_thread() is threading.main_thread():
+            self._former = {number: signal.signal(number, self.interrupt) for number in SIGNALS}
         self._progress.start()
         return self
 
@@ -37,14 +52,17 @@ class Reporter(TrainerCallback):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._progress.stop()
-        signal.signal(signal.SIGINT, self._former)
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        self._former = {}
 
-    def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
-        """Handle Ctrl-C: finish this update and save; a second Ctrl-C stops at once."""
-        if self.interrupted:
+    def interrupt(self, number: int, _frame: FrameType | None = None) -> None:
+        """Handle a signal: finish this update and save; a second one stops at once."""
+        if self.interrupted is not None:
             raise KeyboardInterrupt
-        self.interrupted = True
-        self._console.print("Ctrl-C: finishing this update and saving a checkpoint for --resume (again: stop at once)")
+        self.interrupted = number
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        self._console.print(f"{name}: finishing this update and saving a checkpoint for --resume (again: stop at once)")
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
@@ -53,8 +71,10 @@ class Reporter(TrainerCallback):
         self._progress.reset(self._task, completed=state.global_step, total=self.steps)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Save and stop after Ctrl-C."""
-        if self.interrupted:
+        """Save and stop after a signal to any of several processes."""
+        came = [number for number in gather_object([self.interrupted]) if number is not None]
+        if came:
+            self.interrupted = came[0]
             control.should_save = control.should_training_stop = True
 
     def on_log(
@@ -65,13 +85,19 @@ class Reporter(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: object,
     ) -> None:
-        """Append the update's metrics, in the first of several processes."""
+        """Append the update's metrics, in the first of several processes; a number that is not finite is null."""
         if not logs or "train_runtime" in logs or not state.is_world_process_zero:
             return
-        with self.file.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+        finite = {name: None if _is_odd(value) else value for name, value in logs.items()}
+        try:
+            with self.file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps({"step": state.global_step, **finite}) + "\n")
+        except OSError as error:
+            raise ValueError(
+                f"{self.file}: cannot be written ({error.strerror}). Fix: make room on the disk, then --resume."
+            ) from error
         shown = {"reward": "reward", "accuracy": "accuracy", "entropy": "entropy", "exploration": "loss/exploration"}
-        text = "  ".join(f"{name} {logs[key]:.3f}" for name, key in shown.items() if key in logs)
+        text = "  ".join(f"{name} {logs[key]:.3f}" for name, key in shown.items() if finite.get(key) is not None)
         self._progress.update(self._task, completed=state.global_step, description=text)
         if not self._console.is_terminal:
             self._console.print(
@@ -81,3 +107,7 @@ class Reporter(TrainerCallback):
     def _time_left(self) -> str:
         left = self._progress.tasks[0].time_remaining
         return "" if left is None else f"{left // 60:.0f} min {left % 60:.0f} s left"
+
+
+def _is_odd(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

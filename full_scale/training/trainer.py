@@ -12,13 +12,20 @@ when a new TRL changes one):
 - ``_compute_loss``: the loss is that of :class:`~full_scale.training.update.Update`.
 - ``_load_from_checkpoint``: loads through ``from_pretrained``; transformers matches a checkpoint's names literally, and
   a saved Qwen2.5-VL carries its hub names, so a resumed run kept its initial weights with no more than a warning.
-- ``_save_checkpoint``, ``train``: a checkpoint remembers method, model and adapted slope; another's is refused.
+- ``train``, ``_get_train_sampler``, ``_save_checkpoint``, ``_get_output_dir``, ``_save``: a run goes on exactly from a
+  checkpoint, which is written beside and renamed when it is whole; another run's, or a damaged one, is refused. TRL
+  draws the first epoch's order again in each epoch that it resumes, forgets the responses that were sampled for
+  further updates, and trains on where a run was finished.
+- ``_get_grad_norm``, ``log``: an update whose gradient is not finite is left out.
+- ``_send_telemetry``: nothing leaves the machine.
 
 Generation, reference model, optimiser, distribution, checkpoints and logs are TRL's.
 """
 
+import logging
+import math
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack, cast
@@ -27,18 +34,39 @@ import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import Tensor
-from transformers import TrainerCallback
+from torch.utils.data import Sampler
+from transformers import TrainerCallback, TrainerState
 from transformers.modeling_utils import PreTrainedModel
-from transformers.trainer_utils import TrainOutput, get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.grpo_trainer import RewardFunc
-from trl.trainer.utils import unsplit_pixel_values_by_grid
+from trl.trainer.utils import RepeatSampler, unsplit_pixel_values_by_grid
 
 from calibrl_ref import Imitation, Objective, Schedule
 from full_scale.model.processor import Processor
+from full_scale.run.manifest import checkpoints, update_of
 from full_scale.training.batching import SPANNING_FIELDS, Batch, join
-from full_scale.training.checkpoints import Origin, read_origin, write_origin
-from full_scale.training.checks import check_arguments, check_image_tokens
+from full_scale.training.checkpoints import (
+    Origin,
+    Progress,
+    finish,
+    load_micro_batches,
+    package_versions,
+    read_checkpoint,
+    rollouts_file,
+    save_micro_batches,
+    skipped_file,
+    written_beside,
+)
+from full_scale.training.checks import (
+    check_arguments,
+    check_dropout,
+    check_image_tokens,
+    check_plan,
+    no_advantage,
+    plan_of,
+)
 from full_scale.training.gradients import looks_beyond_groups
 from full_scale.training.rollouts import as_batch, expert_rows, pruned, sample_groups
 from full_scale.training.rows import Expert, Row
@@ -46,6 +74,11 @@ from full_scale.training.update import MicroBatch, Update, cut
 
 if TYPE_CHECKING:
     from peft import PeftConfig  # an extra
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 3
+"""Samplings in a row without any advantage after which a warning is due."""
 
 OVERRIDDEN = {
     "_calculate_rewards": "(self, inputs, prompts, completions, completion_ids_list)",
@@ -59,6 +92,14 @@ OVERRIDDEN = {
         "(self, resume_from_checkpoint: str, model: torch.nn.modules.module.Module | None = None) -> None"
     ),
     "_save_checkpoint": "(self, model, trial)",
+    "_save": "(self, output_dir: str | None = None, state_dict: dict | None = None) -> None",
+    "_get_output_dir": "(self, trial: 'optuna.Trial | dict[str, Any] | None') -> str",
+    "_get_train_sampler": (
+        "(self, dataset: datasets.arrow_dataset.Dataset | None = None) -> torch.utils.data.sampler.Sampler"
+    ),
+    "_get_grad_norm": "(self, model, grad_norm=None)",
+    "log": "(self, logs: dict[str, float], start_time: float | None = None) -> None",
+    "_send_telemetry": "(self)",
     "train": (
         "(self, resume_from_checkpoint: str | bool | None = None, "
         "trial: 'optuna.Trial | dict[str, Any] | None' = None, ignore_keys_for_eval: list[str] | None = None) "
@@ -96,10 +137,12 @@ class HybridPolicyTrainer(GRPOTrainer):
         method: Its name, for checkpoints.
         generation_rounds: Where the objective drops whole groups (DAPO's dynamic sampling), how often further prompts
             may be sampled in their place, the first time included; 1 never samples anew.
+        skip_limit: So many updates in a row that are not finite end the training.
         kwargs: As in ``trl.GRPOTrainer``.
 
     Raises:
-        ValueError: If an option of ``args`` contradicts the objective, or would split a group.
+        ValueError: If an option of ``args`` contradicts the objective, or would split a group; if the model has
+            dropout, as the policy that is scored would not be the one that sampled.
     """
 
     # set by TRL's constructor; its annotations allow more, such as None
@@ -116,6 +159,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         schedule: Schedule,
         method: str | None = None,
         generation_rounds: int = 10,
+        skip_limit: int = 3,
         **kwargs: Unpack[TrainerOptions],
     ) -> None:
         if generation_rounds < 1:
@@ -123,10 +167,13 @@ class HybridPolicyTrainer(GRPOTrainer):
         for objective, _ in schedule.stages:
             check_arguments(kwargs["args"], objective)
         super().__init__(**kwargs)
-        self.schedule, self.generation_rounds = schedule, generation_rounds
+        check_dropout(self.model)
+        self.schedule, self.generation_rounds, self.skip_limit = schedule, generation_rounds, skip_limit
         self.objective = schedule.objective_at(0.0)
-        self.origin = Origin.of(self.model, method)
-        self.adapted_slope: float | None = None
+        self.origin = Origin.of(self.model, method, self.args)
+        self.progress = Progress()
+        self._resumed_at = 0
+        self._stage: Path | None = None  # where a checkpoint is being written
         self._demonstrations: list[list[int]] | None = None  # in place of sampled responses
         self._verdicts: list[Tensor] = []
 
@@ -149,11 +196,36 @@ class HybridPolicyTrainer(GRPOTrainer):
         Raises:
             ValueError: If the checkpoint is of another method or model.
         """
-        folder = self.args.output_dir
-        checkpoint = get_last_checkpoint(folder) if resume_from_checkpoint is True else resume_from_checkpoint or None
-        if checkpoint:
-            self.adapted_slope = read_origin(Path(checkpoint), self.origin)
-        return super().train(checkpoint, trial, ignore_keys_for_eval)
+        found = checkpoints(self._out) if resume_from_checkpoint is True else []
+        checkpoint = found[-1] if found else Path(str(resume_from_checkpoint)) if resume_from_checkpoint else None
+        self._resumed_at = self._step = 0
+        self._buffered_inputs, self.progress = None, Progress()
+        if checkpoint is None:
+            return super().train(None, trial, ignore_keys_for_eval)
+        check_plan(read_checkpoint(checkpoint, self.origin), self.args, stages=len(self.schedule.stages))
+        self._go_on_from(checkpoint)
+        if self._resumed_at >= self.args.max_steps:
+            return self._finished(checkpoint)
+        return super().train(str(checkpoint), trial, ignore_keys_for_eval)
+
+    def _go_on_from(self, checkpoint: Path) -> None:
+        """Take up what a checkpoint remembers beside what transformers restores."""
+        self.progress = Progress.load(checkpoint)
+        self._resumed_at = update_of(checkpoint)
+        self._step = self._resumed_at * self.args.gradient_accumulation_steps
+        self._metrics["train"].update(self.progress.metrics)
+        rollouts = rollouts_file(checkpoint, self.accelerator.process_index)
+        if rollouts.is_file():
+            self._buffered_inputs = load_micro_batches(rollouts, self.accelerator.device)
+            self.objective = self._objective_at(self.progress.sampled_at)
+
+    def _finished(self, checkpoint: Path) -> TrainOutput:
+        """The end of a run that has made all its updates: its weights and its log."""
+        if self._sharded:
+            raise ValueError(f"{checkpoint}: the run has made all its updates. Fix: evaluate it, or set more --steps.")
+        self._load_from_checkpoint(str(checkpoint))
+        self.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        return TrainOutput(self.state.global_step, 0.0, {})
 
     def sample(self, prompts: list[Row]) -> Batch:
         """Sample responses, and let the experts' rows join their groups.
@@ -222,8 +294,17 @@ class HybridPolicyTrainer(GRPOTrainer):
         return log_prob, entropy
 
     @property
+    def _out(self) -> Path:
+        return Path(cast(str, self.args.output_dir))
+
+    @property
     def _steps_per_generation(self) -> int:
         return cast(int, self.args.steps_per_generation)  # TRL's constructor fills it in
+
+    @property
+    def _generate_every(self) -> int:
+        """Micro-batches between two samplings."""
+        return self._steps_per_generation * self.num_iterations
 
     @property
     def _pad_token(self) -> int:
@@ -236,7 +317,7 @@ class HybridPolicyTrainer(GRPOTrainer):
 
     def _prepare_inputs(self, generation_batch: list[Row]) -> MicroBatch:  # type: ignore[override]  # TRL does hand it a list
         steps, window = self._steps_per_generation, self.args.gradient_accumulation_steps
-        if self._step % (steps * self.num_iterations) == 0 or self._buffered_inputs is None:
+        if self._step % self._generate_every == 0 or self._buffered_inputs is None:
             self._buffered_inputs = self._generation(generation_batch)
         index = self._step % steps
         if index % window == 0:
@@ -252,21 +333,60 @@ class HybridPolicyTrainer(GRPOTrainer):
             self._end_update()
         return loss
 
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Tensor | float | None = None) -> Tensor | float | None:
+        norm: Tensor | float | None = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]  # transformers annotates nothing
+        if norm is None or math.isfinite(norm):
+            self.progress.skipped_in_a_row = 0
+        else:  # of all processes' gradients, so that all processes do the same
+            self._skip(model)
+        return norm
+
+    def _skip(self, model: torch.nn.Module) -> None:
+        """Leave an update out: without gradients the optimiser changes neither weights nor its own state."""
+        for weight in model.parameters():
+            weight.grad = None
+        self.progress.skipped += 1
+        self.progress.skipped_in_a_row += 1
+        self._metrics["train"]["skipped_updates"].append(float(self.progress.skipped))
+        number, parts = self.state.global_step + 1, self._update.micro_batches
+        file = skipped_file(self._out, number, self.accelerator.process_index)
+        save_micro_batches(file, parts)
+        problems = sorted({name for part in parts for name in part.rows.problem})
+        message = f"update {number} was left out: its loss or gradient is not finite (problems {', '.join(problems)})"
+        if self.progress.skipped_in_a_row >= self.skip_limit:
+            raise ValueError(
+                f"{message}, the last of {self.progress.skipped_in_a_row} in a row. Its rows are in {file}. "
+                "Fix: resume with a lower --learning-rate, or look at these rows."
+            )
+        logger.warning(f"{message}; its rows are in {file}")
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As in TRL, but the loss of an update that was left out is NaN, where transformers writes an average."""
+        if self.progress.skipped_in_a_row and "grad_norm" in logs:
+            logs["loss"] = math.nan
+        super().log(logs, start_time)
+
+    def _send_telemetry(self) -> None:
+        """Tell nobody: TRL would look up its hub for every trainer that is built."""
+
     def _end_update(self) -> None:
         found = self._update.metrics()
         if self.objective.slope_controller is not None and "entropy" in found:
             self.objective = self.objective.adapt(found["entropy"])
             if self.objective.exploration is not None:
-                self.adapted_slope = found["slope"] = float(self.objective.exploration.slope)
+                self.progress.slope = found["slope"] = float(self.objective.exploration.slope)
         for name, value in found.items():
             self._metrics["train"][name].append(value)
 
     def _generation(self, prompts: list[Row]) -> list[MicroBatch]:
         """The micro-batches of one sampling, whole groups in random order."""
-        self.objective = self._current_objective()
+        self.progress.sampled_at = self.state.global_step
+        self.objective = self._objective_at(self.progress.sampled_at)
         supervised = all(isinstance(term, Imitation) for term in self.objective.terms)
         rows = self.demonstrate(prompts) if supervised else self._sample_groups(prompts)
         self._metrics["train"]["rows"].append(float(sum(gather_object([len(rows)]))))
+        if not supervised:
+            self._watch_advantages(rows)
         # TRL draws a permutation of rows here; drawing the same one keeps the random stream, and so the next
         # generations, equal to TRL's. Groups follow in the order in which they first appear in it.
         order = dict.fromkeys((torch.randperm(len(prompts)) // self.num_generations).tolist())
@@ -274,10 +394,19 @@ class HybridPolicyTrainer(GRPOTrainer):
         updates = self._steps_per_generation // window
         return cut(rows, list(order), updates=updates, parts=window, whole_groups=self._whole_groups, spare=self._spare)
 
-    def _current_objective(self) -> Objective:
-        objective = self.schedule.objective_at(self.state.global_step / max(self.state.max_steps, 1))
-        adapted = objective.slope_controller is not None and self.adapted_slope is not None
-        return objective.with_exploration(slope=self.adapted_slope) if adapted else objective
+    def _watch_advantages(self, rows: Batch) -> None:
+        """Warn where nothing is learnt since all responses of every group earn the same."""
+        learnt = bool((rows.advantage[~rows.is_expert] != 0).any())
+        in_a_row = 0 if any(gather_object([learnt])) else self.progress.equal_in_a_row + 1
+        self.progress.equal_in_a_row = in_a_row
+        if in_a_row == PATIENCE:
+            logger.warning(no_advantage(in_a_row, right=torch.cat(self._verdicts).float().mean().item()))
+
+    def _objective_at(self, update: int) -> Objective:
+        """The objective of a sampling that was made after so many updates."""
+        objective = self.schedule.objective_at(update / max(self.args.max_steps, 1))
+        adapted = objective.slope_controller is not None and self.progress.slope is not None
+        return objective.with_exploration(slope=self.progress.slope) if adapted else objective
 
     @property
     def _whole_groups(self) -> bool:
@@ -359,11 +488,46 @@ class HybridPolicyTrainer(GRPOTrainer):
         self._verdicts.append(rewards[:, 0] == 1.0)
         return rewards
 
+    def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
+        sampler: Sampler[int] = super()._get_train_sampler(dataset)
+        if isinstance(sampler, RepeatSampler) and sampler.shuffle and len(sampler):
+            rows = cast(int, self.args.generation_batch_size) * self.args.gradient_accumulation_steps
+            for _ in range(self._resumed_at * rows // len(sampler)):  # the epochs before the one that is gone on with
+                torch.randperm(sampler.num_samples, generator=sampler.generator)
+        return sampler
+
+    def _get_output_dir(self, trial: Any) -> str:  # noqa: ANN401  # optuna's
+        return super()._get_output_dir(trial) if self._stage is None else str(self._stage)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self.args.should_save:  # a pickle that nothing reads
+            Path(output_dir or self._out, TRAINING_ARGS_NAME).unlink(missing_ok=True)
+
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
-        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # transformers annotates nothing
+        name, is_main = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}", self.args.should_save
+        with written_beside(self._out, name, is_main=is_main) as self._stage:
+            try:
+                self.accelerator.wait_for_everyone()
+                super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # transformers annotates nothing
+                self._save_progress(self._stage / name)
+                self.accelerator.wait_for_everyone()
+                if is_main:
+                    finish(self._stage, name, self._about(), keep=self.args.save_total_limit)
+                self.accelerator.wait_for_everyone()
+            finally:
+                self._stage = None
+
+    def _save_progress(self, folder: Path) -> None:
+        """Add what transformers does not keep."""
+        self.progress.metrics = {name: list(values) for name, values in self._metrics["train"].items()}
         if self.args.should_save:
-            folder = Path(self._get_output_dir(trial=trial), f"checkpoint-{self.state.global_step}")
-            write_origin(folder, self.origin, slope=self.adapted_slope)
+            self.progress.save(folder)
+        if self._step % self._generate_every and self._buffered_inputs is not None:
+            save_micro_batches(rollouts_file(folder, self.accelerator.process_index), self._buffered_inputs)
+
+    def _about(self) -> dict[str, Any]:
+        return {"origin": asdict(self.origin), "plan": plan_of(self.args), "versions": package_versions()}
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         target = self.accelerator.unwrap_model(self.model if model is None else model)

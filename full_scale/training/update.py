@@ -83,10 +83,12 @@ class Update:
             A scalar. A number that is not finite makes it NaN, and with it every gradient of the update.
         """
         if part.idle:
-            return score(part.rows)[0].sum() * 0.0 + part.share
-        if part.derivatives is not None:
-            return self._linear_loss(part, part.derivatives, score)
-        return self._group_loss(part.rows, score, score_fixed)
+            loss = score(part.rows)[0].sum() * 0.0 + part.share
+        elif part.derivatives is not None:
+            loss = self._linear_loss(part, part.derivatives, score)
+        else:
+            loss = self._group_loss(part.rows, score, score_fixed)
+        return loss if loss.isfinite() else loss * math.nan
 
     def metrics(self) -> dict[str, float]:
         """Metrics over all micro-batches and processes; see :meth:`Tally.metrics`. All processes must call it."""

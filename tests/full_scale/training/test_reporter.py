@@ -1,19 +1,16 @@
-"""The progress line, metrics.jsonl and the curves."""
+"""The progress line, metrics.jsonl and the orderly end."""
 
 import io
 import json
 import signal
-import xml.etree.ElementTree
+from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-import PIL.Image
 import pytest
 from rich.console import Console
 from transformers import TrainerControl, TrainerState
 
-from full_scale.pages.curves import curves_figure, save_curves
 from full_scale.run.folder import forget_later_metrics, read_metrics
-from full_scale.training.reporter import Reporter
+from full_scale.training.reporter import SIGNALS, Reporter
 
 LOGS = {"reward": 0.5, "accuracy": 0.4, "entropy": 0.1, "loss/exploration": -0.02}
 
@@ -69,17 +66,69 @@ def test_of_several_processes_one_writes(tmp_path):
     assert text.getvalue() == ""
 
 
-def test_the_first_ctrl_c_saves_and_the_second_stops(tmp_path):
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_saves_and_the_second_stops(tmp_path, number):
+    reporter, text = reporter_on(tmp_path, 9)
+    former = signal.signal(number, signal.SIG_IGN)  # as in a suite that was started in the background
+    try:
+        with reporter:
+            signal.raise_signal(number)
+            control = trained(reporter, 1)
+            assert control.should_save
+            assert control.should_training_stop
+            assert reporter.interrupted == number
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, former)
+    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    assert text.getvalue().startswith(f"{name}: finishing this update and saving a checkpoint for --resume")
+
+
+def test_without_a_signal_a_run_goes_on(tmp_path):
     reporter, _ = reporter_on(tmp_path, 9)
-    former = signal.getsignal(signal.SIGINT)
+    control = trained(reporter, 1)
+    assert reporter.interrupted is None
+    assert not control.should_save
+    assert not control.should_training_stop
+
+
+def test_a_signal_to_another_process_stops_this_one_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("full_scale.training.reporter.gather_object", lambda own: [*own, 15])
+    reporter, _ = reporter_on(tmp_path, 9)
+    assert trained(reporter, 1).should_training_stop
+    assert reporter.interrupted == 15
+
+
+def test_outside_the_main_thread_signals_are_left_alone(tmp_path):
+    reporter, _ = reporter_on(tmp_path, 1)
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(in_a_thread, reporter).result() == before
+    assert read_metrics(tmp_path / "metrics.jsonl")[0]["step"] == 1
+
+
+def in_a_thread(reporter):
     with reporter:
-        signal.raise_signal(signal.SIGINT)
-        control = trained(reporter, 1)
-        assert control.should_save
-        assert control.should_training_stop
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is former
+        trained(reporter, 1)
+        return [signal.getsignal(number) for number in SIGNALS]
+
+
+def test_a_number_that_is_not_finite_is_null(tmp_path):
+    reporter, text = reporter_on(tmp_path, 1)
+    logs = LOGS | {"loss": float("nan"), "grad_norm": float("inf"), "entropy": float("nan")}
+    reporter.on_log(None, TrainerState(), TrainerControl(), logs=logs)
+    wanted = {"step": 0, **LOGS, "loss": None, "grad_norm": None, "entropy": None}
+    assert read_metrics(tmp_path / "metrics.jsonl") == [wanted]
+    assert "nan" not in (tmp_path / "metrics.jsonl").read_text().lower()
+    assert "entropy" not in text.getvalue()
+
+
+def test_metrics_that_cannot_be_written_are_an_error_with_the_place(tmp_path):
+    reporter = Reporter(tmp_path, 1, Console(quiet=True))  # a folder in its place
+    with pytest.raises(ValueError, match=rf"{tmp_path}: cannot be written \(Is a directory\)"):
+        trained(reporter, 1)
 
 
 def test_metrics_of_updates_that_are_done_again_are_dropped(tmp_path):
@@ -88,28 +137,3 @@ def test_metrics_of_updates_that_are_done_again_are_dropped(tmp_path):
     forget_later_metrics(file, 2)
     assert [record["step"] for record in read_metrics(file)] == [1, 2]
     assert read_metrics(tmp_path / "none.jsonl") == []
-
-
-def test_the_curves_show_each_update_and_the_running_mean():
-    records = [{"step": step, **LOGS, "reward": float(step)} for step in range(1, 13)]
-    figure = curves_figure(records, "a run")
-    assert len(figure.axes) == 4
-    each, mean = figure.axes[0].get_lines()
-    np.testing.assert_allclose(each.get_ydata(), range(1, 13))
-    assert mean.get_ydata()[0] == 1.0
-    assert mean.get_ydata()[11] == np.mean(range(3, 13))
-    assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title() for axes in figure.axes)
-
-
-def test_a_method_without_experts_has_no_exploration_panel():
-    assert len(curves_figure([{"step": 1, "reward": 0.1, "accuracy": 0.1, "entropy": 0.2}], "grpo").axes) == 3
-
-
-def test_curves_are_written_as_png_and_svg(tmp_path):
-    save_curves(tmp_path, "nothing yet")
-    assert not (tmp_path / "curves.png").exists()
-    (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 1, **LOGS}) + "\n")
-    save_curves(tmp_path, "a run")
-    with PIL.Image.open(tmp_path / "curves.png") as picture:
-        assert picture.width > 1000
-    assert xml.etree.ElementTree.parse(tmp_path / "curves.svg").getroot().tag.endswith("svg")
