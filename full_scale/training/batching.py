@@ -81,14 +81,14 @@ class Batch:
         return "pixel_values" in self.model_inputs and (count is None or any(count))
 
     def is_finite(self, *scores: Tensor) -> bool:
-        """Whether scores and older log-probabilities are finite at all response tokens.
+        """Whether advantages are finite, and scores and older log-probabilities at all response tokens.
 
         Args:
             scores: Each [rows, time].
         """
         values = [*scores, *(kept for kept in (self.old_log_prob, self.reference_log_prob) if kept is not None)]
         finite = torch.stack([value.isfinite() for value in values]).all(dim=0)
-        return bool((finite | ~self.response_mask.bool()).all())
+        return bool((finite | ~self.response_mask.bool()).all() & self.advantage.isfinite().all())
 
     def rollouts(self, log_prob: Tensor, entropy: Tensor) -> Rollouts:
         """The batch as ``calibrl_ref`` reads it.

@@ -1,13 +1,14 @@
 """What an update is made of: sampled responses, the experts' rows beside them, and which of them take part."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
-from torch import Tensor
+from torch import Tensor, nn
 from trl.trainer.utils import pad, split_pixel_values_by_grid
 
 from calibrl_ref import Objective
@@ -137,6 +138,35 @@ def pruned(batch: Batch, objective: Objective) -> Batch:
     advantage = objective.advantage(reward, batch.group, batch.is_expert)
     keep = objective.keep(reward, advantage, batch.group, batch.is_expert, batch.correct)
     return replace(batch, reward=reward, advantage=advantage).take(keep.nonzero().flatten().tolist())
+
+
+@contextmanager
+def finite_logits(model: nn.Module) -> Iterator[list[bool]]:
+    """Let a model sample although some of its logits are not finite, and tell that they were not.
+
+    The sampler fails at such logits, on a GPU beyond repair. With 0 in their place it gives responses that must not
+    be learnt from.
+
+    Args:
+        model: The policy, not wrapped.
+
+    Yields:
+        A list, which is filled at the end if there was such a logit.
+    """
+    found: list[Tensor] = []
+    spoilt: list[bool] = []
+
+    def replace_logits(_module: nn.Module, _inputs: object, output: Any) -> None:  # noqa: ANN401  # a ModelOutput
+        found.append((~output.logits.isfinite()).any())
+        output.logits = output.logits.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+
+    handle = model.register_forward_hook(replace_logits)
+    try:
+        yield spoilt
+    finally:
+        handle.remove()
+    if found and bool(torch.stack(found).any()):
+        spoilt.append(True)
 
 
 def sample_groups(

@@ -68,7 +68,7 @@ from full_scale.training.checks import (
     plan_of,
 )
 from full_scale.training.gradients import looks_beyond_groups
-from full_scale.training.rollouts import as_batch, expert_rows, pruned, sample_groups
+from full_scale.training.rollouts import as_batch, expert_rows, finite_logits, pruned, sample_groups
 from full_scale.training.rows import Expert, Row
 from full_scale.training.update import MicroBatch, Update, cut
 
@@ -176,6 +176,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         self._stage: Path | None = None  # where a checkpoint is being written
         self._demonstrations: list[list[int]] | None = None  # in place of sampled responses
         self._verdicts: list[Tensor] = []
+        self._spoilt = False  # whether a logit was not finite while responses were sampled
 
     def train(
         self,
@@ -380,10 +381,12 @@ class HybridPolicyTrainer(GRPOTrainer):
 
     def _generation(self, prompts: list[Row]) -> list[MicroBatch]:
         """The micro-batches of one sampling, whole groups in random order."""
-        self.progress.sampled_at = self.state.global_step
+        self._spoilt, self.progress.sampled_at = False, self.state.global_step
         self.objective = self._objective_at(self.progress.sampled_at)
         supervised = all(isinstance(term, Imitation) for term in self.objective.terms)
         rows = self.demonstrate(prompts) if supervised else self._sample_groups(prompts)
+        if self._spoilt:  # the updates with these rows will be left out
+            rows = replace(rows, advantage=torch.full_like(rows.advantage, math.nan))
         self._metrics["train"]["rows"].append(float(sum(gather_object([len(rows)]))))
         if not supervised:
             self._watch_advantages(rows)
@@ -462,9 +465,11 @@ class HybridPolicyTrainer(GRPOTrainer):
             check_image_tokens(prompt_ids, grid, counts, config.image_token_id, config.vision_config.spatial_merge_size)
         if self._demonstrations is not None:
             return self._demonstrations, None
-        completion_ids, extra = super()._generate_single_turn(  # type: ignore[no-untyped-call]  # TRL annotates nothing
-            prompt_ids, images, multimodal_fields, num_generations, has_tool_images
-        )
+        with finite_logits(self.accelerator.unwrap_model(self.model)) as spoilt:
+            completion_ids, extra = super()._generate_single_turn(  # type: ignore[no-untyped-call]  # TRL annotates nothing
+                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+            )
+        self._spoilt |= bool(spoilt)
         for row, ids in enumerate(completion_ids):
             if image_token is not None and image_token in ids:
                 raise ValueError(f"completion {row} contains the image token {image_token}; suppress it in generation.")

@@ -170,7 +170,8 @@ class Update:
 def _unscored(rows: Batch) -> Rollouts:
     """Rows as far as divisors look at them: masks and kinds."""
     zeros = torch.zeros(rows.response_mask.shape, device=rows.group.device)
-    return replace(rows, old_log_prob=None, reference_log_prob=None).rollouts(zeros, zeros)
+    advantage = torch.zeros_like(rows.advantage)
+    return replace(rows, old_log_prob=None, reference_log_prob=None, advantage=advantage).rollouts(zeros, zeros)
 
 
 def _spoilt(part: MicroBatch) -> MicroBatch:

@@ -7,11 +7,10 @@ import pytest
 import torch
 import trl.trainer.grpo_trainer as stock
 from tiny import tiny_model
-from tiny_runs import arguments, build, logged, losses, processor, rows, run, weights, with_objective, with_recipe
+from tiny_runs import build, logged, losses, processor, rows, run, weights, with_objective, with_recipe
 from trl import GRPOTrainer
 
 from calibrl_ref import RECIPES
-from full_scale.training.checks import check_arguments, check_image_tokens
 from full_scale.training.trainer import OVERRIDDEN, HybridPolicyTrainer
 
 pytestmark = [
@@ -130,31 +129,3 @@ def test_each_group_has_its_own_expert_row_with_the_same_prompt_and_picture(tmp_
     assert processor().image_token_id not in batch.response_ids
     assert batch.reward[12:].tolist() == pytest.approx([1.1, 0.1])
     assert batch.correct[12:].tolist() == [True, False]  # its own verdict
-
-
-def test_image_tokens_are_compared_with_features():
-    grid = torch.tensor([[1, 4, 4], [1, 2, 2]])
-    check_image_tokens([[5] * 4, [5]], grid, [1, 1], image_token=5, merge_size=2)
-    with pytest.raises(ValueError, match=r"prompt 1 has 2 image tokens, but its 1 picture\(s\) give 1 features"):
-        check_image_tokens([[5] * 4, [5, 5]], grid, [1, 1], image_token=5, merge_size=2)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"per_device_train_batch_size": 6, "generation_batch_size": 12},
-            r"\(6 rows\) must be a multiple",
-        ),
-        ({"mask_truncated_completions": True}, "mask_truncated_completions is True"),
-        ({"top_entropy_quantile": 0.5}, "top_entropy_quantile is 0.5"),
-    ],
-)
-def test_options_that_would_be_ignored_are_refused(tmp_path, changes, message):
-    with pytest.raises(ValueError, match=message):
-        check_arguments(arguments(tmp_path, **changes), RECIPES["calibrl"]())
-
-
-def test_a_reference_recipe_needs_a_reference(tmp_path):
-    with pytest.raises(ValueError, match="beta is 0"):
-        check_arguments(arguments(tmp_path), RECIPES["calibrl_reference_baseline"]())

@@ -1,0 +1,95 @@
+"""What is refused before training starts, or before the model is called."""
+
+import pytest
+import torch
+from tiny_runs import arguments
+
+from calibrl_ref import RECIPES
+from full_scale.training.checks import (
+    check_arguments,
+    check_dropout,
+    check_image_tokens,
+    check_plan,
+    no_advantage,
+    plan_of,
+)
+
+
+def test_image_tokens_are_compared_with_features():
+    grid = torch.tensor([[1, 4, 4], [1, 2, 2]])
+    check_image_tokens([[5] * 4, [5]], grid, [1, 1], image_token=5, merge_size=2)
+    with pytest.raises(ValueError, match=r"prompt 1 has 2 image tokens, but its 1 picture\(s\) give 1 features"):
+        check_image_tokens([[5] * 4, [5, 5]], grid, [1, 1], image_token=5, merge_size=2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"per_device_train_batch_size": 6, "generation_batch_size": 12},
+            r"\(6 rows\) must be a multiple",
+        ),
+        ({"mask_truncated_completions": True}, "mask_truncated_completions is True"),
+        ({"top_entropy_quantile": 0.5}, "top_entropy_quantile is 0.5"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        check_arguments(arguments(tmp_path, **changes), RECIPES["calibrl"]())
+
+
+def test_a_reference_recipe_needs_a_reference(tmp_path):
+    with pytest.raises(ValueError, match="beta is 0"):
+        check_arguments(arguments(tmp_path), RECIPES["calibrl_reference_baseline"]())
+
+
+def test_vllms_correction_is_refused(tmp_path):
+    args = arguments(tmp_path, use_vllm=True, vllm_importance_sampling_correction=True)
+    with pytest.raises(ValueError, match="vllm_importance_sampling_correction is not supported"):
+        check_arguments(args, RECIPES["calibrl"]())
+    check_arguments(arguments(tmp_path, use_vllm=True, vllm_importance_sampling_correction=False), RECIPES["grpo"]())
+
+
+def test_a_samplings_updates_are_whole(tmp_path):
+    args = arguments(tmp_path, gradient_accumulation_steps=2, steps_per_generation=3)
+    with pytest.raises(ValueError, match=r"steps_per_generation \(3\) must be a multiple of .* \(2\)"):
+        check_arguments(args, RECIPES["calibrl"]())
+    check_arguments(arguments(tmp_path, gradient_accumulation_steps=2, steps_per_generation=4), RECIPES["calibrl"]())
+
+
+def test_a_model_with_dropout_is_refused():
+    check_dropout(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.0)))
+    with pytest.raises(ValueError, match=r"^1 drops out at a rate of 0.05: expected none, .* set lora_dropout to"):
+        check_dropout(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.05)))
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "stages", "message"),
+    [
+        (("linear", 6), ("linear", 8), 1, "max_steps=8: expected 6, for which the learning rate .* --steps 6"),
+        (("cosine", 6), ("cosine", 5), 1, "max_steps=5: expected 6, for which the learning rate"),
+        (("constant", 6), ("constant", 8), 2, "max_steps=8: expected 6, for which the stages of the method"),
+        (("linear", 6), ("constant", 6), 1, "lr_scheduler_type=constant: expected linear, with which"),
+        (("linear", 6), ("linear", 6), 2, None),
+        (("constant", 6), ("constant", 8), 1, None),
+        (("constant_with_warmup", 6), ("constant_with_warmup", 8), 1, None),
+    ],
+)
+def test_a_run_keeps_the_number_of_updates_that_it_was_planned_for(tmp_path, former, now, stages, message):
+    plans = [plan_of(arguments(tmp_path, lr_scheduler_type=kind, max_steps=steps)) for kind, steps in (former, now)]
+    assert plans[0] == {"lr_scheduler_type": former[0], "max_steps": former[1]}
+    args = arguments(tmp_path, lr_scheduler_type=now[0], max_steps=now[1])
+    if message is None:
+        check_plan({"plan": plans[0]}, args, stages=stages)
+        return
+    with pytest.raises(ValueError, match=message):
+        check_plan({"plan": plans[0]}, args, stages=stages)
+
+
+@pytest.mark.parametrize(
+    ("right", "cause"),
+    [(0.0, "no response is right. Fix: choose easier"), (1.0, "all responses are right. Fix: choose harder")]
+    + [(share, "all responses to a problem earn the same. Fix: raise --temp") for share in (0.01, 0.5, 0.99)],
+)
+def test_the_cause_of_missing_advantages_is_named(right, cause):
+    assert no_advantage(4, right=right).startswith(f"every advantage was 0 in 4 samplings in a row: {cause}")
