@@ -52,6 +52,7 @@ from calibrl_ref.surrogates import (
     off_policy_surrogate,
     rl_plus_shaping,
     sequence_importance_ratio,
+    truncated_mismatch_weight,
 )
 from calibrl_ref.terms import ClippedSurrogate, EntropyBonus, Exploration, HybridSurrogate, Imitation, KLPenalty, Term
 
@@ -131,4 +132,5 @@ __all__ = [
     "token_log_probs",
     "token_log_probs_and_entropy",
     "trajectory_log_prob",
+    "truncated_mismatch_weight",
 ]

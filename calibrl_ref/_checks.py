@@ -42,6 +42,13 @@ def check_same_shape(**tensors: Tensor) -> None:
         raise bad_value(", ".join(shapes), list(shapes.values()), "equal shapes", "expand or index them to one shape")
 
 
+def check_row_values(matrix_name: str, matrix: Tensor, **values: Tensor) -> None:
+    """Raise unless all ``values`` have the shape of ``matrix``, or are columns [rows, 1] beside a [rows, time] one."""
+    for name, tensor in values.items():
+        if not (matrix.dim() == 2 and tensor.shape == (len(matrix), 1)):
+            check_same_shape(**{matrix_name: matrix, name: tensor})
+
+
 def check_shape(argument: str, tensor: Tensor, shape: Iterable[int], meaning: str) -> None:
     """Raise unless ``tensor`` has this shape; ``meaning`` says it in words, as in ``[rows, time]``."""
     if tuple(tensor.shape) != tuple(shape):

@@ -80,9 +80,27 @@ def aggregate(
     check_same_shape(loss=loss, mask=mask)
     if divisor is None:
         divisor = aggregation_divisor(mask, mode=mode, max_length=max_length)
-    row_loss = loss.where(mask, 0.0).sum(1)
+    return aggregate_rows(loss.where(mask, 0.0).sum(1), mask.sum(1), mode=mode, divisor=divisor)
+
+
+def aggregate_rows(
+    row_loss: Float[Tensor, " rows"], tokens: Int[Tensor, " rows"], *, mode: str, divisor: Float[Tensor, "*rows"]
+) -> Float[Tensor, ""]:
+    """Reduce each row's summed loss to a scalar; what ``aggregate`` does once the tokens are added up.
+
+    Args:
+        row_loss: the sum of each row's counted losses, 0 for a row that does not count.
+        tokens: how many they are.
+        mode: the name of an aggregation.
+        divisor: what to divide by, a scalar or one per row.
+
+    Example:
+        >>> rows, tokens = torch.tensor([3.0, 4.0]), torch.tensor([2, 1])
+        >>> float(aggregate_rows(rows, tokens, mode="sequence_mean_token_mean", divisor=torch.tensor(2.0)))
+        2.75
+    """
     if look_up(AGGREGATIONS, "mode", mode).per_token:
-        row_loss = row_loss / mask.sum(1).clamp(min=1)
+        row_loss = row_loss / tokens.clamp(min=1)
     return (row_loss / divisor.to(row_loss.dtype)).sum()
 
 
@@ -114,14 +132,17 @@ def aggregation_divisor(
     """
     check_bool("mask", mask)
     check_count("max_length", max_length)
-    segment, count = (
-        (torch.zeros(len(mask), dtype=torch.long, device=mask.device), 1) if replica is None else dense_ids(replica)
-    )
-    tokens = segment_sum(mask.sum(1).to(torch.float64), segment, count)
-    rows = segment_sum(mask.any(1).to(torch.float64), segment, count)
     length = mask.shape[1] if max_length is None else max_length
-    divisor = look_up(AGGREGATIONS, "mode", mode).divisor(tokens, rows, length).clamp(min=1.0)
-    return divisor[0] if replica is None else divisor[segment]
+    return _divisor(mask.sum(1), length, mode, replica)
+
+
+def _divisor(tokens: Tensor, length: int, mode: str, replica: Tensor | None) -> Tensor:
+    divide = look_up(AGGREGATIONS, "mode", mode).divisor
+    counts = torch.stack([tokens, tokens > 0]).double()
+    if replica is None:
+        return divide(*counts.sum(1), length).clamp(min=1.0)
+    segment, count = dense_ids(replica)
+    return divide(*(segment_sum(values, segment, count) for values in counts), length).clamp(min=1.0)[segment]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +161,14 @@ class Aggregation:
         look_up(AGGREGATIONS, "aggregation", self.mode)
         check_count("max_length", self.max_length)
 
-    def divisor(self, mask: Bool[Tensor, "rows time"], replica: Int[Tensor, " rows"] | None) -> Float[Tensor, "*rows"]:
-        """Return what to divide by; see ``aggregation_divisor``."""
-        return aggregation_divisor(mask, mode=self.mode, max_length=self.max_length, replica=replica)
+    def divisor(
+        self, tokens: Int[Tensor, " rows"], padded_length: int, replica: Int[Tensor, " rows"] | None
+    ) -> Float[Tensor, "*rows"]:
+        """Return what to divide by, given how many tokens of each row count; see ``aggregation_divisor``."""
+        return _divisor(tokens, padded_length if self.max_length is None else self.max_length, self.mode, replica)
 
     def __call__(
-        self, loss: Float[Tensor, "rows time"], mask: Bool[Tensor, "rows time"], divisor: Float[Tensor, "*rows"]
+        self, row_loss: Float[Tensor, " rows"], tokens: Int[Tensor, " rows"], divisor: Float[Tensor, "*rows"]
     ) -> Float[Tensor, ""]:
-        """Return the aggregated loss; see ``aggregate``."""
-        return aggregate(loss, mask, mode=self.mode, divisor=divisor)
+        """Return the aggregated loss; see ``aggregate_rows``."""
+        return aggregate_rows(row_loss, tokens, mode=self.mode, divisor=divisor)

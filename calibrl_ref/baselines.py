@@ -50,13 +50,15 @@ class ExpertBaseline(Baseline):
     A whole response's log-probability is one number per row, so no ``[rows, time]`` tensor is made for it.
     """
 
-    def __init__(self, source: Tensor, tokens: Tensor, experts: "_Experts") -> None:
-        self._source, self._tokens, self._experts = source, tokens, experts
+    def __init__(self, source: Tensor, rollouts: Rollouts, experts: "_Experts") -> None:
+        self._source, self._experts = source, experts  # 0 under the mask, as a field of ``Rollouts``
+        self._mixed = rollouts.off_policy is not None  # an expert's text is what of its row the policy did not sample
+        self._tokens = rollouts.off_policy_tokens() if self._mixed else rollouts.mask
 
     @property
     def token_log_prob(self) -> Float[Tensor, "rows time"]:
         """Token t against token t: the mean over the experts, 0 for one that has ended."""
-        return self._experts.mean(self._source.where(self._tokens, 0.0))
+        return self._experts.mean(self._by_token())
 
     @property
     def mask(self) -> Bool[Tensor, "rows time"]:
@@ -70,11 +72,14 @@ class ExpertBaseline(Baseline):
 
     def trajectory(self) -> Float[Tensor, " rows"]:
         """Mean log-probability of the experts' whole responses, in nats."""
-        return self._experts.mean(trajectory_log_prob(self._source, self._tokens))
+        return self._experts.mean(self._by_token().sum(1))
 
     def length(self) -> Float[Tensor, " rows"]:
         """Mean number of the experts' tokens."""
         return self._experts.mean(self._tokens.sum(1).to(self._source.dtype))
+
+    def _by_token(self) -> Tensor:
+        return self._source.where(self._tokens, 0.0) if self._mixed else self._source
 
 
 class PrecomputedBaseline(Baseline):
@@ -135,12 +140,12 @@ def expert_row(group: Int[Tensor, " rows"], is_expert: Bool[Tensor, " rows"]) ->
 
 def expert_baseline(rollouts: Rollouts) -> Baseline:
     """The expert of the row's own group, under the current policy (the paper's form; gradient flows into it)."""
-    return ExpertBaseline(rollouts.token_log_prob, _expert_tokens(rollouts), _own_experts(rollouts))
+    return ExpertBaseline(rollouts.token_log_prob, rollouts, _own_experts(rollouts))
 
 
 def old_expert_baseline(rollouts: Rollouts) -> Baseline:
     """The expert of the row's own group, under the old policy: a constant (the released code's form)."""
-    return ExpertBaseline(rollouts.old_token_log_prob, _expert_tokens(rollouts), _own_experts(rollouts))
+    return ExpertBaseline(rollouts.old_token_log_prob, rollouts, _own_experts(rollouts))
 
 
 def precomputed_expert_baseline(rollouts: Rollouts) -> Baseline:
@@ -161,8 +166,9 @@ def shuffled_expert_baseline(rollouts: Rollouts) -> Baseline:
     """
     own = _own_experts(rollouts)
     replica = torch.zeros_like(rollouts.group) if rollouts.replica is None else dense_ids(rollouts.replica)[0]
-    owner = torch.zeros_like(replica).scatter(0, own.source, replica)
-    owner = owner.where(own.number > 0, len(owner))  # groups without an expert come last
+    has_expert = own.number[:-1] > 0
+    owner = torch.zeros_like(replica).scatter(0, own.target, replica)
+    owner = owner.where(has_expert, len(owner))  # groups without an expert come last
     order = torch.argsort(owner, stable=True)
     position = torch.arange(len(order), device=order.device)
     ordered = owner[order]
@@ -170,10 +176,9 @@ def shuffled_expert_baseline(rollouts: Rollouts) -> Baseline:
     is_last = torch.ones_like(order, dtype=torch.bool)
     is_last[:-1] = ordered[1:] != ordered[:-1]
     other = torch.empty_like(order).scatter(0, order, order[torch.where(is_last, first, position + 1)])
-    alone = (other == position) | (own.number == 0)
-    target = other.where(~alone, len(own.number))[own.source]
-    experts = _Experts(own.weight, own.source, target, ~alone[own.source], own.number)
-    return ExpertBaseline(rollouts.token_log_prob, _expert_tokens(rollouts), experts)
+    other = other.where(has_expert & (other != position), len(other))
+    experts = _Experts(own.group, other[own.target], own.number)
+    return ExpertBaseline(rollouts.token_log_prob, rollouts, experts)
 
 
 def reference_baseline(rollouts: Rollouts) -> Baseline:
@@ -202,7 +207,7 @@ NEEDS_OF_BASELINE = {"reference": "reference_token_log_prob", "precomputed_exper
 
 def trajectory_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
     """The paper's level: log-probabilities of the whole responses, ``[rows]``, in nats (Delta in Eq. 9)."""
-    return trajectory_log_prob(rollouts.token_log_prob, rollouts.mask), baseline.trajectory()
+    return rollouts.token_log_prob.sum(1), baseline.trajectory()  # 0 under the mask
 
 
 def trajectory_mean_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
@@ -250,26 +255,24 @@ GAPS: dict[str, GapLevel] = {
 class _Experts(NamedTuple):
     """How to take the mean over the experts of each row's group, or of another group."""
 
-    weight: Tensor  # [rows]: 1 / the number of experts of the row's group at an expert's row, 0 elsewhere
-    source: Tensor  # [rows]: the group that the row belongs to, counted from 0
+    group: Tensor  # [rows]: an expert's own group, counted from 0; one beyond the last for any other row
     target: Tensor  # [rows]: the group whose experts the row is compared with; one beyond the last has none
-    present: Tensor  # [rows]: whether there is one
-    number: Tensor  # [groups]: experts
+    number: Tensor  # [groups + 1]: experts of each group
+
+    @property
+    def present(self) -> Tensor:
+        """Whether there is an expert to compare each row with."""
+        return self.number[self.target] > 0
 
     def mean(self, values: Tensor) -> Tensor:
         """Return, for each row, the mean of ``values`` [rows, ...] over its experts; 0 where there is none."""
-        weight = self.weight.to(values.dtype).view(-1, *(1 for _ in values.shape[1:]))
-        groups = values.new_zeros(len(self.number) + 1, *values.shape[1:]).index_add(0, self.source, values * weight)
-        return groups.index_select(0, self.target)
+        total = values.new_zeros(len(self.number), *values.shape[1:]).index_add(0, self.group, values)
+        share = (1.0 / self.number.clamp(min=1.0)).where(self.number > 0, 0.0).to(values.dtype)
+        return total.mul_(share.view(-1, *(1 for _ in values.shape[1:]))).index_select(0, self.target)
 
 
 def _own_experts(rollouts: Rollouts) -> _Experts:
-    source, groups = dense_ids(rollouts.group)
-    is_expert = (rollouts.is_expert & rollouts.mask.any(1)).double()
-    number = segment_sum(is_expert, source, groups)
-    return _Experts(is_expert / number.clamp(min=1)[source], source, source, number[source] > 0, number)
-
-
-def _expert_tokens(rollouts: Rollouts) -> Bool[Tensor, "rows time"]:
-    """An expert's text: of its row, the tokens that the policy did not sample."""
-    return rollouts.mask if rollouts.off_policy is None else rollouts.off_policy_tokens()
+    dense, groups = dense_ids(rollouts.group)
+    is_expert = rollouts.is_expert & rollouts.mask.any(1)
+    number = segment_sum(is_expert.double(), dense, groups + 1)
+    return _Experts(dense.where(is_expert, groups), dense, number)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from calibrl_ref._checks import check_bool, check_float, check_range, check_same_shape, precise
+from calibrl_ref._checks import check_bool, check_float, check_range, check_row_values, check_same_shape, precise
 
 
 @runtime_checkable
@@ -181,12 +181,7 @@ def exploration_loss(
         ... )
         tensor([-0.5000,  0.5000])
     """
-    check_same_shape(correct=correct, advantage=advantage)
-    if not _is_column(correct, policy_log_prob):
-        check_same_shape(policy_log_prob=policy_log_prob, correct=correct)
+    check_row_values("policy_log_prob", policy_log_prob, correct=correct, advantage=advantage)
     gap = log_prob_gap(policy_log_prob, expert_log_prob)
     return advantage_weight(advantage) * gate(-correctness_sign(correct) * gap, slope=slope)
 
-
-def _is_column(values: Tensor, matrix: Tensor) -> bool:
-    return matrix.dim() == 2 and values.shape == (len(matrix), 1)

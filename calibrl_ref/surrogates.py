@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from calibrl_ref._checks import check_bool, check_float, check_range, check_same_shape, look_up, precise
+from calibrl_ref._checks import check_bool, check_float, check_range, check_row_values, check_same_shape, look_up, precise
 
 _MAX_LOG_RATIO = 20.0  # nats: exp stays finite in float32; far outside any clip range
 
@@ -83,9 +83,40 @@ RATIOS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 
+def truncated_mismatch_weight(
+    old_token_log_prob: Float[Tensor, "*shape"], sampler_token_log_prob: Float[Tensor, "*shape"], *, cap: float = 2.0
+) -> Float[Tensor, "*shape"]:
+    """Truncated importance weight for a sampling engine that disagrees with the trainer about the same weights.
+
+    ``min(exp(log pi_old - log pi_sampler), cap)``: the sampler's tokens count as the trainer's old policy would have
+    sampled them. The log-ratio is limited to [-20, 20].
+
+    Args:
+        old_token_log_prob: log-probabilities that the trainer computes with the weights that sampled, in nats.
+        sampler_token_log_prob: those that the sampling engine gave, in nats.
+        cap: the largest weight, at least 1.
+
+    Returns:
+        The weight, in (0, cap], without gradient, the same shape.
+
+    Raises:
+        ValueError: the shapes differ, ``cap`` is below 1.
+
+    Reference:
+        F. Yao et al., Your Efficient RL Framework Secretly Brings You Off-Policy RL Training (2025), with their cap of
+        2; verl's rollout_is at token level, threshold 2; TRL's vllm_importance_sampling_mode "token_truncate".
+
+    Example:
+        >>> truncated_mismatch_weight(torch.tensor([0.5, 0.9]).log(), torch.tensor([1.0, 0.3]).log())
+        tensor([0.5000, 2.0000])
+    """
+    check_range("cap", cap, 1.0)
+    return importance_ratio(old_token_log_prob, sampler_token_log_prob).detach().clamp(max=cap)
+
+
 def clipped_surrogate(
     ratio: Float[Tensor, "*shape"],
-    advantage: Float[Tensor, "*shape"],
+    advantage: Float[Tensor, "*#shape"],
     *,
     clip_low: float | None = 0.2,
     clip_high: float | None = 0.2,
@@ -94,11 +125,12 @@ def clipped_surrogate(
     """PPO's clipped surrogate as a loss to minimise.
 
     ``loss = max(-r A, -clip(r, 1 - clip_low, 1 + clip_high) A)``; with a dual clip ``c`` and A < 0,
-    ``min(loss, -c A)``. At a clip edge the two branches are equal and torch splits the gradient between them.
+    ``min(loss, -c A)``. Computed as ``-A clip(r)`` with the bound that acts: above where A >= 0, below and at ``c`` where
+    A < 0. At a clip edge the gradient is that of the inside.
 
     Args:
         ratio: importance ratio, without unit.
-        advantage: advantage, without unit; no gradient flows into it.
+        advantage: advantage, without unit; for a ratio [rows, time] also a column [rows, 1]. No gradient flows into it.
         clip_low: how far below 1 the ratio may fall, in [0, 1]; None does not clip there.
         clip_high: how far above 1 the ratio may rise; None does not clip there.
         dual_clip: cap ``c`` > 1 on the loss of a negative advantage, in units of |A|; None sets no cap.
@@ -116,15 +148,14 @@ def clipped_surrogate(
         >>> clipped_surrogate(torch.tensor([1.5, 1.5]), torch.tensor([1.0, -1.0]))
         tensor([-1.2000,  1.5000])
     """
-    check_same_shape(ratio=ratio, advantage=advantage)
+    check_row_values("ratio", ratio, advantage=advantage)
     check_clip(clip_low, clip_high, dual_clip)
     advantage = advantage.detach()  # stop-gradient: the advantage is data, not a function of the policy
-    low = 0.0 if clip_low is None else 1.0 - clip_low
-    high = torch.inf if clip_high is None else 1.0 + clip_high
-    loss = torch.maximum(-ratio * advantage, -ratio.clamp(low, high) * advantage)
-    if dual_clip is None:
-        return loss
-    return torch.where(advantage < 0, torch.minimum(loss, -dual_clip * advantage), loss)
+    negative = advantage < 0
+    below = ratio.new_full(advantage.shape, -torch.inf if clip_low is None else 1.0 - clip_low)
+    above = ratio.new_full(advantage.shape, torch.inf if clip_high is None else 1.0 + clip_high)
+    cap = torch.inf if dual_clip is None else dual_clip
+    return -advantage * ratio.clamp(below.where(negative, -torch.inf), above.where(~negative, cap))
 
 
 def check_clip(clip_low: float | None, clip_high: float | None, dual_clip: float | None) -> None:
@@ -234,24 +265,27 @@ def _check_shaping(token_log_prob: Tensor, old_token_log_prob: Tensor, gamma: fl
     check_range("gamma", gamma, 0.0)
 
 
-SHAPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"luffy": luffy_shaping, "rl_plus": rl_plus_shaping}
+SHAPES: dict[str, Callable[..., Tensor]] = {"luffy": luffy_shaping, "rl_plus": rl_plus_shaping}
 """Name -> the weight of an expert's token, as a function of its log-probabilities now and under the old policy."""
 
 
 def off_policy_surrogate(
     token_log_prob: Float[Tensor, "*shape"],
     old_token_log_prob: Float[Tensor, "*shape"],
-    advantage: Float[Tensor, "*shape"],
+    advantage: Float[Tensor, "*#shape"],
     *,
     shape: str = "luffy",
+    gamma: float | None = None,
 ) -> Float[Tensor, "*shape"]:
     """Policy-gradient loss of an expert's tokens: ``-A * f(pi)``, f named by ``shape``.
 
     Args:
         token_log_prob: log-probabilities of the expert's tokens under the current policy, in nats.
         old_token_log_prob: the same under the old policy, in nats.
-        advantage: advantage, without unit; no gradient flows into it.
+        advantage: advantage, without unit; for log-probabilities [rows, time] also a column [rows, 1]. No gradient
+            flows into it.
         shape: one of ``SHAPES``.
+        gamma: the shape's constant, at least 0; None takes its own default (0.1 for LUFFY, 0.5 for RL-PLUS).
 
     Returns:
         The loss to minimise, the same shape.
@@ -263,6 +297,7 @@ def off_policy_surrogate(
         >>> off_policy_surrogate(torch.tensor([0.1]).log(), torch.tensor([0.0]), torch.tensor([2.0]), shape="luffy")
         tensor([-1.])
     """
-    check_same_shape(token_log_prob=token_log_prob, old_token_log_prob=old_token_log_prob, advantage=advantage)
-    weight = look_up(SHAPES, "shape", shape)(token_log_prob, old_token_log_prob)
+    check_row_values("token_log_prob", token_log_prob, advantage=advantage)
+    constant = {} if gamma is None else {"gamma": gamma}
+    weight = look_up(SHAPES, "shape", shape)(token_log_prob, old_token_log_prob, **constant)
     return -advantage.detach() * weight  # stop-gradient: the advantage is data, not a function of the policy

@@ -13,11 +13,20 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from calibrl_ref._checks import bad_value, check_range, look_up
+from calibrl_ref.aggregation import Aggregation
 from calibrl_ref.baselines import BASELINES, GAPS, NEEDS_OF_BASELINE, Unit
 from calibrl_ref.calibration import Gate, exploration_loss
 from calibrl_ref.gates import GATES, RandomGate
 from calibrl_ref.rollouts import Rollouts
-from calibrl_ref.surrogates import RATIOS, SHAPES, check_clip, clipped_surrogate, k3_kl, off_policy_surrogate
+from calibrl_ref.surrogates import (
+    RATIOS,
+    SHAPES,
+    check_clip,
+    clipped_surrogate,
+    k3_kl,
+    off_policy_surrogate,
+    truncated_mismatch_weight,
+)
 
 
 @runtime_checkable
@@ -38,15 +47,24 @@ class Term(Protocol):
     def unit(self) -> Unit:
         """The shape of its loss: "token" for ``[rows, time]``, "trajectory" for ``[rows]``."""
 
+    @property
+    def aggregation(self) -> Aggregation | None:
+        """How its token losses become one number; None: as the objective's do."""
+
     def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
         """Return which rows the term counts."""
+
+    def tokens(self, rollouts: Rollouts) -> Bool[Tensor, "rows time"] | None:
+        """Return which tokens of these rows it counts; None: all response tokens."""
 
     def __call__(self, rollouts: Rollouts) -> Float[Tensor, "rows *time"]:
         """Return the weighted element-wise loss, ``[rows, time]`` or ``[rows]``."""
 
 
-class OnPolicyTerm:
-    """A token term over the policy's own responses that reads nothing beyond them."""
+class TokenTerm:
+    """What most terms have in common: a token term that counts every token of all rows and reads nothing beyond them."""
+
+    aggregation: Aggregation | None = None
 
     @property
     def unit(self) -> Unit:
@@ -59,8 +77,24 @@ class OnPolicyTerm:
         return frozenset()
 
     def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
+        """Return all rows."""
+        return torch.ones_like(rollouts.is_expert)
+
+    def tokens(self, rollouts: Rollouts) -> Bool[Tensor, "rows time"] | None:
+        """All."""
+        return None
+
+
+class OnPolicyTerm(TokenTerm):
+    """A token term over what the policy itself sampled in its own responses."""
+
+    def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
         """Return the on-policy rows."""
         return ~rollouts.is_expert
+
+    def tokens(self, rollouts: Rollouts) -> Bool[Tensor, "rows time"] | None:
+        """Return all but the off-policy tokens that a row may begin with."""
+        return None if rollouts.off_policy is None else rollouts.mask & ~rollouts.off_policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +106,8 @@ class ClippedSurrogate(OnPolicyTerm):
         clip_high: how far above 1 the ratio may rise; None does not clip.
         dual_clip: cap on the loss of negative advantages, in units of |A|; None sets none.
         ratio_level: "token" (PPO, GRPO) or "sequence" (GSPO).
+        mismatch_cap: corrects for a sampling engine whose log-probabilities differ from the trainer's: each token's
+            loss is weighted by ``truncated_mismatch_weight`` with this cap. None: no correction.
     """
 
     name: ClassVar[str] = "surrogate"
@@ -79,57 +115,67 @@ class ClippedSurrogate(OnPolicyTerm):
     clip_high: float | None = 0.2
     dual_clip: float | None = None
     ratio_level: str = "token"
+    mismatch_cap: float | None = None
 
     def __post_init__(self) -> None:
         check_clip(self.clip_low, self.clip_high, self.dual_clip)
         look_up(RATIOS, "ratio_level", self.ratio_level)
+        if self.mismatch_cap is not None:
+            check_range("mismatch_cap", self.mismatch_cap, 1.0)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The sampling engine's log-probabilities, if they are corrected for."""
+        return frozenset() if self.mismatch_cap is None else frozenset({"sampler_token_log_prob"})
 
     def __call__(self, rollouts: Rollouts) -> Float[Tensor, "rows time"]:
         """Return the loss per token."""
         ratio = RATIOS[self.ratio_level](rollouts.token_log_prob, rollouts.old_token_log_prob, rollouts.mask)
         clip = {"clip_low": self.clip_low, "clip_high": self.clip_high, "dual_clip": self.dual_clip}
-        return clipped_surrogate(ratio, per_token(rollouts.advantage, rollouts), **clip)
+        loss = clipped_surrogate(ratio, rollouts.advantage.unsqueeze(1), **clip)
+        if self.mismatch_cap is None:
+            return loss
+        sampler = require(rollouts.sampler_token_log_prob, "sampler_token_log_prob")
+        return loss * truncated_mismatch_weight(rollouts.old_token_log_prob, sampler, cap=self.mismatch_cap)
 
 
 @dataclass(frozen=True, kw_only=True)
-class HybridSurrogate:
-    """One surrogate over all rows: ``on_policy`` on the policy's responses, shaped policy gradient on the experts'.
+class HybridSurrogate(TokenTerm):
+    """One surrogate over all rows: ``on_policy`` on the policy's tokens, shaped policy gradient on the off-policy ones.
 
-    Both kinds of row share one divisor, as in LUFFY and RL-PLUS. A batch without experts is the on-policy term alone.
+    Both kinds of token share one divisor, as in LUFFY and RL-PLUS. A batch without experts is the on-policy term alone.
 
     Attributes:
-        on_policy: the term of the policy's own responses.
-        shape: one of ``SHAPES``, for the experts' rows.
+        on_policy: the term of the tokens that the policy sampled, in an expert's row too (``Rollouts.off_policy``).
+        shape: one of ``SHAPES``, for the off-policy tokens.
+        gamma: the shape's constant; None takes its own default.
     """
 
     name: ClassVar[str] = "surrogate"
     on_policy: ClippedSurrogate
     shape: str = "luffy"
+    gamma: float | None = None
 
     def __post_init__(self) -> None:
         look_up(SHAPES, "shape", self.shape)
+        if self.gamma is not None:
+            check_range("gamma", self.gamma, 0.0)
 
     @property
     def needs(self) -> frozenset[str]:
         """The expert."""
         return frozenset({"expert"})
 
-    @property
-    def unit(self) -> Unit:
-        """Token."""
-        return "token"
-
-    def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
-        """Return all rows."""
-        return torch.ones_like(rollouts.is_expert)
-
     def __call__(self, rollouts: Rollouts) -> Float[Tensor, "rows time"]:
         """Return the loss per token."""
-        advantage = per_token(rollouts.advantage, rollouts)
         off_policy = off_policy_surrogate(
-            rollouts.token_log_prob, rollouts.old_token_log_prob, advantage, shape=self.shape
+            rollouts.token_log_prob,
+            rollouts.old_token_log_prob,
+            rollouts.advantage.unsqueeze(1),
+            shape=self.shape,
+            gamma=self.gamma,
         )
-        return torch.where(rollouts.is_expert.unsqueeze(1), off_policy, self.on_policy(rollouts))
+        return torch.where(rollouts.off_policy_tokens(), off_policy, self.on_policy(rollouts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,10 +247,14 @@ class EntropyBonus(OnPolicyTerm):
 
     Attributes:
         weight: the bonus per nat, at least 0.
+        on_experts: whether the tokens of the experts' rows count too.
+        aggregation: its own; None: the objective's.
     """
 
     name: ClassVar[str] = "entropy_bonus"
     weight: float = 0.01
+    on_experts: bool = False
+    aggregation: Aggregation | None = None
 
     def __post_init__(self) -> None:
         check_range("entropy_weight", self.weight, 0.0)
@@ -213,6 +263,14 @@ class EntropyBonus(OnPolicyTerm):
     def needs(self) -> frozenset[str]:
         """The entropy of each token."""
         return frozenset({"token_entropy"})
+
+    def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
+        """Return the on-policy rows, or all."""
+        return torch.ones_like(rollouts.is_expert) if self.on_experts else super().rows(rollouts)
+
+    def tokens(self, rollouts: Rollouts) -> Bool[Tensor, "rows time"] | None:
+        """Return what the policy sampled, or all."""
+        return None if self.on_experts else super().tokens(rollouts)
 
     def __call__(self, rollouts: Rollouts) -> Float[Tensor, "rows time"]:
         """Return the loss per token."""
@@ -245,28 +303,37 @@ class KLPenalty(OnPolicyTerm):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imitation:
-    """Supervised fine-tuning on the experts' rows: ``-log pi(token)``."""
+class Imitation(TokenTerm):
+    """Supervised fine-tuning on the experts' text: ``-weight * log pi(token)``.
+
+    Attributes:
+        weight: of the term, at least 0.
+        aggregation: its own; None: the objective's.
+    """
 
     name: ClassVar[str] = "imitation"
+    weight: float = 1.0
+    aggregation: Aggregation | None = None
+
+    def __post_init__(self) -> None:
+        check_range("imitation_weight", self.weight, 0.0)
 
     @property
     def needs(self) -> frozenset[str]:
         """The expert."""
         return frozenset({"expert"})
 
-    @property
-    def unit(self) -> Unit:
-        """Token."""
-        return "token"
-
     def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
         """Return the experts' rows; without any the term is exactly 0."""
         return rollouts.is_expert
 
+    def tokens(self, rollouts: Rollouts) -> Bool[Tensor, "rows time"] | None:
+        """Return the experts' tokens, without those that the policy sampled after them."""
+        return None if rollouts.off_policy is None else rollouts.off_policy_tokens()
+
     def __call__(self, rollouts: Rollouts) -> Float[Tensor, "rows time"]:
         """Return the loss per token."""
-        return -rollouts.token_log_prob
+        return -self.weight * rollouts.token_log_prob
 
 
 def per_token(values: Shaped[Tensor, " rows"], rollouts: Rollouts) -> Shaped[Tensor, "rows time"]:

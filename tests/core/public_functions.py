@@ -137,7 +137,7 @@ CALLS = (
     Call(
         "off_policy_surrogate",
         ON_POLICY | {"advantage": ADVANTAGE},
-        {"shape": "luffy"},
+        {"shape": "luffy", "gamma": None},
         stopped=("old_token_log_prob", "advantage"),
     ),
     Call("predicted_entropy_change", {"logits": LOGITS, "logit_change": LOGITS.cos()}, constant=READ_ONLY),
@@ -153,6 +153,12 @@ CALLS = (
     Call("token_log_probs", {"logits": LOGITS, "tokens": TOKENS}, {"temperature": 1.0}),
     Call("token_log_probs_and_entropy", {"logits": LOGITS, "tokens": TOKENS}, {"temperature": 1.0}),
     Call("trajectory_log_prob", {"token_log_prob": MATRIX, "mask": MASK}),
+    Call(
+        "truncated_mismatch_weight",
+        {"old_token_log_prob": OLD, "sampler_token_log_prob": LOG_PROB},
+        {"cap": 2.0},
+        constant="a weight of data",
+    ),
 )
 
 # these make and read recipes and methods: test_recipes.py, test_recipe_reader.py, test_schedules.py
