@@ -18,7 +18,7 @@ from calibrl_ref._segments import dense_ids, segment_sum
 @dataclass(frozen=True, kw_only=True)
 class _Mode:
     per_token: bool  # divide each row by its own number of tokens
-    divisor: Callable[[Tensor, Tensor, int], Tensor]  # (tokens, rows, max_length) -> divisor
+    divisor: Callable[..., Tensor]  # (tokens, rows, max_length) -> divisor
 
 
 AGGREGATIONS: dict[str, _Mode] = {
@@ -138,11 +138,11 @@ def aggregation_divisor(
 
 def _divisor(tokens: Tensor, length: int, mode: str, replica: Tensor | None) -> Tensor:
     divide = look_up(AGGREGATIONS, "mode", mode).divisor
-    counts = torch.stack([tokens, tokens > 0]).double()
     if replica is None:
-        return divide(*counts.sum(1), length).clamp(min=1.0)
+        return divide(tokens.sum().double(), (tokens > 0).sum().double(), length).clamp(min=1.0)
     segment, count = dense_ids(replica)
-    return divide(*(segment_sum(values, segment, count) for values in counts), length).clamp(min=1.0)[segment]
+    by_replica = (segment_sum(values.double(), segment, count) for values in (tokens, tokens > 0))
+    return divide(*by_replica, length).clamp(min=1.0)[segment]
 
 
 @dataclass(frozen=True, kw_only=True)

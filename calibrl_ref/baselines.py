@@ -35,8 +35,8 @@ class Baseline:
     mask: Bool[Tensor, "rows time"]
     present: Bool[Tensor, " rows"]
 
-    def trajectory(self) -> Float[Tensor, " rows"]:
-        """Log-probability of each row's whole baseline, in nats."""
+    def trajectory(self, own: Float[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """Log-probability of each row's whole baseline, in nats; ``own`` is that of the row's response."""
         return trajectory_log_prob(self.token_log_prob, self.mask)
 
     def length(self) -> Float[Tensor, " rows"]:
@@ -51,14 +51,18 @@ class ExpertBaseline(Baseline):
     """
 
     def __init__(self, source: Tensor, rollouts: Rollouts, experts: "_Experts") -> None:
-        self._source, self._experts = source, experts  # 0 under the mask, as a field of ``Rollouts``
-        self._mixed = rollouts.off_policy is not None  # an expert's text is what of its row the policy did not sample
-        self._tokens = rollouts.off_policy_tokens() if self._mixed else rollouts.mask
+        self._source, self._rollouts, self._experts = source, rollouts, experts
+
+    @property
+    def _tokens(self) -> Tensor:
+        """An expert's text: what of its row the policy did not sample."""
+        return self._rollouts.mask if self._rollouts.off_policy is None else self._rollouts.off_policy_tokens()
 
     @property
     def token_log_prob(self) -> Float[Tensor, "rows time"]:
         """Token t against token t: the mean over the experts, 0 for one that has ended."""
-        return self._experts.mean(self._by_token())
+        mixed = self._rollouts.off_policy is not None
+        return self._experts.mean(self._source.where(self._tokens, 0.0) if mixed else self._source)
 
     @property
     def mask(self) -> Bool[Tensor, "rows time"]:
@@ -70,16 +74,14 @@ class ExpertBaseline(Baseline):
         """Whether the row's group has an expert."""
         return self._experts.present
 
-    def trajectory(self) -> Float[Tensor, " rows"]:
+    def trajectory(self, own: Float[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         """Mean log-probability of the experts' whole responses, in nats."""
-        return self._experts.mean(self._by_token().sum(1))
+        is_own = self._source is self._rollouts.token_log_prob and self._rollouts.off_policy is None
+        return self._experts.mean(own if is_own else trajectory_log_prob(self._source, self._tokens))
 
     def length(self) -> Float[Tensor, " rows"]:
         """Mean number of the experts' tokens."""
         return self._experts.mean(self._tokens.sum(1).to(self._source.dtype))
-
-    def _by_token(self) -> Tensor:
-        return self._source.where(self._tokens, 0.0) if self._mixed else self._source
 
 
 class PrecomputedBaseline(Baseline):
@@ -104,7 +106,7 @@ class PrecomputedBaseline(Baseline):
         """Whether the row has a number."""
         return ~self._log_prob.isnan()
 
-    def trajectory(self) -> Float[Tensor, " rows"]:
+    def trajectory(self, own: Float[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         """The number."""
         return self._log_prob.where(self.present, 0.0)
 
@@ -207,7 +209,8 @@ NEEDS_OF_BASELINE = {"reference": "reference_token_log_prob", "precomputed_exper
 
 def trajectory_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
     """The paper's level: log-probabilities of the whole responses, ``[rows]``, in nats (Delta in Eq. 9)."""
-    return rollouts.token_log_prob.sum(1), baseline.trajectory()  # 0 under the mask
+    own = rollouts.trajectory_log_prob()
+    return own, baseline.trajectory(own)
 
 
 def trajectory_mean_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
@@ -217,7 +220,7 @@ def trajectory_mean_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compare
     """
     policy, reference = trajectory_log_probs(rollouts, baseline)
     # an absent baseline has no length; the mean length of one that is present is at least 1
-    return policy / rollouts.mask.sum(1).clamp(min=1), reference / baseline.length().clamp(min=1.0)
+    return policy / rollouts.lengths.clamp(min=1), reference / baseline.length().clamp(min=1.0)
 
 
 def token_aligned_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
@@ -272,7 +275,7 @@ class _Experts(NamedTuple):
 
 
 def _own_experts(rollouts: Rollouts) -> _Experts:
-    dense, groups = dense_ids(rollouts.group)
-    is_expert = rollouts.is_expert & rollouts.mask.any(1)
+    dense, groups = rollouts.dense_group, len(rollouts.group)
+    is_expert = rollouts.is_expert & (rollouts.lengths > 0)
     number = segment_sum(is_expert.double(), dense, groups + 1)
     return _Experts(dense.where(is_expert, groups), dense, number)

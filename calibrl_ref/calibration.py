@@ -184,4 +184,3 @@ def exploration_loss(
     check_row_values("policy_log_prob", policy_log_prob, correct=correct, advantage=advantage)
     gap = log_prob_gap(policy_log_prob, expert_log_prob)
     return advantage_weight(advantage) * gate(-correctness_sign(correct) * gap, slope=slope)
-

@@ -99,10 +99,9 @@ class Objective:
         if divisors is not None and rollouts.replica is not None:
             raise bad_value("divisors", "given", "None for rollouts with replicas", "reduce each replica on its own")
         shares: dict[str, Tensor] = {}
-        lengths, mask = rollouts.mask.sum(1), rollouts.mask.to(rollouts.token_log_prob.dtype)
         for term, divisor in zip(self.terms, divisors or self.divisors(rollouts), strict=True):
-            counted = _counted(term, rollouts, lengths)
-            row_loss = _row_loss(term, rollouts, mask).where(counted > 0, 0.0)
+            counted = _counted(term, rollouts)
+            row_loss = _row_loss(term, rollouts).where(counted > 0, 0.0)
             share = self._aggregation(term)(row_loss, counted, divisor)
             shares[term.name] = shares[term.name] + share if term.name in shares else share
         return Losses(total=torch.stack(list(shares.values())).sum(), terms=shares)
@@ -113,10 +112,10 @@ class Objective:
         They depend on masks and rows alone, so a batch's divisors are known before its first micro-batch is scored;
         those of several processes are added up.
         """
-        lengths, time = rollouts.mask.sum(1), rollouts.mask.shape[1]
-        counted = (_counted(term, rollouts, lengths) for term in self.terms)
-        aggregations = map(self._aggregation, self.terms)
-        return tuple(a.divisor(number, time, rollouts.replica) for a, number in zip(aggregations, counted, strict=True))
+        return tuple(
+            self._aggregation(term).divisor(_counted(term, rollouts), rollouts.mask.shape[1], rollouts.replica)
+            for term in self.terms
+        )
 
     def keep(
         self,
@@ -180,20 +179,20 @@ class Objective:
         return _ROW_MEAN if term.unit == "trajectory" else term.aggregation or self.aggregation
 
 
-def _counted(term: Term, rollouts: Rollouts, lengths: Tensor) -> Tensor:
+def _counted(term: Term, rollouts: Rollouts) -> Tensor:
     """Return how many elements of each row the term counts: its tokens, or the row itself if it has any."""
     tokens = term.tokens(rollouts)
-    number = lengths if tokens is None else tokens.sum(1)
+    number = rollouts.lengths if tokens is None else tokens.sum(1)
     return (number if term.unit == "token" else number.clamp(max=1)).where(term.rows(rollouts), 0)
 
 
-def _row_loss(term: Term, rollouts: Rollouts, mask: Tensor) -> Tensor:
-    """Return the sum of each row's losses over its tokens; ``mask`` is 0 and 1: a product is faster than a choice."""
+def _row_loss(term: Term, rollouts: Rollouts) -> Tensor:
+    """Return the sum of each row's losses over the tokens that the term counts."""
     loss = term(rollouts)
     if term.unit == "trajectory":
         return loss
     tokens = term.tokens(rollouts)
-    return (loss * (mask if tokens is None else tokens).to(loss.dtype)).sum(1)
+    return (loss * (rollouts.weight if tokens is None else tokens).to(loss.dtype)).sum(1)
 
 
 def _with_next_slope(term: Term, controller: SlopeController, entropy: float | Tensor) -> Term:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -32,8 +33,27 @@ _ROUNDING = 1e-3  # nats that a log-probability may exceed 0 by
 _COARSE_ROUNDING = 0.1  # the same in bf16 and fp16: bf16 rounds a logit of 20 to an eighth
 
 
+class _Derived:
+    """A place beside the fields for constants computed from them once; ``vars`` and ``replace`` do not see it."""
+
+    __slots__ = ("_derived",)
+    _derived: dict[str, Tensor]
+
+    def _once(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
+        """Return ``compute()``, computed at the first call."""
+        if not hasattr(self, "_derived"):
+            object.__setattr__(self, "_derived", {})
+        if name not in self._derived:
+            self._derived[name] = compute()
+        return self._derived[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields alone: what is derived from them is computed again."""
+        return vars(self)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Rollouts:
+class Rollouts(_Derived):
     """Responses of all groups, on-policy and expert together; rows are responses, time is response tokens.
 
     On construction every field is checked, what lies under the mask is replaced by 0 (so garbage there, NaN included,
@@ -122,6 +142,25 @@ class Rollouts:
         given = {field.name: getattr(self, field.name) for field in fields(self)} | {"row_id": self.row_ids()}
         kept = {name: values[keep] for name, values in given.items() if values is not None}
         return replace(self, **kept, validate=False)
+
+    @property
+    def lengths(self) -> Int[Tensor, " rows"]:
+        """Response tokens of each row."""
+        return self._once("lengths", lambda: self.mask.sum(1))
+
+    @property
+    def weight(self) -> Float[Tensor, "rows time"]:
+        """The mask as 0 and 1: a product with it takes a third of the time of a choice by it."""
+        return self._once("weight", lambda: self.mask.to(self.token_log_prob.dtype))
+
+    @property
+    def dense_group(self) -> Int[Tensor, " rows"]:
+        """The groups renumbered as 0, 1, 2, ..."""
+        return self._once("dense_group", lambda: dense_ids(self.group)[0])
+
+    def trajectory_log_prob(self) -> Float[Tensor, " rows"]:
+        """Log-probability of each row's whole response under the current policy, in nats; 0 without tokens."""
+        return (self.token_log_prob * self.weight).sum(1)  # it is 0 under the mask, and so is its gradient now
 
     def row_ids(self) -> Int[Tensor, " rows"]:
         """Return ``row_id``, or where there is none a hash of the row's number and of its whole batch (its replica's).

@@ -6,7 +6,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from calibrl_ref._checks import check_bool, check_float, check_range, check_row_values, check_same_shape, look_up, precise
+from calibrl_ref._checks import (
+    check_bool,
+    check_float,
+    check_range,
+    check_row_values,
+    check_same_shape,
+    look_up,
+    precise,
+)
 
 _MAX_LOG_RATIO = 20.0  # nats: exp stays finite in float32; far outside any clip range
 
@@ -125,7 +133,7 @@ def clipped_surrogate(
     """PPO's clipped surrogate as a loss to minimise.
 
     ``loss = max(-r A, -clip(r, 1 - clip_low, 1 + clip_high) A)``; with a dual clip ``c`` and A < 0,
-    ``min(loss, -c A)``. Computed as ``-A clip(r)`` with the bound that acts: above where A >= 0, below and at ``c`` where
+    ``min(loss, -c A)``. Computed as ``-A clip(r)`` with the bounds that act: above where A >= 0, below and ``c`` where
     A < 0. At a clip edge the gradient is that of the inside.
 
     Args:

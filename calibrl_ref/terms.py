@@ -62,7 +62,7 @@ class Term(Protocol):
 
 
 class TokenTerm:
-    """What most terms have in common: a token term that counts every token of all rows and reads nothing beyond them."""
+    """What most terms have in common: a token term that counts all tokens of all rows and reads nothing beyond them."""
 
     aggregation: Aggregation | None = None
 

@@ -1,7 +1,9 @@
 """Rollouts: precision, padded rows, several experts, tokens that the policy did not sample, and host waits."""
 
+import copy
 import dataclasses
 import math
+import pickle
 
 import pytest
 import torch
@@ -195,3 +197,24 @@ def test_without_validation_masks_types_and_shapes_are_still_seen_to():
         Rollouts(**{**given_fields, "advantage": torch.zeros(3)}, validate=False)
     with pytest.raises(ValueError, match=r"old_token_log_prob\[0, 0\]=nan"):
         Rollouts(**{**given_fields, "old_token_log_prob": torch.full((15, 5), math.nan)})
+
+
+def test_what_is_derived_once_is_no_field_and_survives_no_copy():
+    rollouts = make_rollouts(0, requires_grad=False)
+    assert rollouts.weight is rollouts.weight
+    assert rollouts.lengths.tolist() == rollouts.mask.sum(1).tolist()
+    assert rollouts.dense_group.tolist() == rollouts.group.tolist()
+    names = {field.name for field in dataclasses.fields(rollouts)}
+    assert set(vars(rollouts)) == names
+    shorter = dataclasses.replace(rollouts, mask=torch.arange(5) < torch.ones(15, 1))
+    assert shorter.lengths.tolist() == [1] * 15
+    for copied in (copy.deepcopy(rollouts), pickle.loads(pickle.dumps(rollouts))):
+        assert torch.equal(copied.token_log_prob, rollouts.token_log_prob)
+        assert copied.lengths.tolist() == rollouts.lengths.tolist()
+
+
+def test_no_gradient_reaches_what_lies_under_the_mask():
+    rollouts = make_rollouts(0)
+    for name in ("calibrl", "calibrl_length_normalised", "calibrl_released", "luffy"):
+        grad = gradient(RECIPES[name](), rollouts)
+        assert grad[~rollouts.mask].abs().sum() == 0
