@@ -304,7 +304,7 @@ class KLPenalty(OnPolicyTerm):
 
 @dataclass(frozen=True, kw_only=True)
 class Imitation(TokenTerm):
-    """Supervised fine-tuning on the experts' text: ``-weight * log pi(token)``.
+    """Supervised fine-tuning on the experts' text: ``weight`` times ``-log pi(token)``.
 
     Attributes:
         weight: of the term, at least 0.

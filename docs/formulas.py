@@ -97,6 +97,13 @@ SECTIONS: dict[str, dict[str, Formula]] = {
             "GSPO, arXiv:2507.18071, Eq. 7",
             "core/test_surrogates.py",
         ),
+        "truncated_mismatch_weight": Formula(
+            "weight of a token whose sampling engine disagrees with the trainer",
+            r"w_t = \min\left(\frac{\pi_{\mathrm{old}}(y_t)}{\pi_{\mathrm{sampler}}(y_t)},\, c\right)",
+            "min(exp(log pi_old - log pi_sampler), cap)",
+            "F. Yao et al. (2025); verl, TRL",
+            "core/test_terms.py",
+        ),
         "clipped_surrogate": Formula(
             "PPO's loss of a token",
             r"\ell_t = \max\left(-r_t A,\; -\operatorname{clip}(r_t,\, 1 - \varepsilon_{\mathrm{low}},\,"

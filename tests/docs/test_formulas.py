@@ -99,6 +99,7 @@ VALUES = {
         lambda f: f(one(-0.3, -1.0)[None], one(-0.7, -0.2)[None], torch.ones(1, 2, dtype=torch.bool))[0, 0],
     ),
     "clipped_surrogate": (max(-1.5 * 2.0, -1.2 * 2.0), lambda f: f(one(1.5), one(2.0))[0]),
+    "truncated_mismatch_weight": (math.exp(-0.4), lambda f: f(one(-0.7), one(-0.3), cap=2.0)[0]),
     "k3_kl": (math.exp(-0.4) + 0.4 - 1, lambda f: f(one(-0.3), one(-0.7))[0]),
     "log_prob_gap": (-1.0 + 3.0, lambda f: f(one(-1.0), one(-3.0))[0]),
     "correctness_sign": (-1.0, lambda f: f(torch.tensor(False))),
