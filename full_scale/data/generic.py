@@ -10,12 +10,13 @@ from pathlib import Path
 
 from full_scale.data.cells import as_text, choices_of, pictures_of, shown
 from full_scale.data.chats import Chat, is_chat, read_chat, spoken
-from full_scale.data.records import Cell, Record, Row, did_you_mean, fingerprint, names_of
+from full_scale.data.records import ROW_NUMBER, Cell, Record, Row, did_you_mean, fingerprint, names_of
 from full_scale.data.schema import Request, Schema
 from full_scale.data.tables import columns_of, table_rows, tables_of
 from full_scale.data.wording import IMAGE_MARK, listed_choices, with_choices
 from full_scale.problems.problem import LETTERS, Problem
-from full_scale.verifier.answer import chosen_letter, extract_answer, unboxed
+from full_scale.verifier.answer import equal_answers, extract_answer, unboxed
+from full_scale.verifier.choices import chosen_letter
 
 USUAL: dict[str, tuple[str, ...]] = {
     "question": (
@@ -90,10 +91,12 @@ def generic_schema(columns: Mapping[str, str]) -> Schema:
         return not _missing(found, columns)
 
     def read(request: Request) -> Iterator[Row]:
-        """The rows of the split's tables."""
+        """The rows of the split's tables, each with its number."""
         if not any(fits(columns_of(table)) for table in tables_of(request.path)):
             raise ValueError(explain(request.path, columns))
-        return table_rows(request.path, request.split, fits, first_split="train")
+        rows = table_rows(request.path, request.split, fits, first_split="train")
+        for number, row in enumerate(rows, start=1):
+            yield row if isinstance(row, ValueError) else {**row, ROW_NUMBER: number}
 
     return Schema(
         name="generic",
@@ -150,7 +153,7 @@ class _Row:
     """One record, asked for by what its columns are for."""
 
     def __init__(self, record: Record, columns: Mapping[str, str]) -> None:
-        self.record, self.columns = record, columns
+        self.record, self.columns, self.number = record, columns, record.get(ROW_NUMBER, 0)
         taken = set(columns.values())
         self.plain = {_plain(name): name for name in record if name not in taken}
 
@@ -179,7 +182,7 @@ def _is_empty(cell: Cell) -> bool:
 
 def _problem(row: _Row, path: Path) -> Problem:
     name = as_text(row.first("id"), "the id")
-    where = f"record {name!r}" if name else f"record with {shown(row.first('question'))}"
+    where = f"record {name!r}" if name else f"row {row.number}"
     chat = _chat(row, where)
     cells = [cell for cell in (row.first("pictures"), *chat.pictures) if cell is not None]
     images = tuple(picture for cell in cells for picture in pictures_of(cell, path, where))
@@ -190,7 +193,7 @@ def _problem(row: _Row, path: Path) -> Problem:
     listed = listed_choices(text) or all(choice in text for choice in choices)
     category = row.first("category")
     return Problem(
-        id=name or fingerprint(f"{chat.question}\0{answer}\0{[getattr(one, 'content', one) for one in images]}"),
+        id=name or f"{row.number}-{fingerprint(f'{text} {answer}')[:6]}",  # experts stay with their question
         source="generic",
         question=text if listed else with_choices(text, choices),
         answer=answer,
@@ -303,10 +306,11 @@ def _chosen(text: str, choices: Sequence[str], what: str) -> tuple[str, str | No
     same = [place for place, choice in enumerate(choices) if choice == text]
     if len(same) == 1 and 0 <= as_letter < len(choices) and as_letter != same[0]:
         raise ValueError(f"{what} {text!r} is a letter and the text of another choice: {shown(list(choices))}")
-    letter = (
-        LETTERS[same[0]] if len(same) == 1 else LETTERS[as_letter] if as_letter >= 0 else chosen_letter(text, choices)
-    )
-    if letter is None or LETTERS.index(letter) >= len(choices):
+    if len(same) == 1:
+        letter: str | None = LETTERS[same[0]]
+    else:
+        letter = LETTERS[as_letter] if as_letter >= 0 else chosen_letter(text, choices, equal_answers)
+    if not letter or LETTERS.index(letter) >= len(choices):
         raise ValueError(f"{what} {shown(text)} is neither one of its {len(choices)} choices nor their letter")
     return choices[LETTERS.index(letter)], letter
 

@@ -17,7 +17,8 @@ from full_scale.data.records import Record, did_you_mean
 from full_scale.data.schema import Request, Schema
 from full_scale.data.tables import splits_of
 from full_scale.problems.problem import Problem
-from full_scale.verifier.answer import LONGEST_ANSWER, answer_matches, compared_as_text
+from full_scale.verifier.answer import answer_matches, compared_as_text
+from full_scale.verifier.wording import LONGEST_ANSWER
 
 DATASETS: dict[str, Schema] = {
     schema.name: schema

@@ -12,6 +12,9 @@ Cell: TypeAlias = Any  # a value of a foreign file: `Problem` checks its type
 Record = Mapping[str, Cell]
 Row: TypeAlias = Record | ValueError  # a record, or why there is none at this place
 
+ROW_NUMBER = "(row)"
+"""A record's place in its table, counted from 1, where a layout adds it."""
+
 MAX_JSON = 256 * 2**20
 """Bytes: a JSON file is parsed as a whole, into several times its size; JSON lines and parquet may be larger."""
 
@@ -189,7 +192,9 @@ def names_of(columns: Mapping[str, Cell] | set[str]) -> str:
     Returns:
         The names, at most thirty; "none" where there are none.
     """
-    names = [f"{name!s:.40}" for name in (sorted(columns) if isinstance(columns, set) else columns)]
+    names = [
+        f"{name!s:.40}" for name in (sorted(columns) if isinstance(columns, set) else columns) if name != ROW_NUMBER
+    ]
     return ", ".join(names[:30] + ["..."] * (len(names) > 30)) or "none"
 
 

@@ -377,12 +377,14 @@ def test_a_conversation_of_several_questions_is_refused(turns, tmp_path):
         one(tmp_path, {"conversations": turns, "image": "images/0.png"})
 
 
-def test_rows_without_an_id_are_known_by_their_content(tmp_path):
-    first, second = load(tmp_path, ROW, {**ROW, "answer": "66"})
-    assert first.id != second.id
-    assert len(first.id) == 12
-    again = one(tmp_path, {**ROW, "answer": "66"})
-    assert again.id == second.id
+def test_rows_without_an_id_are_known_by_their_number_and_content(tmp_path):
+    first, second, again = load(tmp_path, ROW, {**ROW, "answer": "66"}, ROW)
+    assert [problem.id.partition("-")[0] for problem in (first, second, again)] == ["1", "2", "3"]
+    assert first.id[2:] == again.id[2:] != second.id[2:]
+    with pytest.raises(ValueError, match="^row 2: the answer must be one text or number"):
+        load(tmp_path, ROW, {**ROW, "answer": [1, 2]})
+    with pytest.raises(ValueError, match=r"its columns are question, answer, image; did you mean 'answer'\?"):
+        load(tmp_path, ROW, experts="column:answr")
 
 
 def test_other_columns_do_no_harm(tmp_path):
