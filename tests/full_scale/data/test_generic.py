@@ -381,7 +381,7 @@ def test_rows_without_an_id_are_known_by_their_number_and_content(tmp_path):
     first, second, again = load(tmp_path, ROW, {**ROW, "answer": "66"}, ROW)
     assert [problem.id.partition("-")[0] for problem in (first, second, again)] == ["1", "2", "3"]
     assert first.id[2:] == again.id[2:] != second.id[2:]
-    with pytest.raises(ValueError, match="^row 2: the answer must be one text or number"):
+    with pytest.raises(ValueError, match=r"^row 2: the answer must be one text or number"):
         load(tmp_path, ROW, {**ROW, "answer": [1, 2]})
     with pytest.raises(ValueError, match=r"its columns are question, answer, image; did you mean 'answer'\?"):
         load(tmp_path, ROW, experts="column:answr")
