@@ -75,11 +75,6 @@ class Batch:
         """The chosen rows, in the given order."""
         return replace(self, **{item.name: _taken(getattr(self, item.name), list(rows)) for item in fields(self)})
 
-    def has_pictures(self) -> bool:
-        """Whether any row has a picture."""
-        count = self.model_inputs.get("num_images")
-        return "pixel_values" in self.model_inputs and (count is None or any(count))
-
     def is_finite(self, *scores: Tensor) -> bool:
         """Whether advantages are finite, and scores and older log-probabilities at all response tokens.
 

@@ -9,7 +9,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor, nn
-from trl.trainer.utils import pad, split_pixel_values_by_grid
+from trl.trainer.utils import pad, split_pixel_values_by_grid, unsplit_pixel_values_by_grid
 
 from calibrl_ref import Objective
 from full_scale.training.batching import (
@@ -71,6 +71,26 @@ def as_batch(
         reference_log_prob=columns.get("ref_per_token_logps"),
         model_inputs={name: split[name] for name in (*PICTURE_FIELDS, *SPANNING_FIELDS) if split.get(name) is not None},
     )
+
+
+def inputs_of(columns: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
+    """What the model reads of some rows beside their tokens.
+
+    Args:
+        columns: Of all rows, each row with its own pictures.
+        rows: Row numbers.
+
+    Returns:
+        Pictures one behind the other; none of their columns where the rows have no picture.
+    """
+    counts = columns.get("num_images")
+    bare = counts is not None and not any(counts[row] for row in rows)
+    kept = {name: column for name, column in columns.items() if name in SPANNING_FIELDS or not bare}
+    taken = {
+        name: column[rows] if isinstance(column, Tensor) else [column[row] for row in rows]
+        for name, column in kept.items()
+    }
+    return unsplit_pixel_values_by_grid(taken)
 
 
 def expert_rows(batch: Batch, experts: Sequence[Expert | None], *, pad_token: int) -> Batch:

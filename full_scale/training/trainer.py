@@ -8,6 +8,8 @@ when a new TRL changes one):
   supervised stage it hands over the experts' responses, so that nothing is sampled.
 - ``_generate``: a prompt without pictures has an empty list of them; TRL's None is refused by the processor where other
   prompts have some.
+- ``_get_per_token_logps_and_entropies``: rows without a picture are scored without; TRL hands the model no pixels for
+  them, at which its vision tower fails.
 - ``_prepare_inputs``: deals out whole groups with the experts in them, where TRL shuffles single rows.
 - ``_compute_loss``: the loss is that of :class:`~full_scale.training.update.Update`.
 - ``_load_from_checkpoint``: loads through ``from_pretrained``; transformers matches a checkpoint's names literally, and
@@ -25,6 +27,7 @@ Generation, reference model, optimiser, distribution, checkpoints and logs are T
 import logging
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -41,12 +44,12 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.grpo_trainer import RewardFunc
-from trl.trainer.utils import RepeatSampler, unsplit_pixel_values_by_grid
+from trl.trainer.utils import RepeatSampler, split_pixel_values_by_grid
 
 from calibrl_ref import Imitation, Objective, Schedule
 from full_scale.model.processor import Processor
 from full_scale.run.manifest import checkpoints, update_of
-from full_scale.training.batching import SPANNING_FIELDS, Batch, join
+from full_scale.training.batching import Batch, join
 from full_scale.training.checkpoints import (
     Origin,
     Progress,
@@ -68,7 +71,7 @@ from full_scale.training.checks import (
     plan_of,
 )
 from full_scale.training.gradients import looks_beyond_groups
-from full_scale.training.rollouts import as_batch, expert_rows, finite_logits, pruned, sample_groups
+from full_scale.training.rollouts import as_batch, expert_rows, finite_logits, inputs_of, pruned, sample_groups
 from full_scale.training.rows import Expert, Row
 from full_scale.training.update import MicroBatch, Update, cut
 
@@ -84,6 +87,12 @@ OVERRIDDEN = {
     "_calculate_rewards": "(self, inputs, prompts, completions, completion_ids_list)",
     "_generate_single_turn": "(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False)",
     "_generate": "(self, prompts: list)",
+    "_get_per_token_logps_and_entropies": (
+        "(self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, compute_entropy=False, "
+        "compute_aux_loss=False, pixel_values=None, image_grid_thw=None, num_images=None, pixel_attention_mask=None, "
+        "spatial_shapes=None, num_tiles=None, image_sizes=None, token_type_ids=None, mm_token_type_ids=None, "
+        "image_position_ids=None) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]"
+    ),
     "_prepare_inputs": (
         "(self, generation_batch: dict[str, torch.Tensor | typing.Any]) -> dict[str, torch.Tensor | typing.Any]"
     ),
@@ -280,19 +289,37 @@ class HybridPolicyTrainer(GRPOTrainer):
         Returns:
             Both, [rows, time], in nats.
         """
-        inputs: dict[str, Any] = {**rows.model_inputs}
-        if not rows.has_pictures():
-            inputs = {name: column for name, column in inputs.items() if name in SPANNING_FIELDS}
         log_prob, entropy, _ = self._get_per_token_logps_and_entropies(
             model,
             torch.cat([rows.prompt_ids, rows.response_ids], dim=1),
             torch.cat([rows.prompt_mask, rows.response_mask], dim=1),
             rows.response_ids.shape[1],
-            batch_size=batch_size,
-            compute_entropy=True,
-            **unsplit_pixel_values_by_grid(inputs),
+            batch_size,
+            True,  # with entropies
+            **inputs_of(rows.model_inputs, range(len(rows))),
         )
-        return log_prob, entropy
+        return log_prob, cast(Tensor, entropy)
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: PreTrainedModel,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **inputs: Any,  # noqa: ANN401  # tensors and lists
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        rows, size, counts = len(input_ids), batch_size or len(input_ids), inputs.get("num_images")
+        chunks = [list(range(start, min(start + size, rows))) for start in range(0, rows, size)]
+        score: Callable[..., tuple[Tensor, Tensor | None, Tensor | None]] = super()._get_per_token_logps_and_entropies
+        if counts is None or all(any(counts[row] for row in chunk) for chunk in chunks):
+            return score(model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, **inputs)
+        split = split_pixel_values_by_grid({name: column for name, column in inputs.items() if column is not None})
+        tokens = [(model, input_ids[chunk], attention_mask[chunk], logits_to_keep, None, True) for chunk in chunks]
+        parts = [score(*given, **inputs_of(split, chunk)) for given, chunk in zip(tokens, chunks, strict=True)]
+        entropies = [entropy for _, entropy, _ in parts if entropy is not None]
+        return torch.cat([log_prob for log_prob, *_ in parts]), torch.cat(entropies), None
 
     @property
     def _out(self) -> Path:

@@ -67,10 +67,6 @@ def test_rows_of_text_are_joined_with_rows_that_have_pictures():
     assert [len(pixels) for pixels in joined.model_inputs["pixel_values"]] == [0, 4]
     assert torch.cat(joined.model_inputs["image_grid_thw"]).tolist() == [[1, 4, 1]]
     assert joined.model_inputs["mm_token_type_ids"].tolist() == [[0, 0, 0, 0], [0, 1, 1, 0]]
-    assert joined.has_pictures()
-    assert joined.take([1]).has_pictures()
-    assert not joined.take([0]).has_pictures()
-    assert not text.has_pictures()
 
 
 def test_a_batch_without_rows_can_be_joined():

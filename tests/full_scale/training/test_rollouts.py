@@ -1,5 +1,6 @@
 """Sampled responses become a batch, experts join their groups, the objective prunes, further prompts fill the gaps."""
 
+import types
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from batches import random_batch
 from calibrl_ref import RECIPES
 from full_scale.data.rendered import rendered_problems
 from full_scale.training.batching import join
-from full_scale.training.rollouts import as_batch, expert_rows, pruned, resized, sample_groups
+from full_scale.training.rollouts import as_batch, expert_rows, finite_logits, inputs_of, pruned, resized, sample_groups
 from full_scale.training.rows import Expert
 
 PAD = 0
@@ -166,8 +167,48 @@ def test_of_several_processes_the_poorest_decides(monkeypatch):
     assert len(sampling.rows) == 6  # no more than was wanted
 
 
+def test_the_model_reads_the_pictures_of_the_rows_that_have_some():
+    columns = {
+        "pixel_values": [torch.full((count, 2), float(count)) for count in (3, 0, 1)],
+        "image_grid_thw": [torch.tensor([[1, 3, 1]]), torch.zeros(0, 3, dtype=torch.long), torch.tensor([[1, 1, 1]])],
+        "num_images": [1, 0, 1],
+        "mm_token_type_ids": torch.arange(6).reshape(3, 2),
+    }
+    found = inputs_of(columns, [2, 1])
+    assert found["pixel_values"].tolist() == [[1.0, 1.0]]
+    assert found["image_grid_thw"].tolist() == [[1, 1, 1]]
+    assert found["num_images"] == [1, 0]
+    assert found["mm_token_type_ids"].tolist() == [[4, 5], [2, 3]]
+    assert set(inputs_of(columns, [1])) == {"mm_token_type_ids"}
+    assert inputs_of({}, [1]) == {}
+
+
 def test_experts_and_sampled_rows_make_one_batch():
     batch = random_batch(2, 4, experts=False)
     joined = join([batch, expert_rows(batch, experts(), pad_token=PAD).take([0])], pad_token=PAD)
     assert joined.is_expert.tolist() == [False] * 8 + [True]
     assert joined.group.tolist() == [0] * 4 + [1] * 4 + [0]
+
+
+def logits(value):
+    return types.SimpleNamespace(logits=torch.tensor([[1.0, value]]))
+
+
+class Constant(torch.nn.Module):
+    def forward(self, value):
+        return logits(value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_logit_that_is_not_finite_is_told_and_does_not_stop_the_sampling(value):
+    model = Constant()
+    with finite_logits(model) as spoilt:
+        assert model(2.0).logits.tolist() == [[1.0, 2.0]]
+        assert model(value).logits.tolist() == [[1.0, 0.0]]
+        assert model(2.0).logits.tolist() == [[1.0, 2.0]]
+        assert not spoilt
+    assert spoilt
+    assert not torch.isfinite(model(value).logits).all()  # the model itself is as it was
+    with finite_logits(model) as spoilt:
+        model(2.0)
+    assert not spoilt
