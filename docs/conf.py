@@ -52,17 +52,23 @@ apidoc_modules = [
         "destination": "docs/api",
         "separate_modules": True,
         "module_first": True,
+        "max_depth": 3,
         "automodule_options": {"members", "show-inheritance"},
     }
 ]
 autodoc_default_options = {"member-order": "bysource", "ignore-module-all": True}
 autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
 autodoc_preserve_defaults = True
 napoleon_use_ivar = True
+napoleon_attr_annotations = True
 
 html_theme = "furo"
 html_math_renderer = "mathml"
+html_copy_source = False
 
+_FUNCTION = re.compile(r"\[`(\w+)([^`]*)`\]\(\.\./calibrl_ref/(\w+)\.py\)")
+_RETURNS = re.compile(r"^Returns:\n((?:    .*(?:\n|$))+)", re.MULTILINE)
 _TABLE = re.compile(r"(^\|.*\|$\n?)+", re.MULTILINE)  # of a docstring, as Markdown writes it
 
 CONTENTS = """
@@ -92,25 +98,31 @@ tutorials/[0-9]*
 
 docs/your_trainer
 full_scale/README
-docs/api/modules
+Reference <docs/api/modules>
 CONTRIBUTING
 CHANGELOG
 ```
 """
 
 
-def add_contents(_app: Sphinx, document: str, source: list[str]) -> None:
-    """Give the front page, which is the README, the site's table of contents."""
+def prepare_page(_app: Sphinx, document: str, source: list[str]) -> None:
+    """Give the README, the front page, the table of contents; let formulas lead to the reference, not to a file."""
     if document == root_doc:
         source[0] += CONTENTS
+    if document == "docs/formulas":
+        source[0] = _FUNCTION.sub(r"{py:obj}`\1\2 <calibrl_ref.\3.\1>`", source[0])
 
 
-def escape_bars(_app: Sphinx, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
-    """Keep the bars of |A|, which restructured text would take for a substitution, and write tables as its lists."""
+def restructure(_app: Sphinx, kind: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Say in restructured text what a docstring says, before napoleon reads its sections.
+
+    The bars of |A| would be a substitution, a table is Markdown's, and a colon in prose would end a type.
+    """
     text = _TABLE.sub(_list_table, "\n".join(lines))
+    text = _RETURNS.sub(lambda match: f":returns: {' '.join(match[1].split())}\n", text)
     parts = re.split(r"(``.*?``)", text, flags=re.DOTALL)
     parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
-    lines[:] = "".join(parts).split("\n")
+    lines[:] = [*([""] if kind in {"attribute", "data", "property"} else []), *"".join(parts).split("\n")]
 
 
 def _list_table(match: re.Match[str]) -> str:
@@ -123,7 +135,8 @@ def _list_table(match: re.Match[str]) -> str:
 def write_formula(translator: HTML5Translator, node: Element) -> None:
     """Write a formula as MathML."""
     display = "inline" if node.tagname == "math" else "block"
-    translator.body.append(convert(node.astext(), display=display))
+    formula = convert(node.astext(), display=display)
+    translator.body.append(formula.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em" />'))
     raise SkipNode
 
 
@@ -143,7 +156,7 @@ def copy_front_page(app: Sphinx, _error: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
-    app.connect("source-read", add_contents)
-    app.connect("autodoc-process-docstring", escape_bars)
+    app.connect("source-read", prepare_page)
+    app.connect("autodoc-process-docstring", restructure, priority=400)  # napoleon's is 500
     app.connect("env-check-consistency", require_documentation)
     app.connect("build-finished", copy_front_page)

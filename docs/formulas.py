@@ -429,13 +429,14 @@ def written() -> str:
 
 def _table(formulas: dict[str, Formula]) -> str:
     rows = (_row(name, formula) for name, formula in formulas.items())
-    return "| what | formula | source | function | proof |\n|---|---|---|---|---|\n" + "".join(rows)
+    return "| what | formula | function, source, proof |\n|---|---|---|\n" + "".join(rows)
 
 
 def _row(name: str, formula: Formula) -> str:
     path = function_of(name).__module__.replace(".", "/")
+    function = f"[`{name}`](../{path}.py)"
     proof = f"[{formula.test}](../tests/{formula.test})"
-    return f"| {formula.says} | ${formula.latex}$ | {formula.source} | [`{name}`](../{path}.py) | {proof} |\n"
+    return f"| {formula.says} | ${formula.latex}$ | {function}<br>{formula.source}<br>{proof} |\n"
 
 
 if __name__ == "__main__":

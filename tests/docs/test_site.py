@@ -97,6 +97,19 @@ def test_formulas_are_laid_out_by_the_browser(site):
         assert not re.search(r"\\(frac|operatorname|log|pi|alpha|lambda|left|mathrm|sum)\b|\$\$", text), path
 
 
+def test_a_formula_leads_to_its_functions_reference(pages):
+    targets = pages[Path("docs/formulas.html")].targets
+    missing = [
+        name for name, formula in FORMULAS.items() if formula.module == "calibrl_ref" and not reached(name, targets)
+    ]
+    assert missing == []
+
+
+def reached(name, targets):
+    function = name.partition("(")[0]
+    return any(re.fullmatch(rf"api/calibrl_ref\.\w+\.html#calibrl_ref\.\w+\.{function}", target) for target in targets)
+
+
 def test_tutorials_show_their_stored_outputs(site):
     for source in sources():
         page = (site / "tutorials" / f"{source.stem}.html").read_text(encoding="utf-8")
@@ -140,18 +153,28 @@ def test_a_warning_fails_the_build(tmp_path):
     assert done.returncode != 0
 
 
+def restructured(settings, kind, *lines):
+    lines = list(lines)
+    settings.restructure(None, kind, "", None, None, lines)
+    return lines
+
+
 def test_bars_and_tables_of_docstrings_survive(settings):
-    lines = ["The weight |A|, ``|A|``.", "", "| a | b |", "|---|---|", "| 1 | 2 |", ""]
-    settings.escape_bars(None, "", "", None, None, lines)
-    assert lines[0] == r"The weight \|A\|, ``|A|``."
-    assert [line.split() for line in lines[2:] if line] == [
-        ["..", "list-table::"],
-        [":header-rows:", "1"],
-        ["*", "-", "a"],
-        ["-", "b"],
-        ["*", "-", "1"],
-        ["-", "2"],
-    ]
+    lines = restructured(settings, "function", "|A|, ``|A|``.", "", "| a | b |", "|---|---|", "| 1 | 2 |", "")
+    assert lines[0] == r"\|A\|, ``|A|``."
+    table = [".. list-table::", ":header-rows: 1", "* - a", "- b", "* - 1", "- 2"]
+    assert [line.strip() for line in lines[2:] if line] == table
+
+
+def test_a_colon_in_what_is_returned_is_no_type(settings):
+    lines = restructured(
+        settings, "function", "Returns:", "    The gap: positive", "    or not.", "", "Raises:", "    E: x."
+    )
+    assert lines == [":returns: The gap: positive or not.", "", "Raises:", "    E: x."]
+
+
+def test_a_colon_in_what_an_attribute_is_is_no_type(settings):
+    assert restructured(settings, "property", "What it reads: a tensor.") == ["", "What it reads: a tensor."]
 
 
 def test_the_index_of_the_course_lists_every_tutorial_in_order():
