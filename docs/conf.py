@@ -95,8 +95,9 @@ tutorials/[0-9]*
 ```{toctree}
 :hidden:
 :caption: Use
+:glob:
 
-docs/your_trainer
+docs/your_*
 full_scale/README
 Reference <docs/api/modules>
 CONTRIBUTING
