@@ -73,6 +73,21 @@ def test_a_path_that_a_page_names_exists(page):
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+def test_the_architecture_lists_every_module_of_the_package():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("## Modules of calibrl_ref")[2].partition("\n## ")[0]
+    listed = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert listed == {path.stem for path in (ROOT / "calibrl_ref").glob("*.py")} - {"__init__"}
+
+
+def test_the_maps_list_every_room():
+    for house, page in (("toy", "docs/architecture.md"), ("full_scale", "full_scale/README.md")):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        rooms = {path.parent.name for path in (ROOT / house).glob("*/__init__.py")}
+        assert rooms
+        assert {room for room in rooms if f"`{room}/`" not in text} == set()
+
+
 def test_every_target_is_explained_by_make_help():
     listed = subprocess.run(["make", "--silent", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     files = {".venv", ".venv-real"}
