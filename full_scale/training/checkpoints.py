@@ -137,7 +137,9 @@ def load_micro_batches(file: Path, device: torch.device | str = "cpu") -> list[M
     Returns:
         The micro-batches.
     """
-    parts = torch.load(file, map_location=device, weights_only=True)
+    place = torch.device(device)
+    place = torch.device("cpu") if place.type == "cpu" else place  # torch loads nothing to "cpu:0", a process's device
+    parts = torch.load(file, map_location=place, weights_only=True)
     return [MicroBatch(rows=Batch(**part["rows"]), idle=part["idle"]) for part in parts]
 
 

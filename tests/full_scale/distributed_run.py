@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 from accelerate.state import AcceleratorState, PartialState
-from accelerate.utils import DistributedType
-from tiny_runs import GROUP_SIZE, losses, run, with_recipe
+from accelerate.utils import DistributedType, gather_object
+from tiny_runs import GROUP_SIZE, build, losses, run, with_recipe
 from torch.distributed.tensor import DTensor
 from trl import GRPOTrainer
 
@@ -64,10 +64,26 @@ def shard_on_cpu():
     AcceleratorState.__init__ = sharding
 
 
+def resumed(folder, model):
+    """A run, and one that goes on from its checkpoint within a sampling; whether their weights are the same bits."""
+    options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 1, "steps_per_generation": 2}
+    options |= {"per_device_train_batch_size": 4}
+    whole = run(with_recipe("calibrl"), folder / "whole", model=load_model(model), **options)
+    cut = build(with_recipe("calibrl"), folder / "cut", model=load_model(model), **options)
+    cut.train(resume_from_checkpoint=str(folder / "whole" / "checkpoint-1"))
+    pairs = zip(cut.model.parameters(), whole.model.parameters(), strict=True)
+    equal = all(torch.equal(mine, theirs) for mine, theirs in pairs)
+    return {"equal": equal, "losses": [losses(whole), losses(cut)]}
+
+
 def main(folder, model, processes, *recipes):
-    """Train each recipe, and let the first process write what it found."""
+    """Train each recipe, or resume, and let the first process write what it found."""
     if os.environ.get("ACCELERATE_USE_FSDP") == "true":
         shard_on_cpu()
+    if recipes == ("resume",):
+        found = gather_object([resumed(Path(folder), model)])
+        Path(folder, "resume.json").write_text(json.dumps(found))
+        recipes = ()
     for recipe in recipes:
         found, state = trained(recipe, Path(folder), model, int(processes))
         if torch.distributed.get_rank() == 0:

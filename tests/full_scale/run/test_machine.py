@@ -1,12 +1,9 @@
-"""What TRL, PEFT and vLLM are told, and what is refused before anything is loaded."""
+"""What is refused before anything is loaded."""
 
 import pytest
 
 from full_scale.run.command_line import read_command_line
 from full_scale.run.machine import check_machine
-from full_scale.training.engine import adapters, trainer_arguments
-
-pytestmark = pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning")  # TRL 1.16
 
 
 def settings_of(*flags):
@@ -38,42 +35,3 @@ def test_rows_that_cannot_be_dealt_to_the_processes_are_refused(monkeypatch):
     monkeypatch.setattr("full_scale.run.machine.processes", lambda: 3)
     with pytest.raises(ValueError, match="an update's 128 responses cannot be dealt to 3 processes"):
         check_machine(settings_of("--micro-batch-rows", "8"))
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        ([], {"use_vllm": False}),
-        (
-            ["--vllm", "colocate", "--vllm-memory", "0.4"],
-            {
-                "use_vllm": True,
-                "vllm_mode": "colocate",
-                "vllm_gpu_memory_utilization": 0.4,
-                "vllm_max_model_length": 560,
-            },
-        ),
-        (
-            ["--vllm", "server", "--vllm-url", "http://host:8000"],
-            {"use_vllm": True, "vllm_mode": "server", "vllm_server_base_url": "http://host:8000"},
-        ),
-    ],
-)
-def test_vllm_settings_reach_trl(tmp_path, flags, expected):
-    args = trainer_arguments(settings_of(*flags), tmp_path, needs_reference=False)
-    assert {name: getattr(args, name) for name in expected} == expected
-    assert args.vllm_importance_sampling_correction is False
-
-
-def test_training_settings_reach_trl(tmp_path):
-    flags = ["--micro-batch-rows", "32", "--updates-per-sampling", "2", "--learning-rate-schedule", "linear"]
-    args = trainer_arguments(settings_of(*flags, "--gradient-checkpointing"), tmp_path, needs_reference=True)
-    assert (args.gradient_accumulation_steps, args.steps_per_generation, args.num_generations) == (4, 8, 8)
-    assert (args.lr_scheduler_type, args.activation_checkpointing, args.beta) == ("linear", True, 1e-3)
-    assert args.report_to == ["tensorboard"]
-
-
-def test_adapters_only_where_they_are_asked_for():
-    assert adapters(settings_of()) is None
-    config = adapters(settings_of("--lora-rank", "4", "--lora-alpha", "8", "--lora-targets", "q_proj"))
-    assert (config.r, config.lora_alpha, config.target_modules) == (4, 8, "q_proj")

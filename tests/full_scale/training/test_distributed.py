@@ -83,3 +83,14 @@ def test_a_sharded_model_equals_a_whole_one(tmp_path, model):
     launch(tmp_path, model, recipes, **options)
     for recipe in recipes:
         assert_equal_to_one_process(recipe, tmp_path, model, tmp_path / "one", sharded=True)
+
+
+def test_two_processes_go_on_exactly_within_a_sampling(tmp_path, model):
+    launch(tmp_path, model, ["resume"])
+    first, second = json.loads((tmp_path / "resume.json").read_text())
+    assert first["equal"]
+    assert second["equal"]
+    assert first["losses"][0] == first["losses"][1]
+    assert first["losses"][0] != [0.0] * 4
+    names = {path.name for path in (tmp_path / "whole" / "checkpoint-1").iterdir()}
+    assert {"rollouts_0.pt", "rollouts_1.pt", "rng_state_0.pth", "rng_state_1.pth"} <= names
