@@ -66,6 +66,7 @@ napoleon_attr_annotations = True
 html_theme = "furo"
 html_math_renderer = "mathml"
 html_copy_source = False
+html_show_copyright = False
 
 _FUNCTION = re.compile(r"\[`(\w+)([^`]*)`\]\(\.\./calibrl_ref/(\w+)\.py\)")
 _RETURNS = re.compile(r"^Returns:\n((?:    .*(?:\n|$))+)", re.MULTILINE)
@@ -135,9 +136,10 @@ def _list_table(match: re.Match[str]) -> str:
 
 def write_formula(translator: HTML5Translator, node: Element) -> None:
     """Write a formula as MathML."""
-    display = "inline" if node.tagname == "math" else "block"
-    formula = convert(node.astext(), display=display)
-    translator.body.append(formula.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em" />'))
+    inline = node.tagname == "math"
+    formula = convert(node.astext(), display="inline" if inline else "block")
+    formula = formula.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em" />')
+    translator.body.append(formula if inline else f'<div style="overflow-x: auto">{formula}</div>')
     raise SkipNode
 
 

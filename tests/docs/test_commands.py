@@ -35,7 +35,8 @@ RUN = [(page, command) for page, command in ALL if re.match(r"(python|pytest) ",
 def test_the_snippet_prints_what_it_says():
     (snippet,) = SNIPPETS
     assert len(snippet.splitlines()) <= 15
-    (promised,) = re.findall(r"print\(.*?\)  # (.*)", snippet)
+    assert max(map(len, snippet.splitlines())) <= 100
+    (promised,) = re.findall(r"^print\(.*\)\n# (.*)", snippet, re.MULTILINE)
     with redirect_stdout(io.StringIO()) as printed:
         exec(snippet, {})
     assert printed.getvalue().strip() == promised
