@@ -4,7 +4,7 @@ Start with ``calibrl_ref.calibration`` (the four pieces and their composition), 
 methods by name). ``toy`` and ``full_scale`` train with these objects and add no formula of their own.
 """
 
-from calibrl_ref.advantages import GroupAdvantage, group_advantage
+from calibrl_ref.advantages import AdvantageEstimator, GroupAdvantage, VerdictAdvantage, group_advantage
 from calibrl_ref.aggregation import AGGREGATIONS, Aggregation, aggregate, aggregation_divisor
 from calibrl_ref.baselines import BASELINES, GAPS, Baseline, GapLevel, expert_row
 from calibrl_ref.calibration import (
@@ -16,7 +16,8 @@ from calibrl_ref.calibration import (
     log_prob_gap,
 )
 from calibrl_ref.composition import Recipe, recipe
-from calibrl_ref.controllers import SlopeController
+from calibrl_ref.confidence import CONFIDENCE_GATES, SHIFTS, ConfidencePenalisedSurrogate, confidence_advantage
+from calibrl_ref.controllers import EntropyCoefficient, EntropyTarget, SlopeController
 from calibrl_ref.covariance import ClipCovSurrogate, KLCovSurrogate, token_covariance
 from calibrl_ref.diagnostics import (
     Quadrant,
@@ -29,6 +30,7 @@ from calibrl_ref.diagnostics import (
     quadrant_table,
 )
 from calibrl_ref.gates import GATES, RandomGate, linear_gate, random_gate, relu_gate, sigmoid_gate, softplus_gate
+from calibrl_ref.hybrid_terms import IMITATION_WEIGHTS, EntropyWeightedReinforce, WeightedImitation, WeightedSurrogate
 from calibrl_ref.log_probs import (
     chunked_token_log_probs,
     chunked_token_log_probs_and_entropy,
@@ -40,9 +42,11 @@ from calibrl_ref.log_probs import (
 from calibrl_ref.objective import Losses, Objective
 from calibrl_ref.recipe_reader import HyperParameter, OneOf, hyper_parameters_of
 from calibrl_ref.recipes import RECIPES
+from calibrl_ref.replay import Buffer, Remembered, Success, anchor, draw_prompts, remember, replay_weights, solved_ratio
 from calibrl_ref.rollouts import Rollouts
-from calibrl_ref.schedules import SCHEDULES, Schedule, hyper_parameters, read_method
-from calibrl_ref.selection import OverlongPenalty, PruneByAdvantage, informative_groups
+from calibrl_ref.schedules import SCHEDULES, Plateau, Schedule, chord_mu, hyper_parameters, read_method
+from calibrl_ref.selection import OverlongPenalty, PruneByAdvantage, SwitchBySuccess, informative_groups
+from calibrl_ref.soft_clipping import SigmoidSurrogate, TruncatedReinforce, sigmoid_surrogate, truncated_reinforce
 from calibrl_ref.surrogates import (
     SHAPES,
     clipped_surrogate,
@@ -55,22 +59,32 @@ from calibrl_ref.surrogates import (
     truncated_mismatch_weight,
 )
 from calibrl_ref.terms import ClippedSurrogate, EntropyBonus, Exploration, HybridSurrogate, Imitation, KLPenalty, Term
+from calibrl_ref.top_entropy import TopEntropySurrogate, top_entropy_tokens
 
 __version__ = "0.2.0"
 
 __all__ = [
     "AGGREGATIONS",
     "BASELINES",
+    "CONFIDENCE_GATES",
     "GAPS",
     "GATES",
+    "IMITATION_WEIGHTS",
     "RECIPES",
     "SCHEDULES",
     "SHAPES",
+    "SHIFTS",
+    "AdvantageEstimator",
     "Aggregation",
     "Baseline",
+    "Buffer",
     "ClipCovSurrogate",
     "ClippedSurrogate",
+    "ConfidencePenalisedSurrogate",
     "EntropyBonus",
+    "EntropyCoefficient",
+    "EntropyTarget",
+    "EntropyWeightedReinforce",
     "Exploration",
     "GapLevel",
     "Gate",
@@ -84,23 +98,37 @@ __all__ = [
     "Objective",
     "OneOf",
     "OverlongPenalty",
+    "Plateau",
     "PruneByAdvantage",
     "Quadrant",
     "RandomGate",
     "Recipe",
+    "Remembered",
     "Rollouts",
     "Schedule",
+    "SigmoidSurrogate",
     "SlopeController",
+    "Success",
+    "SwitchBySuccess",
     "Term",
+    "TopEntropySurrogate",
+    "TruncatedReinforce",
+    "VerdictAdvantage",
+    "WeightedImitation",
+    "WeightedSurrogate",
     "advantage_weight",
     "aggregate",
     "aggregation_divisor",
+    "anchor",
     "approx_kl",
+    "chord_mu",
     "chunked_token_log_probs",
     "chunked_token_log_probs_and_entropy",
     "clip_fraction",
     "clipped_surrogate",
+    "confidence_advantage",
     "correctness_sign",
+    "draw_prompts",
     "dual_clip_fraction",
     "expected_calibration_error",
     "expert_row",
@@ -123,14 +151,20 @@ __all__ = [
     "read_method",
     "recipe",
     "relu_gate",
+    "remember",
+    "replay_weights",
     "rl_plus_shaping",
     "sequence_importance_ratio",
     "sigmoid_gate",
+    "sigmoid_surrogate",
     "softplus_gate",
+    "solved_ratio",
     "token_covariance",
     "token_entropy",
     "token_log_probs",
     "token_log_probs_and_entropy",
+    "top_entropy_tokens",
     "trajectory_log_prob",
     "truncated_mismatch_weight",
+    "truncated_reinforce",
 ]

@@ -1,6 +1,7 @@
 """Advantages of responses within the group of their prompt."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -82,6 +83,16 @@ def _check_rewards(reward: Tensor, group: Tensor, is_expert: Tensor) -> None:
     check_finite("reward", reward)
 
 
+@runtime_checkable
+class AdvantageEstimator(Protocol):
+    """From rewards to advantages: what an objective carries."""
+
+    def __call__(
+        self, reward: Float[Tensor, " rows"], group: Int[Tensor, " rows"], is_expert: Bool[Tensor, " rows"]
+    ) -> Float[Tensor, " rows"]:
+        """Return the advantage of every row, without gradient."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GroupAdvantage:
     """``group_advantage`` with its hyper-parameters: the estimator that an objective carries.
@@ -111,3 +122,37 @@ class GroupAdvantage:
             std_epsilon=self.std_epsilon,
             count_expert=self.count_expert,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictAdvantage:
+    """The advantage is the verdict's weight: no group, no mean, no deviation.
+
+    Attributes:
+        right: the advantage at reward 1.
+        wrong: the advantage at reward 0. A reward between is its own advantage.
+
+    Reference:
+        W-REINFORCE (arXiv:2506.01347); RLVR-Decomposed, core_algos.py, compute_psr_nsr_outcome_advantage.
+
+    Example:
+        >>> estimate, on_policy = VerdictAdvantage(right=0.1), torch.zeros(2, dtype=torch.bool)
+        >>> estimate(torch.tensor([1.0, 0.0]), torch.tensor([0, 0]), on_policy)
+        tensor([ 0.1000, -1.0000])
+    """
+
+    right: float = 0.1
+    wrong: float = -1.0
+
+    def __post_init__(self) -> None:
+        check_range("positive_weight", self.right, 0.0)
+
+    def __call__(
+        self, reward: Float[Tensor, " rows"], group: Int[Tensor, " rows"], is_expert: Bool[Tensor, " rows"]
+    ) -> Float[Tensor, " rows"]:
+        """Return the advantage of every row; an expert, who was not sampled, has 0."""
+        _check_rewards(reward, group, is_expert)
+        # the default number type would round 0.1 to float32, and a float64 advantage with it
+        right, wrong = reward.new_tensor(self.right), reward.new_tensor(self.wrong)
+        weighted = torch.where(reward == 1.0, right, torch.where(reward == 0.0, wrong, reward.detach()))
+        return weighted.where(~is_expert, 0.0)

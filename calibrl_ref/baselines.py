@@ -234,6 +234,16 @@ def token_aligned_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
     return rollouts.token_log_prob, baseline.token_log_prob
 
 
+def anchor_mean_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:
+    """PIVOT's other reading: each token against the baseline's mean per token, ``[rows, time]``, in nats.
+
+    Reference:
+        "Anchoring What Matters", Eq. 8, whose text leaves open what a token is compared with.
+    """
+    _, reference = trajectory_mean_log_probs(rollouts, baseline)
+    return rollouts.token_log_prob, reference.unsqueeze(1).expand_as(rollouts.token_log_prob)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GapLevel:
     """A level at which the gap is taken.
@@ -251,6 +261,7 @@ GAPS: dict[str, GapLevel] = {
     "trajectory": GapLevel(unit="trajectory", log_probs=trajectory_log_probs),
     "trajectory_mean": GapLevel(unit="trajectory", log_probs=trajectory_mean_log_probs),
     "token_aligned": GapLevel(unit="token", log_probs=token_aligned_log_probs),
+    "anchor_mean": GapLevel(unit="token", log_probs=anchor_mean_log_probs),
 }
 """Name -> the level at which response and baseline are compared."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ParamSpec
 
 from calibrl_ref._checks import did_you_mean
-from calibrl_ref.advantages import GroupAdvantage
+from calibrl_ref.advantages import AdvantageEstimator, GroupAdvantage
 from calibrl_ref.aggregation import AGGREGATIONS, Aggregation
 from calibrl_ref.objective import Objective
 from calibrl_ref.recipe_reader import OneOf
@@ -47,7 +47,7 @@ class Recipe(ABC):
         aggregation = Aggregation(mode=self.aggregation, max_length=self.max_length)
         return Objective(terms=terms, aggregation=aggregation, advantage=self.advantage())
 
-    def advantage(self) -> GroupAdvantage:
+    def advantage(self) -> AdvantageEstimator:
         """Return the estimator of advantages."""
         return GroupAdvantage()
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from calibrl_ref._checks import bad_value, check_same_shape
-from calibrl_ref.advantages import GroupAdvantage
+from calibrl_ref.advantages import AdvantageEstimator
 from calibrl_ref.aggregation import Aggregation
 from calibrl_ref.controllers import SlopeController
 from calibrl_ref.rollouts import Rollouts
@@ -53,7 +53,7 @@ class Objective:
 
     terms: tuple[Term, ...]
     aggregation: Aggregation
-    advantage: GroupAdvantage
+    advantage: AdvantageEstimator
     selection: Selection | None = None
     overlong_penalty: OverlongPenalty | None = None
     slope_controller: SlopeController | None = None

@@ -27,6 +27,7 @@ from calibrl_ref.baseline_recipes import (
 from calibrl_ref.baselines import BASELINES, GAPS
 from calibrl_ref.composition import AggregationName, DualClipped, Keywords, Pruned, recipe
 from calibrl_ref.controllers import SlopeController
+from calibrl_ref.further_recipes import ace, chord, cispo, gspo, hpt, pivot, sapo, srft, top_entropy, w_reinforce
 from calibrl_ref.gates import GATES
 from calibrl_ref.objective import Objective
 from calibrl_ref.recipe_reader import OneOf
@@ -343,7 +344,7 @@ class Recipes(dict[str, AnyRecipe]):
 
     @overload
     @_as(grpo)
-    def __getitem__(self, name: Literal["grpo", "dr_grpo"], /) -> object: ...
+    def __getitem__(self, name: Literal["grpo", "dr_grpo", "gspo"], /) -> object: ...
     @overload
     @_as(dapo)
     def __getitem__(self, name: Literal["dapo"], /) -> object: ...
@@ -365,6 +366,33 @@ class Recipes(dict[str, AnyRecipe]):
     @overload
     @_as(luffy)
     def __getitem__(self, name: Literal["luffy", "rl_plus", "luffy_released", "rl_plus_released"], /) -> object: ...
+    @overload
+    @_as(cispo)
+    def __getitem__(self, name: Literal["cispo"], /) -> object: ...
+    @overload
+    @_as(sapo)
+    def __getitem__(self, name: Literal["sapo"], /) -> object: ...
+    @overload
+    @_as(w_reinforce)
+    def __getitem__(self, name: Literal["w_reinforce"], /) -> object: ...
+    @overload
+    @_as(ace)
+    def __getitem__(self, name: Literal["ace"], /) -> object: ...
+    @overload
+    @_as(top_entropy)
+    def __getitem__(self, name: Literal["top_entropy"], /) -> object: ...
+    @overload
+    @_as(chord)
+    def __getitem__(self, name: Literal["chord"], /) -> object: ...
+    @overload
+    @_as(hpt)
+    def __getitem__(self, name: Literal["hpt"], /) -> object: ...
+    @overload
+    @_as(srft)
+    def __getitem__(self, name: Literal["srft"], /) -> object: ...
+    @overload
+    @_as(pivot)
+    def __getitem__(self, name: Literal["pivot"], /) -> object: ...
     @overload
     @_as(calibrl_released)
     def __getitem__(self, name: Literal["calibrl_released"], /) -> object: ...
@@ -423,6 +451,16 @@ RECIPES = Recipes(
             rl_plus,
             luffy_released,
             rl_plus_released,
+            cispo,
+            gspo,
+            sapo,
+            w_reinforce,
+            ace,
+            top_entropy,
+            chord,
+            hpt,
+            srft,
+            pivot,
             calibrl,
             calibrl_released,
             calibrl_relu,

@@ -4,9 +4,9 @@ import bisect
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from calibrl_ref._checks import bad_value, look_up
+from calibrl_ref._checks import bad_value, check_count, check_range, look_up
 from calibrl_ref.objective import Objective
 from calibrl_ref.recipe_reader import HyperParameter, Value, hyper_parameters_of
 from calibrl_ref.recipes import RECIPES
@@ -129,3 +129,85 @@ def _objective(recipe: str, options: Mapping[str, object]) -> Objective:
     """Build a stage from those of the options that its recipe has."""
     known = {item.name for item in hyper_parameters_of(RECIPES[recipe])}
     return RECIPES[recipe](**{name: value for name, value in options.items() if name in known})
+
+
+def chord_mu(step: int, *, warmup: int = 0, decay: int = 200, peak: float = 0.9, valley: float = 0.05) -> float:
+    """Return CHORD's weight of the imitation at a step: a linear warm-up to ``peak``, then a cosine down to ``valley``.
+
+    Args:
+        step: counted from 0.
+        warmup: steps of the rise.
+        decay: steps of the fall; 0: the valley at once.
+        peak: the greatest weight.
+        valley: the last weight.
+
+    Returns:
+        mu, for ``RECIPES["chord"](mu=...)``. Defaults are those of CHORD-mu.
+
+    Raises:
+        ValueError: a negative step, or a weight outside of [0, 1].
+
+    Reference:
+        arXiv:2508.11408; trinity-rft 0.6.0, chord_policy_loss.py, mu_schedule_function; ms-swift 4.6.0, the same.
+
+    Example:
+        >>> [round(chord_mu(step), 3) for step in (0, 100, 200)]
+        [0.9, 0.475, 0.05]
+    """
+    for name, number in (("step", step), ("warmup", warmup), ("decay", decay)):
+        check_range(name, float(number), 0.0)
+    check_range("peak", peak, 0.0, 1.0)
+    check_range("valley", valley, 0.0, 1.0)
+    if step < warmup:
+        return peak * step / warmup
+    if step >= warmup + decay:
+        return valley
+    return valley + (peak - valley) * (1.0 + math.cos(math.pi * (step - warmup) / decay)) / 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plateau:
+    """When a supervised stage is over: its validation loss has not fallen for some evaluations.
+
+    The state of a stage: ``state = state.step(validation_loss)`` after every evaluation, until ``state.reached``. It is
+    the rule beside the fixed share of ``SCHEDULES``; a trainer that holds out experts asks it.
+
+    Attributes:
+        patience: evaluations without a fall after which it is reached.
+        least_fall: by how much the loss must fall below its lowest to count, in the loss's unit.
+        lowest: the lowest loss so far.
+        waited: evaluations since.
+
+    Example:
+        >>> state = Plateau(patience=2)
+        >>> for loss in (1.0, 0.8, 0.9, 0.8):
+        ...     state = state.step(loss)
+        >>> state.reached
+        True
+    """
+
+    patience: int = 3
+    least_fall: float = 0.0
+    lowest: float = math.inf
+    waited: int = 0
+
+    def __post_init__(self) -> None:
+        check_count("patience", self.patience)
+        check_range("least_fall", self.least_fall, 0.0)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the next stage should begin."""
+        return self.waited >= self.patience
+
+    def step(self, validation_loss: float) -> "Plateau":
+        """Return the state after an evaluation.
+
+        Raises:
+            ValueError: the loss is not a number.
+        """
+        if math.isnan(validation_loss):
+            raise bad_value("validation_loss", validation_loss, "a number", "look for what makes the loss NaN")
+        if validation_loss < self.lowest - self.least_fall:
+            return replace(self, lowest=validation_loss, waited=0)
+        return replace(self, waited=self.waited + 1)

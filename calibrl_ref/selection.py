@@ -153,6 +153,50 @@ class PruneByAdvantage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SwitchBySuccess:
+    """HPT: a group with few successes learns from its expert alone, any other from its own responses alone.
+
+    With at most ``gate`` right responses the policy's rows leave and the experts stay; else the experts leave. A failed
+    group without an expert leaves altogether.
+
+    Attributes:
+        gate: greatest number of right responses at which the expert is imitated: 0 for Qwen2.5-Math, 2 for Llama-3.1-8B
+            in groups of 8.
+
+    Reference:
+        HPT (arXiv:2509.04419); Unify-Post-Training, hpt/verl/verl/mix_src/mix_trainer.py, select_on_off_ada_balance,
+        switch_gate (exp_scripts/train.sh).
+
+    Example:
+        >>> switch, reward = SwitchBySuccess(gate=0), torch.tensor([0.0, 1.0, 1.0, 1.0])
+        >>> expert = torch.tensor([False, True, False, True])
+        >>> switch(reward, torch.zeros(4), torch.tensor([0, 0, 1, 1]), expert)
+        tensor([False,  True,  True, False])
+    """
+
+    gate: int = 0
+
+    def __post_init__(self) -> None:
+        if self.gate != 0:
+            check_count("gate", self.gate)
+
+    def __call__(
+        self,
+        reward: Float[Tensor, " rows"],
+        advantage: Float[Tensor, " rows"],
+        group: Int[Tensor, " rows"],
+        is_expert: Bool[Tensor, " rows"],
+        correct: Bool[Tensor, " rows"] | None = None,
+    ) -> Bool[Tensor, " rows"]:
+        """Return which rows take part; the advantage is not used."""
+        right = verdict(reward, correct)
+        check_same_shape(reward=reward, group=group, is_expert=is_expert)
+        dense, groups = dense_ids(group)
+        successes = segment_sum((right & ~is_expert).double(), dense, groups)[dense]
+        return (successes <= self.gate) == is_expert
+
+
+@dataclass(frozen=True, kw_only=True)
 class OverlongPenalty:
     """DAPO's soft punishment of long responses, added to the reward.
 

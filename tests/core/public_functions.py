@@ -86,6 +86,12 @@ CALLS = (
     Call(
         "clipped_surrogate", {"ratio": RATIO, "advantage": WEIGHTS}, CLIP | {"dual_clip": None}, stopped=("advantage",)
     ),
+    Call(
+        "confidence_advantage",
+        {"advantage": ADVANTAGE, "shift": column(0.5, -1.0, 2.0)},
+        {"alpha": 1.0, "gate": "softplus"},
+        constant="a weight of data",
+    ),
     Call("correctness_sign", {"correct": CORRECT}, constant=DATA),
     Call(
         "dual_clip_fraction",
@@ -147,11 +153,23 @@ CALLS = (
     Call("rl_plus_shaping", ON_POLICY, {"gamma": 0.5}, stopped=("token_log_prob", "old_token_log_prob")),
     Call("sequence_importance_ratio", IN_ROWS, stopped=("old_token_log_prob",)),
     Call("sigmoid_gate", {"x": ADVANTAGE}, {"slope": 0.0}),
+    Call(
+        "sigmoid_surrogate",
+        {"ratio": RATIO, "advantage": WEIGHTS},
+        {"tau_positive": 1.0, "tau_negative": 1.05},
+        stopped=("advantage",),
+    ),
     Call("softplus_gate", {"x": ADVANTAGE}, {"slope": 0.0}),
     Call("token_covariance", {"rollouts": make_rollouts(0)}, constant="it selects tokens"),
     Call("token_entropy", {"logits": LOGITS}, {"temperature": 1.0}),
     Call("token_log_probs", {"logits": LOGITS, "tokens": TOKENS}, {"temperature": 1.0}),
     Call("token_log_probs_and_entropy", {"logits": LOGITS, "tokens": TOKENS}, {"temperature": 1.0}),
+    Call(
+        "top_entropy_tokens",
+        {"entropy": MATRIX.abs(), "counted": MASK},
+        {"fraction": 0.2, "replica": None},
+        constant="it selects tokens",
+    ),
     Call("trajectory_log_prob", {"token_log_prob": MATRIX, "mask": MASK}),
     Call(
         "truncated_mismatch_weight",
@@ -159,8 +177,16 @@ CALLS = (
         {"cap": 2.0},
         constant="a weight of data",
     ),
+    Call(
+        "truncated_reinforce",
+        {"log_prob": MATRIX, "ratio": RATIO, "advantage": WEIGHTS},
+        {"ratio_low": None, "ratio_high": 5.0},
+        stopped=("ratio", "advantage"),
+    ),
 )
 
 # these make and read recipes and methods: test_recipes.py, test_recipe_reader.py, test_schedules.py
+# and these keep no tensors: test_schedules.py, test_replay.py
+WITHOUT_TENSORS = {"anchor", "chord_mu", "draw_prompts", "remember", "replay_weights", "solved_ratio"}
 OF_RECIPES = {"hyper_parameters", "hyper_parameters_of", "read_method", "recipe"}
-FUNCTIONS = sorted({name for name in c.__all__ if inspect.isfunction(getattr(c, name))} - OF_RECIPES)
+FUNCTIONS = sorted({name for name in c.__all__ if inspect.isfunction(getattr(c, name))} - OF_RECIPES - WITHOUT_TENSORS)

@@ -8,7 +8,7 @@ from conftest import EXACT, close, seeds
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibrl_ref import GroupAdvantage, group_advantage
+from calibrl_ref import GroupAdvantage, VerdictAdvantage, group_advantage
 
 
 def random_groups(seed, rows=12, groups=4):
@@ -131,3 +131,13 @@ def test_a_group_of_only_an_uncounted_expert_is_zero():
 def test_no_gradient_into_the_reward():
     reward = torch.tensor([1.0, 0.0], requires_grad=True)
     assert not group_advantage(reward, torch.tensor([0, 0])).requires_grad
+
+
+def test_the_verdicts_advantage_by_hand():
+    reward = torch.tensor([1.0, 0.0, 0.5, 1.0], dtype=torch.float64)
+    expert = torch.tensor([False, False, False, True])
+    found = VerdictAdvantage(right=0.1)(reward, torch.tensor([0, 0, 1, 1]), expert)
+    assert found.tolist() == [0.1, -1.0, 0.5, 0.0]
+    assert VerdictAdvantage(right=1.0, wrong=-0.5)(reward, torch.tensor([0, 0, 1, 1]), expert).tolist()[1] == -0.5
+    with pytest.raises(ValueError, match=r"positive_weight=-1\.0"):
+        VerdictAdvantage(right=-1.0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import close
 
-from calibrl_ref import RECIPES, SlopeController
+from calibrl_ref import RECIPES, EntropyCoefficient, EntropyTarget, SlopeController
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,45 @@ def test_the_controller_keeps_every_row_s_slope_in_range():
     close(moved, [0.0, 0.75, 1.0])
     with pytest.raises(ValueError, match=r"^adaptation_rate=-1.0: expected"):
         SlopeController(target_entropy=1.0, rate=-1.0)
+
+
+def test_the_entropy_coefficient_by_hand():
+    state = EntropyCoefficient(target=0.5, delta=0.1, greatest=0.25)
+    assert (state.coefficient, state.applied) == (0.0, 0.0)
+    state = state.step(0.4)
+    assert (state.coefficient, state.applied) == (0.1, 0.1)
+    state = state.step(0.5).step(0.1)
+    assert state.coefficient == 0.25  # the greatest
+    state = state.step(0.6)
+    assert state.coefficient == pytest.approx(0.15)
+    assert state.applied == 0.0  # the last entropy was above the target
+    assert state.step(9.0).step(9.0).step(9.0).coefficient == 0.0
+
+
+def test_the_first_step_has_no_bonus_whatever_it_begins_with():
+    assert EntropyCoefficient(coefficient=0.3).applied == 0.0
+
+
+def test_the_entropy_target_by_hand():
+    control = EntropyTarget(target_entropy=1.0, rate=0.1, least=-0.2, greatest=0.3)
+    assert control(0.1, 0.5) == pytest.approx(0.15)
+    assert control(0.1, 2.0) == pytest.approx(0.0)
+    assert (control(0.29, 0.0), control(-0.19, 9.0)) == (0.3, -0.2)
+    assert EntropyTarget(target_entropy=1.0)(0.0, 2.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        (lambda: EntropyCoefficient(target=-1.0), "target=-1.0"),
+        (lambda: EntropyCoefficient(delta=-1.0), "delta=-1.0"),
+        (lambda: EntropyCoefficient(least=-1.0), "least=-1.0"),
+        (lambda: EntropyCoefficient(least=0.5, greatest=0.4), "greatest=0.4"),
+        (lambda: EntropyTarget(target_entropy=-1.0), "target_entropy=-1.0"),
+        (lambda: EntropyTarget(target_entropy=1.0, rate=-0.1), "rate=-0.1"),
+        (lambda: EntropyTarget(target_entropy=1.0, least=0.5, greatest=0.4), "greatest=0.4"),
+    ],
+)
+def test_a_controller_refuses_what_it_cannot_hold(made, named):
+    with pytest.raises(ValueError, match=f"{named}: expected"):
+        made()

@@ -11,6 +11,7 @@ from calibrl_ref import (
     Exploration,
     OverlongPenalty,
     PruneByAdvantage,
+    SwitchBySuccess,
     informative_groups,
     recipe,
 )
@@ -36,6 +37,22 @@ def is_detached(objective):
 
 
 READ = {
+    "alpha": lambda o: term(o, "surrogate").alpha,
+    "confidence_gate": lambda o: term(o, "surrogate").gate,
+    "entropy_fraction": lambda o: term(o, "surrogate").fraction,
+    "mu": lambda o: term(o, "imitation").weight,
+    "phi": lambda o: term(o, "imitation").weighting == "phi",
+    "positive_scale": lambda o: surrogate(o).positive_scale,
+    "positive_weight": lambda o: o.advantage.right,
+    "ratio_high": lambda o: surrogate(o).ratio_high,
+    "ratio_low": lambda o: surrogate(o).ratio_low,
+    "sft_scale": lambda o: term(o, "imitation").weight,
+    "sft_weight": lambda o: term(o, "imitation").weight,
+    "shift": lambda o: term(o, "surrogate").shift,
+    "switch_gate": lambda o: o.selection.gate,
+    "tau_negative": lambda o: surrogate(o).tau_negative,
+    "tau_positive": lambda o: surrogate(o).tau_positive,
+    "weighting": lambda o: term(o, "imitation").weighting,
     "adaptation_rate": lambda o: o.slope_controller.rate,
     "aggregation": lambda o: o.aggregation.mode,
     "baseline": lambda o: o.exploration.baseline,
@@ -45,7 +62,7 @@ READ = {
     "detach_expert": is_detached,
     "dual_clip": lambda o: surrogate(o).dual_clip,
     "dynamic_sampling": lambda o: o.selection is informative_groups,
-    "entropy_weight": lambda o: term(o, "entropy_bonus").weight,
+    "entropy_weight": lambda o: weight_of(o, "entropy_bonus"),
     "exploration_weight": lambda o: o.exploration.weight,
     "fraction": lambda o: surrogate(o).fraction,
     "gap": lambda o: o.exploration.gap,
@@ -65,6 +82,21 @@ READ = {
 }
 
 OTHER = {
+    "alpha": 0.6,
+    "confidence_gate": "relu",
+    "entropy_fraction": 0.35,
+    "mu": 0.21,
+    "positive_scale": 0.17,
+    "positive_weight": 0.19,
+    "ratio_high": 2.5,
+    "ratio_low": 0.3,
+    "sft_scale": 0.41,
+    "sft_weight": 0.43,
+    "shift": "mean",
+    "switch_gate": 3,
+    "tau_negative": 1.7,
+    "tau_positive": 0.6,
+    "weighting": "high_entropy",
     "adaptation_rate": 0.013,
     "aggregation": "constant_length_sum",
     "baseline": "shuffled_expert",
@@ -88,6 +120,15 @@ OTHER = {
     "upper": 3.5,
 }
 
+ANOTHER = {
+    "aggregation": "token_mean",
+    "baseline": "expert",
+    "gap": "trajectory",
+    "gate": "linear",
+    "ratio_level": "token",
+    "shape": "luffy",
+}
+
 CASES = [(name, option) for name, recipe in RECIPES.items() for option in inspect.signature(recipe).parameters]
 
 
@@ -100,7 +141,7 @@ def test_an_option_changes_its_own_hyper_parameter_and_no_other(name, option):
     expected = {key: value for key, value in defaults(name).items() if key != "overlong_buffer"}
     value = not expected[option] if isinstance(expected[option], bool) else OTHER[option]
     if value == expected[option]:  # the recipe's default is this test's other value
-        value = {"gap": "trajectory", "gate": "linear", "baseline": "expert", "shape": "luffy"}[option]
+        value = ANOTHER[option]
     objective = RECIPES[name](**{option: value})
     if name == "calibrl_released" and option != "detach_expert":
         assert objective.exploration.baseline == "old_expert"
@@ -115,17 +156,34 @@ GRPO = {"ratio_level": "token", "kl_weight": 0.0} | PPO
 PER_RESPONSE = {"aggregation": "sequence_mean_token_mean", "max_length": None}
 TOKEN_MEAN = {"aggregation": "token_mean", "max_length": None}
 EQUATION_10 = {"aggregation": "sequence_mean_token_sum", "max_length": None}
+CONSTANT_SUM = {"aggregation": "constant_length_sum", "max_length": None}
 CONSTANT = {"aggregation": "constant_length", "max_length": None}
 PIECES = {"slope": 0.5, "exploration_weight": 0.1, "gap": "trajectory", "detach_expert": False}
 CALIBRL = PIECES | {"gate": "leaky_relu", "baseline": "expert", "weighted": True} | PPO | EQUATION_10 | STD
 OFF_POLICY_RELEASED = RELEASED_CLIP | {"count_expert": False} | TOKEN_MEAN | CENTRED
 
+DAPO = GRPO | {"clip_high": 0.28, "overlong_buffer": None, "dynamic_sampling": True} | TOKEN_MEAN | STD
+
 SOURCES = {
     "grpo": GRPO | PER_RESPONSE | STD,
     "dr_grpo": GRPO | CONSTANT | CENTRED,
-    "dapo": GRPO | {"clip_high": 0.28, "overlong_buffer": None, "dynamic_sampling": True} | TOKEN_MEAN | STD,
+    "dapo": DAPO,
     "cppo": {"keep_fraction": 0.5} | GRPO | PER_RESPONSE | STD,
     "entropy_bonus": {"entropy_weight": 0.01} | GRPO | PER_RESPONSE | STD,
+    "cispo": {"ratio_low": None, "ratio_high": 5.0} | TOKEN_MEAN | STD,
+    "gspo": GRPO | {"ratio_level": "sequence", "clip_low": 3e-4, "clip_high": 4e-4} | PER_RESPONSE | STD,
+    "sapo": {"tau_positive": 1.0, "tau_negative": 1.05} | PER_RESPONSE | STD,
+    "w_reinforce": {"positive_weight": 0.1, "entropy_weight": 0.0, "clip_low": 0.2, "clip_high": 0.2} | TOKEN_MEAN,
+    "ace": {"alpha": 1.0, "shift": "sum", "confidence_gate": "softplus"} | PPO | TOKEN_MEAN | STD,
+    "top_entropy": {"entropy_fraction": 0.2} | DAPO,
+    "chord": {"mu": 0.1, "phi": True} | RELEASED_CLIP | TOKEN_MEAN | STD,
+    "hpt": {"switch_gate": 0, "sft_weight": 1.0, "entropy_weight": 0.001, "clip_low": None, "clip_high": None}
+    | CONSTANT_SUM
+    | CENTRED,
+    "srft": {"sft_scale": 0.5, "positive_scale": 0.1, "weighting": "low_entropy", "entropy_weight": 0.001}
+    | CONSTANT_SUM
+    | CENTRED,
+    "pivot": {"exploration_weight": 0.1, "gap": "token_aligned"} | DAPO,
     "clip_cov": {"fraction": 0.0002, "lower": 1.0, "upper": 5.0, "clip_low": 0.2, "clip_high": 0.2} | TOKEN_MEAN | STD,
     "kl_cov": {"fraction": 0.0002, "kl_weight": 1.0} | TOKEN_MEAN | STD,
     "sft": TOKEN_MEAN,
@@ -160,10 +218,10 @@ def test_an_objective_carries_its_recipe_s_defaults(name):
     expected = {key: value for key, value in SOURCES[name].items() if key != "overlong_buffer"}
     objective = RECIPES[name]()
     assert {key: READ[key](objective) for key in expected} == expected
-    kinds = {"cppo": PruneByAdvantage, "calibrl_cppo": PruneByAdvantage}
+    kinds = {"cppo": PruneByAdvantage, "calibrl_cppo": PruneByAdvantage, "hpt": SwitchBySuccess}
     if name in kinds:
         assert isinstance(objective.selection, kinds[name])
-    elif name in ("dapo", "calibrl_dapo"):
+    elif name in ("dapo", "calibrl_dapo", "top_entropy", "pivot"):
         assert objective.selection is informative_groups
     else:
         assert objective.selection is None
@@ -220,7 +278,9 @@ def test_an_unknown_hyper_parameter_is_refused_and_the_right_one_guessed():
 
 
 def test_an_unknown_recipe_is_refused_and_the_right_one_guessed():
-    with pytest.raises(KeyError, match=r"recipe='calibr': expected one of \['calibrl'.*Fix: did you mean 'calibrl'\?"):
+    with pytest.raises(
+        KeyError, match=r"recipe='calibr': expected one of \['ace'.*'calibrl'.*Fix: did you mean 'calibrl'\?"
+    ):
         RECIPES["calibr"]
 
 
@@ -228,7 +288,7 @@ def test_an_unknown_recipe_is_refused_and_the_right_one_guessed():
 def test_the_exploration_term_is_found(name):
     objective = RECIPES[name]()
     assert objective.exploration is term(objective, "exploration")
-    assert (objective.exploration is not None) == name.startswith("calibrl")
+    assert (objective.exploration is not None) == (name.startswith("calibrl") or name == "pivot")
 
 
 def test_every_recipe_documents_itself():

@@ -1,6 +1,8 @@
+import math
+
 import pytest
 
-from calibrl_ref import RECIPES, SCHEDULES, Schedule, hyper_parameters, read_method
+from calibrl_ref import RECIPES, SCHEDULES, Plateau, Schedule, chord_mu, hyper_parameters, read_method
 
 GRPO, SFT, DAPO = RECIPES["grpo"](), RECIPES["sft"](), RECIPES["dapo"]()
 
@@ -86,3 +88,35 @@ def test_unknown_name_lists_the_valid_ones():
 def test_every_schedule_can_be_built():
     for name in SCHEDULES:
         Schedule.named(name)
+
+
+def test_mu_rises_falls_and_stays():
+    yaml = {"warmup": 200, "decay": 400, "peak": 0.5, "valley": 0.02}
+    assert [chord_mu(step, **yaml) for step in (0, 100, 200)] == pytest.approx([0.0, 0.25, 0.5])
+    assert [chord_mu(step, **yaml) for step in (400, 600, 9999)] == pytest.approx([0.26, 0.02, 0.02])
+    assert chord_mu(0, decay=0, valley=0.1) == 0.1
+    for wrong, named in (
+        ({"step": -1}, "step"),
+        ({"step": 0, "peak": 1.5}, "peak"),
+        ({"step": 0, "valley": -1.0}, "valley"),
+    ):
+        with pytest.raises(ValueError, match=f"{named}="):
+            chord_mu(**wrong)
+
+
+def test_a_plateau_is_reached_after_its_patience():
+    state, reached = Plateau(patience=2, least_fall=0.1), []
+    for loss in (1.0, 0.95, 0.8, 0.75, 0.74):
+        state = state.step(loss)
+        reached.append(state.reached)
+    assert reached == [False, False, False, False, True]
+    assert (state.lowest, state.waited) == (0.8, 2)
+
+
+def test_a_plateau_refuses_what_is_no_loss():
+    with pytest.raises(ValueError, match="validation_loss=nan: expected a number"):
+        Plateau().step(math.nan)
+    with pytest.raises(ValueError, match="patience=0"):
+        Plateau(patience=0)
+    with pytest.raises(ValueError, match=r"least_fall=-0\.1"):
+        Plateau(least_fall=-0.1)

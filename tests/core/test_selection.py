@@ -7,7 +7,7 @@ import torch
 from conftest import close, make_rollouts, seeds
 from hypothesis import given
 
-from calibrl_ref import RECIPES, OverlongPenalty, PruneByAdvantage, informative_groups
+from calibrl_ref import RECIPES, OverlongPenalty, PruneByAdvantage, SwitchBySuccess, informative_groups
 
 
 @given(seeds)
@@ -118,3 +118,16 @@ def test_overlong_penalty_by_hand():
     shaped = objective.shape_reward(torch.ones(4), torch.tensor([2, 8, 10, 99]))
     close(shaped, [1.0, 0.5, 0.0, 0.0])
     assert RECIPES["grpo"]().shape_reward(torch.ones(1), torch.tensor([99])).tolist() == [1.0]
+
+
+def test_hpt_switches_by_the_number_of_successes():
+    group = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
+    expert = torch.tensor([False, False, True, False, False, True, False, False])
+    correct = torch.tensor([False, False, True, True, False, True, False, False])
+    zeros = torch.zeros(8)
+    kept = SwitchBySuccess(gate=0)(zeros, zeros, group, expert, correct)
+    assert kept.tolist() == [False, False, True, True, True, False, False, False]  # the last group has no expert
+    kept = SwitchBySuccess(gate=1)(zeros, zeros, group, expert, correct)
+    assert kept.tolist() == [False, False, True, False, False, True, False, False]
+    with pytest.raises(ValueError, match="gate=-1"):
+        SwitchBySuccess(gate=-1)
