@@ -78,6 +78,7 @@ CONTENTS = """
 :caption: Understand
 
 docs/formulas
+docs/methods
 docs/toy_findings
 docs/verification
 docs/architecture

@@ -201,6 +201,51 @@ SECTIONS: dict[str, dict[str, Formula]] = {
             "core/test_selection.py",
         ),
     },
+    "Other surrogates and weights": {
+        "truncated_reinforce": Formula(
+            "CISPO's loss of a token; sg: no gradient",
+            r"\ell_t = -\operatorname{sg}\left(\operatorname{clip}(r_t,\, r_{\mathrm{low}},\, r_{\mathrm{high}})\right)"
+            r" A \log \pi(y_t)",
+            "-sg(clip(r, ratio_low, ratio_high)) * A * log pi",
+            "CISPO, arXiv:2506.13585; TRL, verl",
+            "core/test_soft_clipping.py",
+        ),
+        "sigmoid_surrogate": Formula(
+            "SAPO's loss of a token",
+            r"\ell_t = -\frac{4}{\tau}\, \frac{A}{1 + e^{-\tau (r_t - 1)}}",
+            "-(4 / tau) * sigmoid(tau * (r - 1)) * A",
+            "SAPO, arXiv:2511.20347; verl, TRL",
+            "core/test_soft_clipping.py",
+        ),
+        "confidence_advantage": Formula(
+            "ACE's advantage of a wrong response; c is the confidence gained over the reference",
+            r"A' = A\, \left(1 + \alpha \log(1 + e^{c})\right) \text{ if } A < 0",
+            "A * (1 + alpha * softplus(c))",
+            "ACE, arXiv:2602.21420 (text)",
+            "core/test_confidence.py",
+        ),
+        "WeightedImitation": Formula(
+            "CHORD's and SRFT's loss of an expert's token",
+            r"\ell_t = -w\, w_t \log \pi(y_t)",
+            "-weight * w_t * log pi",
+            "CHORD, arXiv:2508.11408; SRFT, arXiv:2506.19767",
+            "core/test_hybrid_terms.py",
+        ),
+        "chord_mu": Formula(
+            "CHORD's weight of the imitation at step s after a warm-up of W; D is the decay",
+            r"\mu = v + (p - v)\, \frac{1 + \cos(\pi (s - W) / D)}{2}",
+            "a cosine down to ``valley``",
+            "CHORD, arXiv:2508.11408",
+            "core/test_schedules.py",
+        ),
+        "replay_weights": Formula(
+            "how often a prompt comes back; p is the share of its group that was right",
+            r"w = p\,(1 - p)",
+            "p (1 - p)",
+            "PIVOT (text)",
+            "core/test_replay.py",
+        ),
+    },
     "Covariance (Clip-Cov, KL-Cov)": {
         "token_covariance": Formula(
             "a token's share in the covariance that lowers entropy",

@@ -19,6 +19,11 @@ from toy.world.kinds import Kind
 
 TESTS = Path(__file__).parents[1]
 WITHOUT_FORMULA = {
+    "anchor",  # the buffer of own successes
+    "draw_prompts",
+    "remember",
+    "solved_ratio",
+    "top_entropy_tokens",  # a quantile
     "aggregation_divisor",  # in the formulas of aggregate
     "chunked_token_log_probs",  # token_log_probs in pieces
     "chunked_token_log_probs_and_entropy",
@@ -147,6 +152,21 @@ VALUES = {
         2,
         lambda f: f(one(1, 0, 1, 1), one(1, -1, 0, 0), torch.tensor([0, 0, 1, 1]), torch.zeros(4).bool()).sum(),
     ),
+    "truncated_reinforce": (-5.0 * 2.0 * -0.7, lambda f: f(one(-0.7), one(9.0), one(2.0))[0]),
+    "sigmoid_surrogate": (
+        -4 / 0.5 / (1 + math.exp(-0.5 * 2.0)) * 1.5,
+        lambda f: f(one(3.0), one(1.5), tau_positive=0.5)[0],
+    ),
+    "confidence_advantage": (
+        -2.0 * (1 + 0.5 * math.log(1 + math.exp(0.3))),
+        lambda f: f(one(-2.0), one(0.3), alpha=0.5)[0],
+    ),
+    "WeightedImitation": (
+        0.5 * math.exp(-3.0) * (1 - math.exp(-3.0)) * 3.0,
+        lambda f: f(weight=0.5, weighting="phi")(batch())[2, 1],
+    ),
+    "chord_mu": (0.05 + 0.85 * (1 + math.cos(math.pi * 30 / 200)) / 2, lambda f: f(40, warmup=10)),
+    "replay_weights": (0.25 * 0.75, lambda f: f({"p": calibrl_ref.Remembered(solved=0.25)})["p"]),
     "token_covariance": ((0.75 - 0.25) * (-2.0 + 1.275), lambda f: f(batch())[0, 1]),
     "KLCovSurrogate": (
         # the highest covariance is the wrong answer's second token: -0.5 x -0.325
