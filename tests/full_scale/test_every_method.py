@@ -23,21 +23,9 @@ def checkpoint(tmp_path_factory):
     return str(save_tiny_checkpoint(tmp_path_factory.mktemp("model")))
 
 
-@pytest.mark.parametrize("method", (*RECIPES, *SCHEDULES))
+@pytest.mark.parametrize("method", [*RECIPES, *SCHEDULES])
 def test_a_method_trains_and_leaves_results_and_curves(tmp_path, checkpoint, method):
-    flags = [
-        "--model",
-        checkpoint,
-        "--limit",
-        "4",
-        "--evaluate-problems",
-        "0",
-        "--steps",
-        "1",
-        "--generation-rounds",
-        "1",
-    ]
-    main([*SMALL, *flags, "--method", method, "--out", str(tmp_path / "out")])
+    main([*SMALL, "--model", checkpoint, "--method", method, "--out", str(tmp_path / "out")])
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert (results["method"], results["steps"]) == (method, 1)
     assert (tmp_path / "out" / "curves.svg").stat().st_size > 1000
