@@ -1,7 +1,7 @@
 import pytest
 
 from calibrl_ref import SCHEDULES
-from toy.learning.methods import parse_method
+from toy.learning.methods import parse_method, with_options
 
 
 def test_options_reach_the_recipe():
@@ -40,3 +40,14 @@ def test_a_schedule_changes_its_objective():
 def test_a_wrong_name_or_value_is_refused(text, message):
     with pytest.raises(ValueError, match=message):
         parse_method(text)
+
+
+def test_a_method_explores_if_it_has_an_exploration_term():
+    explores = [parse_method(name).explores for name in ("calibrl", "calibrl_released", "grpo", "sft_grpo", "luffy")]
+    assert explores == [True, True, False, False, False]
+
+
+def test_options_are_added_to_a_name():
+    assert with_options("calibrl", "") == "calibrl"
+    assert with_options("calibrl", "slope=0.3") == "calibrl:slope=0.3"
+    assert with_options("calibrl:slope=0.3", "gate=relu") == "calibrl:slope=0.3,gate=relu"

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from calibrl_ref import Rollouts
-from calibrl_ref.baselines import shuffled_expert_baseline
 from toy.learning.mechanism import MECHANISM_METRICS
 from toy.learning.methods import parse_method
 from toy.learning.population import Population, build_rollouts, sample_batch
 from toy.learning.settings import Training
-from toy.learning.trainer import train, train_grid
-from toy.world import Kind, Tree, World, build_paths
+from toy.learning.trainer import EXPLORATION_AXES, train, train_grid
+from toy.world import Tree, World, build_paths
 
 SHORT = Training(steps=6, prompts=4, rollouts=4, points=7)
 WORLD = World(depth=3, branching=3, sound=2, shortcuts=2, demonstrations=4)
@@ -152,42 +151,102 @@ def test_families_share_a_policy_and_are_averaged():
     assert set(MECHANISM_METRICS) <= set(curves)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"steps": 0}, "steps=0"),
-        ({"rollouts": 1}, "rollouts=1.*at least 2"),
-        ({"learning_rate": -1.0}, "learning_rate=-1.0"),
-        ({"optimizer": "adm"}, "optimizer='adm': expected one of .*'sgd'.*'adam'"),
-        ({"policy": "deep"}, "policy='deep'.*'tabular'.*'neural'"),
-    ],
-)
-def test_impossible_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        Training(**settings)
-
-
-def test_prompts_must_divide_among_families():
-    with pytest.raises(ValueError, match="prompts=16: expected a multiple of families=3"):
-        train(parse_method("grpo"), World(families=3), Training(), [0])
-
-
-def test_the_shuffled_expert_is_another_familys():
-    world = World(families=4, own_sound=1.0, demonstrations=16, executable=1.0)
-    population = Population(world, Training(prompts=8, rollouts=2), [0, 1])
-    objective = parse_method("calibrl_shuffled_expert").schedule.stages[0][0]
+def test_the_estimates_of_a_real_run_come_from_its_own_responses():
+    """Mean reward and mean negative log-probability of the sampled rows, the experts left out."""
+    training = Training(steps=1, prompts=4, rollouts=4, points=2)
+    curves = train(parse_method("calibrl"), WORLD, training, [0, 5])
+    population = Population(WORLD, training, [0, 5])
     nodes = population.node_log_prob()
-    rollouts = build_rollouts(
-        population, objective, sample_batch(population, objective, nodes, expert=True), nodes, nodes
+    batch = sample_batch(population, parse_method("calibrl").schedule.stages[0][0], nodes, expert=True)
+    for seed in range(2):
+        log_prob = population.exact.path_log_prob(nodes)[seed, 0]
+        own = (batch.replica == seed) & ~batch.is_expert
+        paths = batch.path.flatten()[own]
+        assert len(paths) == 16
+        assert curves["sampled_reward"][0, seed] == pytest.approx(batch.correct[own].double().mean().item())
+        assert curves["sampled_entropy"][0, seed] == pytest.approx(-log_prob[paths].mean().item() / 3)
+
+
+def test_points_are_reported_at_the_recorded_steps_before_their_update():
+    seen = []
+    training = Training(steps=4, prompts=4, rollouts=4, points=3)
+
+    def on_point(step, population):
+        seen.append((step, population.measure(population.node_log_prob())["entropy"].item()))
+
+    curves = train(parse_method("grpo"), WORLD, training, [0], on_point=on_point)
+    assert [step for step, _ in seen] == [0, 2, 4]
+    assert curves["entropy"][:, 0] == pytest.approx([entropy for _, entropy in seen])
+    assert curves["kl"][0, 0] == pytest.approx(0.0, abs=1e-12)
+    assert curves["kl"][2, 0] > 1e-3
+
+
+def first_update(optimizer, updates=1, recipe="grpo"):
+    """The table before and after one step, and the gradient of its first update."""
+    training = Training(
+        steps=1, points=2, prompts=4, rollouts=4, optimizer=optimizer, updates=updates, learning_rate=0.5
     )
-    other = (
-        shuffled_expert_baseline(rollouts).token_log_prob.sum(-1).reshape(2, 4, 2, 3)
-    )  # seeds, families, prompts, rows
-    expert = rollouts.token_log_prob.sum(-1).reshape(2, 4, 2, 3)[..., -1:]
-    torch.testing.assert_close(other[:, :-1], expert[:, 1:].expand(-1, -1, -1, 3))
-    assert (population.kind.gather(-1, population.demonstration.flatten(2)) == Kind.SOUND).all()
-    foreign = population.demonstration.roll(-1, 1).flatten(2)
-    assert (population.kind.gather(-1, foreign) == Kind.FLAWED).all()
+    tables = []
+    train(
+        parse_method(recipe),
+        WORLD,
+        training,
+        [0],
+        on_point=lambda _, population: tables.append(population.policy.table.detach().clone()),
+    )
+    population = Population(WORLD, training, [0])
+    objective = parse_method(recipe).schedule.stages[0][0]
+    nodes = population.node_log_prob()
+    batch = sample_batch(population, objective, nodes.detach(), expert=False)
+    objective(build_rollouts(population, objective, batch, nodes, nodes.detach())).total.backward()
+    return tables, population.policy.table.grad
+
+
+def test_the_optimizers_take_their_steps():
+    (before, after), gradient = first_update("sgd")
+    torch.testing.assert_close(after, before - 0.5 * gradient)
+    (before, after), gradient = first_update("adam")  # whose first step has the size of the rate
+    moved = gradient.abs() > 1e-6
+    assert moved.any()
+    torch.testing.assert_close((after - before)[moved], -0.5 * gradient[moved].sign(), rtol=1e-2, atol=0)
+
+
+def test_a_batch_may_be_used_several_times():
+    """The second update scores the same responses with the moved policy, the first one's as the old policy."""
+    (before, after), gradient = first_update("sgd", updates=2)
+    training = Training(steps=1, points=2, prompts=4, rollouts=4, learning_rate=0.5)
+    population = Population(WORLD, training, [0])
+    objective = parse_method("grpo").schedule.stages[0][0]
+    old = population.node_log_prob().detach()
+    batch = sample_batch(population, objective, old, expert=False)
+    with torch.no_grad():
+        population.policy.table -= 0.5 * gradient
+    objective(build_rollouts(population, objective, batch, population.node_log_prob(), old)).total.backward()
+    torch.testing.assert_close(after, before - 0.5 * gradient - 0.5 * population.policy.table.grad)
+
+
+def test_a_schedule_changes_its_method_after_its_share_of_the_steps():
+    training = Training(steps=6, prompts=4, rollouts=4, points=7)
+    curves = train(parse_method("sft_grpo"), WORLD, training, [0, 1])
+    assert (np.abs(curves["push_expert"][:2]) > 0).all()  # imitation, a third of the way
+    assert (curves["push_expert"][2:] == 0).all()
+    assert (curves["push_sound"][:2] == 0).all()
+
+
+def test_without_an_informative_row_nothing_moves():
+    world = World(depth=3, branching=3, sound=2, shortcuts=2, demonstrations=4, sound_success=0.0, shortcut_success=0.0)
+    impossible = replace(world, unsound_success=0.0, flawed_success=0.0)
+    curves = train(parse_method("dapo"), impossible, SHORT, [0])
+    assert np.ptp(curves["entropy"]) == 0.0
+
+
+def test_an_adaptive_slope_follows_the_entropy_from_step_to_step():
+    adaptive = "calibrl_adaptive:target_entropy=0.9,adaptation_rate=0.2"
+    curves = train(parse_method(adaptive), WORLD, SHORT, [0, 1])
+    fixed = train(parse_method("calibrl"), WORLD, SHORT, [0, 1])
+    once = train(parse_method(adaptive), WORLD, Training(steps=1, prompts=4, rollouts=4, points=2), [0, 1])
+    assert curves["accuracy"][1] == pytest.approx(once["accuracy"][1])
+    assert (np.abs(curves["accuracy"][-1] - fixed["accuracy"][-1]) > 1e-6).all()
 
 
 CELLS = [
@@ -211,6 +270,12 @@ def test_a_grid_equals_its_cells_trained_alone(gap, policy):
     assert len({round(float(curves["accuracy"][-1, 0]), 6) for curves in grid}) == len(CELLS)
 
 
+def test_a_grid_without_an_exploration_axis_needs_no_exploration_term():
+    curves = train_grid(parse_method("grpo"), WORLD, SHORT, [0], [{"executable": 0.5}, {"executable": 1.0}])
+    assert curves[0]["entropy"].shape == (7, 1)
+    assert EXPLORATION_AXES == {"slope": "slope", "exploration_weight": "weight"}
+
+
 @pytest.mark.parametrize(
     ("recipe", "cells", "message"),
     [
@@ -220,6 +285,8 @@ def test_a_grid_equals_its_cells_trained_alone(gap, policy):
         ("calibrl", [{"depth": 2}, {"depth": 3}], r"depth=\[2, 3\]: expected one value for all members"),
         ("calibrl", [{"slope": 1.5}], "slope=1.5"),
         ("cppo", [{"executable": 0.1}], "it drops rows"),
+        ("grpo", [{"slope": 0.1}], "it has no exploration term for the axes"),
+        ("calibrl", [{"slope": 0.1, "executable": 0.1}, {"executable": 0.1, "slope": 0.1}], "the same ones in all"),
     ],
 )
 def test_impossible_grids_are_refused(recipe, cells, message):

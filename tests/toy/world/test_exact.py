@@ -6,14 +6,14 @@ import torch
 from toy.world import Kind, Tree
 from toy.world.exact import Enumeration, accuracy, kind_mass, sound_coverage
 
-TREE = Tree(depth=3, branching=3)
+TREE = Tree(depth=3, branching=2)
 EXACT = Enumeration.of(TREE)
 
 
 @pytest.fixture
 def nodes():
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(2, TREE.nodes, 3, generator=generator, dtype=torch.float64).log_softmax(-1)
+    return torch.randn(2, TREE.nodes, 2, generator=generator, dtype=torch.float64).log_softmax(-1)
 
 
 @pytest.fixture
@@ -34,19 +34,19 @@ def test_node_log_prob_inverts_path_log_prob(nodes):
 def test_entropy_is_the_mean_token_entropy_of_sampled_responses(nodes):
     log_prob = EXACT.path_log_prob(nodes)
     node_entropy = -(nodes.exp() * nodes).sum(-1)
-    visited = node_entropy[:, EXACT.edges // 3].mean(-1)  # chain rule: mean over the nodes of each path
+    visited = node_entropy[:, EXACT.edges // 2].mean(-1)  # chain rule: mean over the nodes of each path
     torch.testing.assert_close(EXACT.entropy(log_prob), (log_prob.exp() * visited).sum(-1), rtol=0, atol=1e-12)
 
 
 def test_values_of_the_uniform_policy():
-    uniform = torch.full((TREE.nodes, 3), 1 / 3, dtype=torch.float64).log()
+    uniform = torch.full((TREE.nodes, 2), 1 / 2, dtype=torch.float64).log()
     log_prob = EXACT.path_log_prob(uniform)
-    assert EXACT.entropy(log_prob).item() == pytest.approx(math.log(3))
+    assert EXACT.entropy(log_prob).item() == pytest.approx(math.log(2))
     assert EXACT.kl(log_prob, log_prob).item() == pytest.approx(0.0)
     kind = torch.full((TREE.paths,), int(Kind.UNSOUND))
     kind[:2] = Kind.SOUND
-    assert kind_mass(log_prob, kind, Kind.SOUND).item() == pytest.approx(2 / 27)
-    assert sound_coverage(log_prob, kind, draws=10).item() == pytest.approx(1 - (26 / 27) ** 10)
+    assert kind_mass(log_prob, kind, Kind.SOUND).item() == pytest.approx(2 / 8)
+    assert sound_coverage(log_prob, kind, draws=10).item() == pytest.approx(1 - (7 / 8) ** 10)
 
 
 def test_values_of_a_policy_by_hand():
@@ -92,6 +92,6 @@ def test_accuracy_and_gradient_agree_with_monte_carlo(nodes, success):
     assert abs(reward.mean() - exact) < 4 * reward.std() / draws**0.5
     # the REINFORCE estimator R * grad log pi, at the root: R * (1[option] - pi(option))
     first = EXACT.edges[path, 0]
-    estimate = reward[:, None] * (torch.nn.functional.one_hot(first, 3) - nodes[0, 0].exp())
+    estimate = reward[:, None] * (torch.nn.functional.one_hot(first, 2) - nodes[0, 0].exp())
     error = (estimate.mean(0) - EXACT.accuracy_gradient(nodes, success)[0, 0]).abs()
     assert bool((error < 4 * estimate.std(0) / draws**0.5).all())

@@ -17,6 +17,10 @@ def test_the_default_world():
     assert SHAPE_FIELDS == ("depth", "branching", "families", "demonstrations")
 
 
+def test_a_world_is_a_value():
+    assert hash(World(depth=5)) == hash(World(depth=5))
+
+
 def test_derived_counts():
     world = World(demonstrations=20, wrong=0.2, executable=0.25, own_sound=0.25, families=2)
     assert world.wrong_demonstrations == 4
@@ -39,6 +43,7 @@ TIGHT = {"depth": 1, "sound": 1, "shortcuts": 1, "demonstrations": 1, "executabl
         {"branching": 5, "depth": 1, "sound": 1, "shortcuts": 1, "demonstrations": 2, "executable": 0.0, "wrong": 0.5},
         {"shortcuts": 0, "shortcut_prior": 0.0},
         {"sound_prior": 0.1999},
+        {"shortcut_prior": 0.3},
         {"reward_noise": 1.0, "sound_success": 0.0},
         {"families": 8, "own_sound": 1.0},
         {"families": 8, "own_sound": 0.875, "demonstrations": 16},
