@@ -65,7 +65,7 @@ def load_curves(arm: Arm, folder: Path) -> list[Curves] | None:
         return None
     shape = (max(1, len(arm.cells)), len(arm.training.recorded_steps), arm.seeds)
     try:
-        with np.load(path) as stored:
+        with path.open("rb") as file, np.load(file) as stored:
             curves = {name: stored[name] for name in stored.files}
         if not curves or any(values.shape != shape for values in curves.values()):
             raise ValueError(f"curves are not {list(shape)}, for its cells, points and seeds")

@@ -13,6 +13,10 @@ def test_the_default_training():
     assert (training.learning_rate, training.optimizer, training.policy, training.points) == (4.0, "sgd", "tabular", 41)
 
 
+def test_a_training_is_a_value():
+    assert hash(Training(steps=5)) == hash(Training(steps=5))
+
+
 def test_every_name_has_a_maker():
     assert set(get_args(OptimizerName)) == set(OPTIMIZERS)
     assert set(get_args(PolicyName)) == set(POLICIES)

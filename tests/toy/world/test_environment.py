@@ -91,42 +91,50 @@ def env_stream(seed):
 
 
 def test_the_text_shows_the_options_taken_and_at_the_end_the_kind():
-    env = gymnasium.make(NAME, render_mode="ansi", families=2).unwrapped
+    env = gymnasium.make(NAME, render_mode="ansi", families=2, depth=3).unwrapped
     env.reset(options={"family": 1})
-    assert env.render() == "prompt of family 1: . > . > . > ."
+    assert env.render() == "prompt of family 1: . > . > ."
     env.step(2)
-    assert env.render() == "prompt of family 1: 2 > . > . > ."
-    for action in (0, 3, 1):
-        env.step(action)
-    path = ((2 * 4 + 0) * 4 + 3) * 4 + 1
-    assert env.render() == f"prompt of family 1: 2 > 0 > 3 > 1  {Kind(env.paths.kind[0, 1, path]).name.lower()}"
+    assert env.render() == "prompt of family 1: 2 > . > ."
+    for options in ((2, 0, 3), (0, 0, 0)):
+        env.reset(options={"family": 1})
+        for option in options:
+            env.step(option)
+        path = (options[0] * 4 + options[1]) * 4 + options[2]
+        kind = Kind(env.paths.kind[0, 1, path]).name.lower()
+        assert env.render() == "prompt of family 1: {} > {} > {}".format(*options) + f"  {kind}"
     assert gymnasium.make(NAME).unwrapped.render() is None
 
 
 def test_the_picture_shows_the_prefix_in_black_and_the_leaves_in_their_kinds_colours():
-    settings = {"depth": 2, "branching": 3, "sound": 2, "shortcuts": 2, "demonstrations": 2, "families": 2}
+    settings = {"depth": 3, "branching": 3, "sound": 2, "shortcuts": 2, "demonstrations": 2, "families": 2}
     env = gymnasium.make(NAME, render_mode="rgb_array", own_sound=1.0, **settings).unwrapped
     env.reset(options={"family": 1})
     env.step(np.int64(2))
+    env.step(np.int64(1))
     picture = env.render()
-    assert picture.shape == (3 * 24, 9 * 4, 3)
-    leaves = ["#{:02X}{:02X}{:02X}".format(*picture[-1, 4 * path + 3]) for path in range(9)]
+    assert picture.shape == (4 * 24, 27 * 4, 3)
+    leaves = ["#{:02X}{:02X}{:02X}".format(*picture[-1, 4 * path + 3]) for path in range(27)]
     assert leaves == [KIND_COLOURS[Kind(kind)] for kind in env.paths.kind[0, 1]]
     assert (picture[-24:] == picture[-1]).all()
-    assert (picture[:20] == 0).all()  # the root spans the whole width; four rows part it from the next level
-    assert (picture[20:24, 1:] == 255).all()
-    assert (picture[20:24, 0] == 170).all()
-    level = picture[24:44]
-    assert (level[:, 24:] == 0).all()  # the third node of three
-    edges = np.isin(np.arange(24), [0, 12])
-    assert (level[:, :24][:, edges] == 170).all()
-    assert (level[:, :24][:, ~edges] == 255).all()
+    # level by level: how wide a node is, and which one is taken
+    for level, (width, taken) in enumerate([(108, 0), (36, 2), (12, 7)]):
+        rows = picture[24 * level : 24 * level + 24]
+        edges = np.arange(108) % width == 0
+        own = np.arange(108) // width == taken
+        assert (rows[:20, own] == 0).all()
+        assert (rows[:20, edges & ~own] == 170).all()
+        assert (rows[:20, ~edges & ~own] == 255).all()
+        assert (rows[20:, edges] == 170).all()  # four rows part it from the next level
+        assert (rows[20:, ~edges] == 255).all()
     env.step(np.int64(1))
-    assert (env.render()[48:68, 7 * 4 : 8 * 4] == 0).all()
-    assert (env.render()[68:72, 7 * 4] != 0).any()
+    leaf = (2 * 3 + 1) * 3 + 1
+    assert (env.render()[72:92, leaf * 4 : leaf * 4 + 4] == 0).all()
+    assert (env.render()[72:92, leaf * 4 + 4] != 0).any()
+    assert (env.render()[92:96, leaf * 4] != 0).any()
 
 
-@pytest.mark.parametrize(("depth", "width"), [(4, 1024), (5, 1024), (6, 4096)])
+@pytest.mark.parametrize(("depth", "width"), [(3, 256), (4, 1024), (5, 1024), (6, 4096)])
 def test_a_large_trees_picture_has_narrow_leaves(depth, width):
     env = gymnasium.make(NAME, render_mode="rgb_array", depth=depth).unwrapped
     env.reset(seed=0)
@@ -172,21 +180,24 @@ def test_vector_form_gives_the_observations_and_rewards_of_the_single_one(famili
 
 
 def test_the_vector_forms_spaces_and_families():
-    vector = gymnasium.make_vec(NAME, num_envs=90, vectorization_mode="vector_entry_point", families=3).unwrapped
-    assert (vector.single_observation_space.n, vector.single_action_space.n) == (3 * 341, 4)
-    assert vector.observation_space.nvec.tolist() == [3 * 341] * 90
+    vector = gymnasium.make_vec(
+        NAME, num_envs=90, vectorization_mode="vector_entry_point", families=3, depth=3
+    ).unwrapped
+    assert (vector.single_observation_space.n, vector.single_action_space.n) == (3 * 85, 4)
+    assert vector.observation_space.nvec.tolist() == [3 * 85] * 90
     assert vector.action_space.nvec.tolist() == [4] * 90
     start, info = vector.reset(seed=0)
     assert info == {}
-    assert np.bincount(start // 341, minlength=3).min() >= 15
-    assert set(start % 341) == {0}
-    ended = [vector.step(np.zeros(90, dtype=np.int64))[2].all() for _ in range(9)]
-    assert ended == [False, False, False, True, False, False, False, False, True]
+    assert np.bincount(start // 85, minlength=3).min() >= 15
+    assert set(start % 85) == {0}
+    ended = [vector.step(np.zeros(90, dtype=np.int64))[2].all() for _ in range(7)]
+    assert ended == [False, False, True, False, False, False, True]
 
 
 def test_vector_form_rewards_each_copy_by_its_own_familys_success():
     """Own sound paths work in one family each; noise turns half of the verdicts."""
-    settings = {"families": 4, "own_sound": 1.0, "sound_success": 1.0, "flawed_success": 0.0}
+    settings = {"families": 3, "depth": 3, "sound": 3, "demonstrations": 15}
+    settings |= {"own_sound": 1.0, "sound_success": 1.0, "flawed_success": 0.0}
     for noise, means in ((0.0, {0: 0.0, 1: 1.0}), (0.25, {0: 0.25, 1: 0.75})):
         vector = gymnasium.make_vec(
             NAME, num_envs=4000, vectorization_mode="vector_entry_point", reward_noise=noise, **settings
@@ -198,8 +209,8 @@ def test_vector_form_rewards_each_copy_by_its_own_familys_success():
             observation, reward, _, truncated, info = vector.step(np.full(4000, action))
         assert not truncated.any()
         assert (info["path"] == path).all()
-        assert (observation == start + 85 + path).all()
-        own = start // 341 == 2
+        assert (observation == start + 21 + path).all()
+        own = start // 85 == 2
         assert reward[own].mean() == pytest.approx(means[1], abs=0.05)
         assert reward[~own].mean() == pytest.approx(means[0], abs=0.03)
 

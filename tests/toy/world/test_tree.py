@@ -14,6 +14,10 @@ def test_edges_lead_from_the_root_to_each_leaf():
     assert tree.options[5].tolist() == [1, 0, 1]
 
 
+def test_a_tree_is_a_value():
+    assert hash(Tree(2, 3)) == hash(Tree(2, 3))
+
+
 @pytest.mark.parametrize(("depth", "branching", "paths", "nodes"), [(1, 4, 4, 1), (2, 3, 9, 4), (4, 4, 256, 85)])
 def test_counts(depth, branching, paths, nodes):
     tree = Tree(depth, branching)
