@@ -158,6 +158,24 @@ def package_versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "transformers", "trl", "accelerate", "numpy")}
 
 
+def last_checkpoint(out: Path) -> Path:
+    """The last whole checkpoint in a run's folder.
+
+    Args:
+        out: The folder.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        ValueError: There is none.
+    """
+    found = checkpoints(out)
+    if not found:
+        raise ValueError(f"{out}: expected a checkpoint to go on from, there is no whole one. Fix: start anew.")
+    return found[-1]
+
+
 def read_checkpoint(folder: Path, origin: Origin) -> dict[str, Any]:
     """Verify a checkpoint before a run goes on from it.
 

@@ -48,12 +48,12 @@ from trl.trainer.utils import RepeatSampler, split_pixel_values_by_grid
 
 from calibrl_ref import Imitation, Objective, Schedule
 from full_scale.model.processor import Processor
-from full_scale.run.manifest import checkpoints, update_of
 from full_scale.training.batching import Batch, join
 from full_scale.training.checkpoints import (
     Origin,
     Progress,
     finish,
+    last_checkpoint,
     load_micro_batches,
     package_versions,
     read_checkpoint,
@@ -193,10 +193,10 @@ class HybridPolicyTrainer(GRPOTrainer):
         trial: object = None,
         ignore_keys_for_eval: list[str] | None = None,
     ) -> TrainOutput:
-        """As in transformers, but a checkpoint of another method or model is refused.
+        """As in transformers, but a run goes on exactly, and not from a damaged or another run's checkpoint.
 
         Args:
-            resume_from_checkpoint: A checkpoint's folder, or True for the last one of the output folder.
+            resume_from_checkpoint: A checkpoint's folder, or True for the last whole one of the output folder.
             trial: As in ``transformers.Trainer``.
             ignore_keys_for_eval: As there.
 
@@ -204,25 +204,27 @@ class HybridPolicyTrainer(GRPOTrainer):
             Steps, mean loss and metrics.
 
         Raises:
-            ValueError: If the checkpoint is of another method or model.
+            ValueError: If there is no such checkpoint, or it is damaged, or of another method, model or plan; if
+                :attr:`skip_limit` updates in a row are not finite.
         """
-        found = checkpoints(self._out) if resume_from_checkpoint is True else []
-        checkpoint = found[-1] if found else Path(str(resume_from_checkpoint)) if resume_from_checkpoint else None
         self._resumed_at = self._step = 0
         self._buffered_inputs, self.progress = None, Progress()
-        if checkpoint is None:
+        if not resume_from_checkpoint:
             return super().train(None, trial, ignore_keys_for_eval)
-        check_plan(read_checkpoint(checkpoint, self.origin), self.args, stages=len(self.schedule.stages))
-        self._go_on_from(checkpoint)
+        asked = resume_from_checkpoint
+        checkpoint = last_checkpoint(self._out) if asked is True else Path(asked)
+        manifest = read_checkpoint(checkpoint, self.origin)
+        check_plan(manifest, self.args, stages=len(self.schedule.stages))
+        self._go_on_from(checkpoint, manifest["updates"])
         if self._resumed_at >= self.args.max_steps:
             return self._finished(checkpoint)
         return super().train(str(checkpoint), trial, ignore_keys_for_eval)
 
-    def _go_on_from(self, checkpoint: Path) -> None:
+    def _go_on_from(self, checkpoint: Path, updates: int) -> None:
         """Take up what a checkpoint remembers beside what transformers restores."""
         self.progress = Progress.load(checkpoint)
-        self._resumed_at = update_of(checkpoint)
-        self._step = self._resumed_at * self.args.gradient_accumulation_steps
+        self._resumed_at = updates
+        self._step = updates * self.args.gradient_accumulation_steps
         self._metrics["train"].update(self.progress.metrics)
         rollouts = rollouts_file(checkpoint, self.accelerator.process_index)
         if rollouts.is_file():
@@ -429,7 +431,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         learnt = bool((rows.advantage[~rows.is_expert] != 0).any())
         in_a_row = 0 if any(gather_object([learnt])) else self.progress.equal_in_a_row + 1
         self.progress.equal_in_a_row = in_a_row
-        if in_a_row == PATIENCE:
+        if in_a_row == PATIENCE and self.accelerator.is_main_process:
             logger.warning(no_advantage(in_a_row, right=torch.cat(self._verdicts).float().mean().item()))
 
     def _objective_at(self, update: int) -> Objective:
@@ -559,7 +561,8 @@ class HybridPolicyTrainer(GRPOTrainer):
             save_micro_batches(rollouts_file(folder, self.accelerator.process_index), self._buffered_inputs)
 
     def _about(self) -> dict[str, Any]:
-        return {"origin": asdict(self.origin), "plan": plan_of(self.args), "versions": package_versions()}
+        about: dict[str, Any] = {"updates": self.state.global_step, "plan": plan_of(self.args)}
+        return about | {"origin": asdict(self.origin), "versions": package_versions()}
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         target = self.accelerator.unwrap_model(self.model if model is None else model)

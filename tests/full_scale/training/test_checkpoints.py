@@ -16,6 +16,7 @@ from full_scale.training.checkpoints import (
     Origin,
     Progress,
     finish,
+    last_checkpoint,
     load_micro_batches,
     package_versions,
     read_checkpoint,
@@ -90,6 +91,15 @@ def test_of_a_damaged_checkpoint_the_previous_whole_one_is_offered(tmp_path, ori
     (tmp_path / "checkpoint-1" / "model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"is missing. Fix: start anew"):
         read_checkpoint(tmp_path / "checkpoint-1", origin)
+
+
+def test_the_last_whole_checkpoint(tmp_path):
+    with pytest.raises(ValueError, match=r"expected a checkpoint to go on from, there is no whole one"):
+        last_checkpoint(tmp_path)
+    for number in (3, 10):
+        written(tmp_path, number)
+    (tmp_path / "checkpoint-11").mkdir()
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
 
 
 def test_a_checkpoint_gets_its_name_when_it_is_whole(tmp_path):

@@ -118,6 +118,10 @@ def always_right(prompts, **_):
     return [1.0] * len(prompts)
 
 
+def never_right(prompts, **_):
+    return [0.0] * len(prompts)
+
+
 def test_the_search_for_informative_groups_is_bounded(tmp_path, sampled):
     schedule = Schedule.named("dapo")
     trainer = build(
@@ -131,6 +135,18 @@ def test_the_search_for_informative_groups_is_bounded(tmp_path, sampled):
     assert logged(trainer, "dropped_groups") == [6]
     assert logged(trainer, "rows") == [0]
     assert logged(trainer, "grad_norm") == [0.0]
+
+
+@pytest.mark.parametrize(("reward", "cause"), [(always_right, "all responses are right"), (never_right, "no response")])
+def test_updates_without_any_advantage_are_warned_about_once_with_their_cause(tmp_path, caplog, reward, cause):
+    run(with_recipe("calibrl"), tmp_path / "two", reward=reward, max_steps=2)
+    assert "every advantage was 0" not in caplog.text
+    run(with_recipe("calibrl"), tmp_path / "five", reward=reward, max_steps=5)
+    assert caplog.text.count(f"every advantage was 0 in 3 samplings in a row: {cause}") == 1
+    caplog.clear()
+    run(with_recipe("calibrl"), tmp_path / "mixed", max_steps=4)
+    run(with_recipe("sft"), tmp_path / "sft", max_steps=4)  # nothing is sampled
+    assert "every advantage was 0" not in caplog.text
 
 
 def test_a_refilled_update_does_not_depend_on_its_micro_batches(tmp_path, dull):
