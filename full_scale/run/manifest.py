@@ -5,12 +5,13 @@ off in the middle, or was written by another program; a file that is not as the 
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from cli.folder import read_json, write_json
 
 MANIFEST_FILE = "manifest.json"
 
@@ -24,7 +25,7 @@ def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
     """
     files = {_below(path, folder): _described(path, sync=True) for path in _files(folder)}
     file = folder / MANIFEST_FILE
-    file.write_text(json.dumps({**about, "files": files}, indent=2) + "\n", encoding="utf-8")
+    write_json(file, {**about, "files": files})
     _sync(file)
 
 
@@ -46,10 +47,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder}: expected a {MANIFEST_FILE}, there is none: writing it was cut off, or another program wrote it."
         )
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(file)
         return content | {"files": dict(content["files"])}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file}: expected the JSON of a manifest ({error}); it is damaged.") from error
+        raise ValueError(f"{file}: expected the JSON of a manifest; it is damaged.") from error
 
 
 def verify(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Besides what transformers saves (weights, optimiser, schedule, random states, th
 what wrote it.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from torch import nn
 from trl import GRPOConfig
 
+from cli.folder import read_json, write_json
 from full_scale.run.manifest import checkpoints, update_of, verify, write_manifest
 from full_scale.training.batching import Batch
 from full_scale.training.update import MicroBatch
@@ -106,12 +106,12 @@ class Progress:
 
     def save(self, folder: Path) -> None:
         """Write it into a checkpoint."""
-        (folder / PROGRESS_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_json(folder / PROGRESS_FILE, asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> "Progress":
         """Read it from a checkpoint that was verified."""
-        record = json.loads((folder / PROGRESS_FILE).read_text(encoding="utf-8"))
+        record = read_json(folder / PROGRESS_FILE)
         return cls(**{item.name: record[item.name] for item in fields(cls)})
 
 

@@ -106,7 +106,17 @@ class Reporter(TrainerCallback):
 
     def _time_left(self) -> str:
         left = self._progress.tasks[0].time_remaining
-        return "" if left is None else f"{left // 60:.0f} min {left % 60:.0f} s left"
+        return "" if left is None else minutes_left(left)
+
+
+def minutes_left(seconds: float) -> str:
+    """A time in words.
+
+    Example:
+        >>> minutes_left(125.2)
+        '2 min 5 s left'
+    """
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s left"
 
 
 def _is_odd(value: object) -> bool:

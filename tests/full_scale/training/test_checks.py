@@ -18,6 +18,11 @@ from full_scale.training.checks import (
 def test_image_tokens_are_compared_with_features():
     grid = torch.tensor([[1, 4, 4], [1, 2, 2]])
     check_image_tokens([[5] * 4, [5]], grid, [1, 1], image_token=5, merge_size=2)
+    check_image_tokens([[5] * 5, [7], [5] * 4], grid[[0, 1, 0]], [2, 0, 1], image_token=5, merge_size=2)
+    with pytest.raises(ValueError, match=r"prompt 2 has 1 image tokens, but its 1 picture\(s\) give 4 features"):
+        check_image_tokens([[5] * 4, [5], [5]], grid[[0, 1, 0]], [1, 1, 1], image_token=5, merge_size=2)
+    with pytest.raises(ValueError, match="zip"):
+        check_image_tokens([[5] * 4], grid, [1, 1], image_token=5, merge_size=2)
     with pytest.raises(ValueError, match=r"prompt 1 has 2 image tokens, but its 1 picture\(s\) give 1 features"):
         check_image_tokens([[5] * 4, [5, 5]], grid, [1, 1], image_token=5, merge_size=2)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from transformers import TrainerControl, TrainerState
 
 from full_scale.run.folder import forget_later_metrics, read_metrics
-from full_scale.training.reporter import SIGNALS, Reporter
+from full_scale.training.reporter import SIGNALS, Reporter, minutes_left
 
 LOGS = {"reward": 0.5, "accuracy": 0.4, "entropy": 0.1, "loss/exploration": -0.02}
 
@@ -42,6 +42,18 @@ def test_every_update_is_a_record_and_a_line_with_the_time_left(tmp_path):
     assert lines[1].startswith("update 2/3  reward 0.500  accuracy 0.400  entropy 0.100  exploration -0.020")
     assert lines[1].rstrip().endswith("s left")
     assert len(lines) == 3
+
+
+def test_a_resumed_run_counts_from_where_it_goes_on(tmp_path):
+    reporter, text = reporter_on(tmp_path, 9, terminal=True)
+    with reporter:
+        reporter.on_train_begin(None, TrainerState(global_step=7), TrainerControl())
+    assert "7/9" in text.getvalue()
+    assert [minutes_left(seconds) for seconds in (59.4, 61.0, 600.0)] == [
+        "0 min 59 s left",
+        "1 min 1 s left",
+        "10 min 0 s left",
+    ]
 
 
 def test_a_terminal_gets_one_live_line(tmp_path):

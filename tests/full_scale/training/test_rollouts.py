@@ -53,6 +53,22 @@ def test_trls_columns_become_a_batch_with_each_rows_own_pictures():
     ]
 
 
+@pytest.fixture
+def second_of_two(monkeypatch):
+    state = types.SimpleNamespace(process_index=1, num_processes=2)
+    monkeypatch.setattr("full_scale.training.rollouts.PartialState", lambda: state)
+
+
+def test_the_rows_of_processes_have_ids_of_their_own(second_of_two):
+    columns = dict.fromkeys(("prompt_ids", "prompt_mask", "completion_ids", "completion_mask"), torch.zeros(2, 3))
+    batch = as_batch(columns, PROMPTS, reward=torch.zeros(2), correct=torch.zeros(2) > 0, group_size=2)
+    assert batch.row_id.tolist() == [2, 3]
+    assert batch.row_id.dtype == torch.int64
+    assert batch.is_expert.dtype == torch.bool
+    rows = expert_rows(random_batch(2, 4, experts=False), experts(), pad_token=PAD)
+    assert rows.row_id.tolist() == [18, 19]  # sixteen sampled rows, and the first process's two experts
+
+
 def experts():
     return [Expert(text="a", ids=(3, 1, 2), correct=False, reward=0.1), None]
 
