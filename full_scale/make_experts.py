@@ -17,22 +17,25 @@ import io
 import json
 import os
 import random
+import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 if __package__ in (None, ""):  # run as a script: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from huggingface_hub import AsyncInferenceClient
-from huggingface_hub.errors import HfHubHTTPError
+import httpx
 from rich.progress import Progress
 
+from cli import program
 from full_scale.data import Quarantine, load_problems
+from full_scale.data.quarantine import MOST
 from full_scale.data.records import read_jsonl
+from full_scale.data.teacher import LONGEST_WAIT, RequestError, Server, ServerError, complete
 from full_scale.model.prompting import PROMPT_SUFFIX
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import is_correct
@@ -41,45 +44,8 @@ from full_scale.verifier.rewards import format_reward
 JUDGED = ("accepted", "rejected", "malformed")
 """Verdicts on a response; a "failed" request has none and is made again by the next run."""
 
-FATAL = {
-    401: "refuses the key in the environment variable {key}",
-    403: "does not allow this key to use the model",
-    404: "does not know the address or the model",
-}
-PASSING = {408, 409, 425, 429}
-"""Besides all from 500 on: the server may answer the same request later."""
-
 GIVE_UP = 20
 """Failed requests in a row that end a run."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Server:
-    """Who is asked, and how.
-
-    Args:
-        base_url: Address of the API, such as "http://localhost:8000/v1".
-        model: Its name there.
-        key_variable: Environment variable that holds the key; unset for a server that needs none.
-        temperature: Of the sampling.
-        max_tokens: Longest response, tokens.
-        seconds: Longest wait for one response.
-        retries: How often a request that failed for a passing reason is made again.
-        pause: Seconds before the first repetition; doubled each time, up to a minute, and varied at random.
-    """
-
-    base_url: str
-    model: str
-    key_variable: str = "EXPERT_API_KEY"
-    temperature: float = 0.7
-    max_tokens: int = 4096
-    seconds: float = 300.0
-    retries: int = 6
-    pause: float = 1.0
-
-
-class ServerError(ValueError):
-    """The server refuses all requests, so that there is no use in going on."""
 
 
 def request_content(problem: Problem) -> list[dict[str, Any]]:
@@ -115,7 +81,7 @@ def verdict(response: str, problem: Problem) -> str:
     return "accepted" if is_correct(response, problem) else "rejected"
 
 
-async def ask(client: AsyncInferenceClient, server: Server, problem: Problem) -> dict[str, Any]:
+async def ask(client: httpx.AsyncClient, server: Server, problem: Problem) -> dict[str, Any]:
     """One response to one problem; passing failures are retried with growing pauses.
 
     Args:
@@ -124,53 +90,29 @@ async def ask(client: AsyncInferenceClient, server: Server, problem: Problem) ->
         problem: What is asked.
 
     Returns:
-        The record for the file: source, id, model, status, response, and the error of a failed request.
+        The record for the file: source, id, model, status, response, and the error of a request that failed or was cut.
 
     Raises:
-        ServerError: The server will refuse every request.
+        ServerError: The server will refuse every request, or there is none.
     """
     record = {"source": problem.source, "id": problem.id, "model": server.model}
     messages = [{"role": "user", "content": request_content(problem)}]
     for attempt in range(server.retries + 1):
         try:
-            answer = await client.chat_completion(
-                messages, model=server.model, temperature=server.temperature, max_tokens=server.max_tokens
-            )
-            response = _response(answer.choices[0].message)
-            return {**record, "status": verdict(response, problem), "response": response}
-        except Exception as error:  # the network and the server may raise anything; it is counted and told
-            failure, wait = _failure(error, server), _pause(error, server, attempt)
-        if wait is None:
+            response, cut = await complete(client, server, messages)
+            short = {"error": "cut off at --max-tokens"} if cut else {}
+            return {**record, "status": verdict(response, problem), "response": response, **short}
+        except RequestError as error:
+            failure = error
+        if not failure.retry or attempt == server.retries:
             break
-        if attempt < server.retries:
-            await asyncio.sleep(wait)
-    return {**record, "status": "failed", "response": "", "error": failure}
+        await asyncio.sleep(max(failure.wait, _pause(server, attempt)))
+    return {**record, "status": "failed", "response": "", "error": failure.reason, "reached": failure.reached}
 
 
-def _response(message: Any) -> str:  # noqa: ANN401  # the client's output type, whose fields servers fill as they like
-    """The text; a reasoning model's thoughts come apart from it and are put in front."""
-    text, thoughts = message.content or "", message.get("reasoning_content") or message.get("reasoning")
-    return f"<think>{thoughts}</think>{text}" if thoughts and "<think>" not in text else text
-
-
-def _failure(error: Exception, server: Server) -> str:
-    """A line for the file, without addresses and keys; raises where no request can succeed."""
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-    if status in FATAL:
-        reason = FATAL[status].format(key=server.key_variable)
-        raise ServerError(f"{server.base_url} {reason} ({server.model}); correct it and run again.") from None
-    return type(error).__name__ if status is None else f"HTTP {status}"
-
-
-def _pause(error: Exception, server: Server, attempt: int) -> float | None:
-    """Seconds to wait; None where the same request would fail again."""
-    wait: float = min(60.0, server.pause * 2.0**attempt) * random.uniform(0.5, 1.5)
-    if not isinstance(error, HfHubHTTPError):
-        return wait
-    if error.response.status_code < 500 and error.response.status_code not in PASSING:
-        return None
-    asked = str(error.response.headers.get("Retry-After", ""))
-    return max(wait, min(60.0, float(asked))) if asked.isdigit() else wait
+def _pause(server: Server, attempt: int) -> float:
+    pause: float = min(LONGEST_WAIT, server.pause * 2.0**attempt) * random.uniform(0.5, 1.5)
+    return pause
 
 
 async def make_experts(
@@ -193,32 +135,57 @@ async def make_experts(
         ValueError: The file was made with another model.
     """
     todo = _unfinished(problems, read_former(out, server.model), tries)
-    counts: Counter[str] = Counter()
-    failed_in_a_row = 0
-    places = asyncio.Semaphore(concurrency)
-    key = os.environ.get(server.key_variable) or "none"  # given in any case: the hub's own token is for the hub alone
-    with out.open("a", encoding="utf-8") as file, Progress(disable=not sys.stderr.isatty()) as progress:
+    run = _Run(server, out)
+    with run.opened(), Progress(disable=not sys.stderr.isatty()) as progress:
         bar = progress.add_task("asking", total=len(todo))
+        places = asyncio.Semaphore(concurrency)
 
         async def handle(problem: Problem, left: int) -> None:
             """Ask until a response is accepted or no try is left."""
-            nonlocal failed_in_a_row
             async with places:
                 for _ in range(left):
                     record = await ask(client, server, problem)
-                    file.write(json.dumps(record, ensure_ascii=False) + "\n")
-                    file.flush()
-                    counts[record["status"]] += 1
-                    failed_in_a_row = failed_in_a_row + 1 if record["status"] == "failed" else 0
-                    if failed_in_a_row >= GIVE_UP:
-                        raise ServerError(f"{GIVE_UP} requests in a row failed ({record['error']}); run again later.")
+                    run.keep(record)
                     if record["status"] in ("accepted", "failed"):
                         break
             progress.advance(bar)
 
-        async with AsyncInferenceClient(base_url=server.base_url, api_key=key, timeout=server.seconds) as client:
+        async with server.client() as client:
             await _all([handle(problem, left) for problem, left in todo])
-    return counts
+    return run.counts
+
+
+class _Run:
+    """What a run has got so far: lines in the file, and counts that tell when to give up."""
+
+    def __init__(self, server: Server, out: Path) -> None:
+        self._server, self._out = server, out
+        self.counts: Counter[str] = Counter()
+        self._failed_in_a_row, self._reached = 0, False
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Open the file for appending."""
+        try:
+            file = self._out.open("a", encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"cannot write {self._out}: {error.strerror}; choose another --out") from error
+        with file as self._file:
+            yield
+
+    def keep(self, record: dict[str, Any]) -> None:
+        """Append a record; raises where the server seems to be gone for all."""
+        self._reached |= record.pop("reached", True)
+        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._file.flush()
+        failed = record["status"] == "failed"
+        self.counts[record["status"]] += 1
+        self._failed_in_a_row = self._failed_in_a_row + 1 if failed else 0
+        if failed and not self._reached:
+            reason = f"cannot be reached ({record['error']}); start the server, or correct --base-url"
+            raise ServerError(f"{self._server.base_url} {reason}")
+        if self._failed_in_a_row >= GIVE_UP:
+            raise ServerError(f"{GIVE_UP} requests in a row failed ({record['error']}); run again later.")
 
 
 async def _all(jobs: Sequence[Any]) -> None:
@@ -249,7 +216,7 @@ def read_former(out: Path, model: str) -> list[dict[str, Any]]:
     content = out.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if whole != content:
-        out.write_bytes(whole)
+        os.truncate(out, len(whole))  # in place: at no moment are the lines before it gone
     records = list(read_jsonl(out))
     others = sorted({str(record.get("model")) for record in records} - {model})
     if others:
@@ -261,13 +228,17 @@ def _unfinished(
     problems: Sequence[Problem], records: Sequence[dict[str, Any]], tries: int
 ) -> list[tuple[Problem, int]]:
     """The problems without an accepted solution, with the number of tries that each has left."""
-    accepted = {(record["source"], record["id"]) for record in records if record["status"] == "accepted"}
-    judged = Counter((record["source"], record["id"]) for record in records if record["status"] in JUDGED)
+    accepted = {_key(record) for record in records if record.get("status") == "accepted"}
+    judged = Counter(_key(record) for record in records if record.get("status") in JUDGED)
     return [
         (problem, tries - judged[key])
         for problem in problems
         if (key := (problem.source, problem.id)) not in accepted and judged[key] < tries
     ]
+
+
+def _key(record: dict[str, Any]) -> tuple[str, str]:
+    return str(record.get("source")), str(record.get("id"))
 
 
 def report(problems: Sequence[Problem], records: Sequence[dict[str, Any]]) -> str:
@@ -281,15 +252,16 @@ def report(problems: Sequence[Problem], records: Sequence[dict[str, Any]]) -> st
         Lines for the terminal; problems without a solution are named.
     """
     keys = [(problem.source, problem.id) for problem in problems]
-    own = [record for record in records if (record["source"], record["id"]) in set(keys)]
-    counts = Counter(record["status"] for record in own)
-    accepted = {(record["source"], record["id"]) for record in own if record["status"] == "accepted"}
+    known = set(keys)
+    own = [record for record in records if _key(record) in known]
+    counts = Counter(record.get("status") for record in own)
+    accepted = {_key(record) for record in own if record.get("status") == "accepted"}
     without = [key[1] for key in keys if key not in accepted]
     lines = [f"{len(keys) - len(without)} of {len(keys)} problems have an expert solution"]
     lines.append(", ".join(f"{counts[status]} {status}" for status in (*JUDGED, "failed")))
     if without:
         lines.append(f"without: {', '.join(without[:10])}{' ...' if len(without) > 10 else ''}")
-    errors = Counter(record["error"] for record in own if record["status"] == "failed")
+    errors = Counter(record["error"] for record in own if record.get("error"))
     return "\n".join([*lines, *(f"{count} x {error}" for error, count in errors.most_common(5))])
 
 
@@ -314,7 +286,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", default="train", help="split of the data set")
     parser.add_argument("--limit", type=_at_least_one, default=None, help="at most so many problems")
     parser.add_argument("--seed", type=int, default=0, help="of rendered problems")
-    parser.add_argument("--skip-broken", action="store_true", help="leave out records that cannot be used")
+    parser.add_argument("--columns", default=None, help="of one's own table: question=NAME,answer=NAME,...")
+    broken = parser.add_mutually_exclusive_group()
+    broken.add_argument("--skip-broken", action="store_true", help="leave out broken records; see quarantine.jsonl")
+    broken.add_argument("--strict", dest="skip_broken", action="store_false", help="stop at the first one (default)")
+    parser.add_argument("--most-broken", type=float, default=MOST, help="stop at a larger share of broken records")
     parser.add_argument(
         "--tries", type=_at_least_one, default=1, help="responses for one problem until one is accepted"
     )
@@ -335,12 +311,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command line; None reads ``sys.argv``.
 
     Returns:
-        Exit status: 0, or 130 after Ctrl-C.
+        Exit status: 0; 1 where every request failed; 128 and the signal's number after Ctrl-C or another.
 
     Raises:
         ValueError: The data, the file or the server does not fit.
     """
     options = build_parser().parse_args(arguments)
+    out: Path = options.out
     server = Server(**{name: getattr(options, name) for name in Server.__dataclass_fields__})
     problems = load_problems(
         options.dataset,
@@ -348,23 +325,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         limit=options.limit,
         seed=options.seed,
         experts="none",
-        quarantine=Quarantine(options.out.parent / "quarantine.jsonl") if options.skip_broken else None,
+        columns=options.columns,
+        quarantine=Quarantine(out.parent / "quarantine.jsonl", most=options.most_broken)
+        if options.skip_broken
+        else None,
     )
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    work = make_experts(problems, options.out, server, tries=options.tries, concurrency=options.concurrency)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    read_former(out, server.model)  # refuses a foreign file before anything is asked
+    counts: Counter[str] = Counter()
     try:
-        asyncio.run(work)
-    except KeyboardInterrupt:
-        print("\nCtrl-C: the same command goes on from here")
-        return 130
+        counts = asyncio.run(make_experts(problems, out, server, tries=options.tries, concurrency=options.concurrency))
+    except KeyboardInterrupt as interruption:
+        print("\ninterrupted: the same command goes on from here")
+        return 128 + getattr(interruption, "number", int(signal.SIGINT))
     finally:
-        print(report(problems, read_former(options.out, server.model)))
-    print(f"train with --experts file:{options.out}")
+        print(report(problems, read_former(out, server.model)))
+    if counts and set(counts) == {"failed"}:
+        print(f"error: each of the {counts.total()} requests failed, for the reason above", file=sys.stderr)
+        return 1
+    print(f"train with --experts file:{out}")
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    program.run(lambda: sys.exit(main()))
