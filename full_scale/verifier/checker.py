@@ -125,9 +125,9 @@ class Checker:
         except BrokenPipeError as error:
             raise NoReplyError(by_question=False) from error  # it ended before it was asked
         while True:
-            number, answer = json.loads(_line(process, deadline))
-            if number == own:
-                return answer  # type: ignore[no-any-return]  # the child answers bool, null or a list of numbers
+            for number, answer in map(json.loads, _lines(process, deadline)):
+                if number == own:
+                    return answer  # type: ignore[no-any-return]  # the child answers bool, null or a list of numbers
 
     def stop(self) -> None:
         """End the child, if there is one."""
@@ -141,8 +141,8 @@ class Checker:
         self._process, self._lock = None, threading.Lock()
 
 
-def _line(process: subprocess.Popen[bytes], deadline: float) -> bytes:
-    """The child's next line; :class:`NoReplyError` where it ends or the deadline passes first."""
+def _lines(process: subprocess.Popen[bytes], deadline: float) -> list[bytes]:
+    """The child's next lines, whole; :class:`NoReplyError` where it ends or the deadline passes first."""
     out = process.stdout.fileno()  # type: ignore[union-attr]  # _exchange has looked
     poll, line = select.poll(), b""
     poll.register(out, select.POLLIN)
@@ -153,7 +153,7 @@ def _line(process: subprocess.Popen[bytes], deadline: float) -> bytes:
         if not part:
             raise NoReplyError(by_question=-process.wait() in _OWN_END)
         line += part
-    return line
+    return line.splitlines()
 
 
 _CHECKER = Checker()
@@ -162,7 +162,7 @@ os.register_at_fork(after_in_child=_CHECKER.forget)
 
 _ENDLESS = re.compile(
     r"\d{3,}\s*!|!\s*!|\\(?:sum|prod|int|iint|oint|lim|binom|dbinom|tbinom|begin|pmatrix|bmatrix)|\d{25,}|[eE]\d{4,}"
-    r"|(?:\^|\*\*)\s*(?:\{[^{}]*(?:\^|\*\*)|\{?\s*(?:\(|\\(?!circ|prime|degree)))"
+    r"|(?:\^|\*\*)\s*(?:\{[^{}]*(?:\^|\*\*)|[\w.]+\s*(?:\^|\*\*)|\{?\s*(?:\(|\\(?!circ|prime|degree)))"
 )
 _EXPONENT = re.compile(r"(?:\^|\*\*)\s*\{?\s*-?\s*(\d+)")
 _VARIABLE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")

@@ -18,14 +18,14 @@ _CHOICE = re.compile(
     rf"{_BEFORE}[\s:=]*+({_OPEN})([A-Ja-j])({_CLOSE})(?![A-Za-z0-9'^_\\])(.*)", re.DOTALL | re.IGNORECASE
 )
 _AFTER = re.compile(
-    r"\s*(?:is|as)?\s*(?:the|my)?\s*(?:final|correct|right|best)?\s*(?:answer|option|choice|one|correct|right)?|选项|正确|是正确的|项"
+    r"\s*(?:is|as)?\s*(?:the|my)?\s*(?:(?:final|only|correct|right|best)\s+)*(?:answer|option|choice|one|correct|right)?|选项|正确|是正确的|项"
     r"|为正确答案|是正确答案|项正确",
     re.IGNORECASE,
 )
 _SEPARATOR = re.compile(r"\s*(?:[.:,;、=]|-{1,2}|–|—|→|\\(?:right)?arrow|\\to)\s*|\s+")
 _LAST = re.compile(
     rf"(.+?)[\s,;.]*(?:which is|i\.e\.|that is|so|thus|hence|corresponds to|corresponding to|matches|,|:|\s)*"
-    rf"(?:the\s+)?(?:(?:correct\s+)?(?:answer|option|choice)(?:\s+is)?|选项?|故选)?[\s:]*({_OPEN})([A-J])({_CLOSE})",
+    rf"\(?(?:the\s+)?(?:(?:correct\s+)?(?:answer|option|choice)(?:\s+is)?|选项?|故选)?[\s:]*({_OPEN})([A-J])({_CLOSE})",
     re.DOTALL | re.IGNORECASE,
 )
 _LONE_LETTER = re.compile(r"(?<![A-Za-z\\])[A-J](?![A-Za-z'])")

@@ -104,7 +104,7 @@ def statement(node: Node) -> tuple[Node | None, Sequence[Node] | None]:
 
 def _is_label(node: Node) -> bool:
     """Whether a side only names a value: x, AB, ∠1, f(x), (x, y)."""
-    if node.kind in ("*", "tuple"):
+    if node.kind in ("*", "tuple", "call"):
         return all(map(_is_label, node.parts))
     return node.kind == "name" and node.value not in ("π", "e", "i")
 

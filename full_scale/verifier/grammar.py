@@ -98,7 +98,17 @@ _COMMANDS = {
     "overline": "over", "overrightarrow": "over", "vec": "over", "widehat": "over", "lvert": "|", "rvert": "|",
     "vert": "|", "mid": "|", "emptyset": "∅", "varnothing": "∅", "land": "and", "prime": "'", "colon": ":",
 }  # fmt: skip
-_WORDS = {"pi": "π", "Pi": "π", "sqrt": "√", "and": "and", "or": "and", "infinity": "∞", "inf": "∞", "oo": "∞"}
+_WORDS = {
+    "pi": "π",
+    "Pi": "π",
+    "PI": "π",
+    "sqrt": "√",
+    "and": "and",
+    "or": "and",
+    "infinity": "∞",
+    "inf": "∞",
+    "oo": "∞",
+}
 _NO_PRODUCTS = frozenset("no on up go he it is as at by we us me my if so to do be an of am in hi ok".split())
 _TOKEN = re.compile(
     r"(?P<number>(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d*\\overline\s*\{\d+\}|\.\d+)?(?:[eE][+-]?\d{1,3}(?![\w.]))?"

@@ -66,6 +66,9 @@ _LENGTH: _Measures = {
     "in": ("0.0254", "inch inches 英寸"),
     "yd": ("0.9144", "yard yards yds 码"),
     "mi": ("1609.344", "mile miles 英里"),
+    "chi": ("1/3", "尺"),
+    "cun": ("1/30", "寸"),
+    "li": (500, "里"),
     "nmi": (1852, "nautical-mile nautical-miles 海里"),
 }
 _TIME: _Measures = {
@@ -169,6 +172,8 @@ def _table() -> dict[str, Unit]:
         add(hundredth, Fraction(1, 100), (name, 1))
     for name, names in _OTHERS.items():
         add(f"{name} {names}", Fraction(1), (name, 1))
+    for name, thousands in (("万元", 10), ("亿元", 100000), ("千元", 1)):
+        add(name, Fraction(thousands * 1000), ("yuan", 1))
     add("mph", Fraction("1609.344") / 3600, ("length", 1), ("time", -1))
     add("kph kmh", Fraction(1000, 3600), ("length", 1), ("time", -1))
     for noun in NOUNS:

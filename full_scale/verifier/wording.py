@@ -38,7 +38,7 @@ _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙₓ", "0123456789n
 _SUBSCRIPT = re.compile("[₀₁₂₃₄₅₆₇₈₉ₙₓ]+")
 
 _TEXT_COMMAND = re.compile(
-    r"\\(?:text|textrm|textbf|textit|textsf|texttt|textnormal|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|mbox|hbox|"
+    r"\\(?:text|textrm|textbf|textit|textsf|texttt|textnormal|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|mbox|hbox|fbox|"
     r"bm|boldsymbol|bold|operatorname|emph|underline|rm|bf)\s*\{([^{}]*)\}"
 )
 _SPACING = re.compile(
@@ -48,11 +48,12 @@ _SPACING = re.compile(
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")  # LaTeX that was escaped twice
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:\{,\}|,\\!\s*|\\,|\\!,)\d{3})+(?![\d])")
 _DEGREE = re.compile(
-    r"\{\s*\}(?=\s*\^)|\^\s*\{?\s*\\?(?:circ|degree)\s*\}?\^?|\^\s*\{\s*(?:o|°)\s*\}|\^o(?![a-z])|\^°\^?|\\degrees?(?![a-z])"
+    r"\{\s*\}(?=\s*\^)|\^\s*\{?\s*\\?(?:circ|degree)\s*\}?\^?|\^\s*\{\s*(?:o|°)\s*\}|\^\s*o(?![a-z])|\^°\^?|\\degrees?(?![a-z])"
 )
 _PRIMES = re.compile(r"\^\s*(?:\{\s*((?:\\prime\s*){1,2})\}|(\\prime))|\\prime|\^\{?('{1,2})\}?")
 _PANDOC_POWER = re.compile(r"\^([23])\^")
 _ABBREVIATION = re.compile(r"\b(sq|cu)\.\s*", re.IGNORECASE)
+_TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))", re.ASCII)  # "5.2 x 10^3"
 _MARKDOWN = re.compile(r"(?<![\w)\]}])\*\*|\*\*(?![\w(\[{\\.√-])|(?<!\w)__|__(?!\w)|^#+\s+|`")
 _QUOTES = "*_\"'"
 
@@ -84,7 +85,7 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _VERB = re.compile(
-    r"\s*(?:(?:is|are|was|equals|has|measures|must be|should be|will be|comes (?:out )?to)"
+    r"\s*(?:(?<![A-Za-z])(?:is|are|was|equals|has|measures|(?:must|should|will|would|has to) be|comes (?:out )?to)"
     r"(?:\s+(?:equal to|exactly|given by|found to be|therefore|thus))?(?![a-z])\s*[:=]?|[:=])\s*",
     re.IGNORECASE,
 )
@@ -92,7 +93,7 @@ _SUBJECT_WORD = re.compile(r"\\?[A-Za-z][A-Za-z.'-]*|\d+|\S")
 _CHINESE_OPENING = re.compile(r"(?:所以|因此|因而|于是|综上所述|综上|故|则|即|∴|解|答(?!案))?[,:\s]*")
 _CHINESE_SUBJECT = re.compile(
     r"(?:(?:最终|最后|正确|本题|该题|此题|这道题|阴影|部分|三角形|四边形|梯形|矩形|长方形|正方形|平行四边形|菱形|扇形|圆锥|圆柱|圆|球|"
-    r"图形|直线|线段|侧|底|表|总|最大|最小|最短|最长|的|其|它|小|大|两|点|到|与|和|[A-Z]|∠|△|⊙|\d(?=的)|\s)*"
+    r"图形|直线|线段|侧|底|表|总|最大|最小|最短|最长|的|其|它|这个|该|这|小|大|两|点|到|与|和|[A-Za-z]|∠|△|⊙|\d(?=的)|\s)*"
     r"(?:答案|结果|选项|面积|表面积|周长|体积|长度|长|宽|高|高度|宽度|距离|半径|直径|弧长|度数|角度|大小|值|数值|概率|比|比值|"
     r"边长|斜率|坐标|角|面|积)\s*)(?:应该|应当|应|就)?(?:是|为|等于|有|:|=)[:\s]*"
 )
@@ -132,6 +133,7 @@ def plain(text: str) -> str:
     text = _PRIMES.sub(lambda found: "'" * (found[0].count("prime") or found[0].count("'")), text)
     text = _PANDOC_POWER.sub(r"^{\1}", _DEGREE.sub("°", text.replace("\\$", "dollar ")))
     text = _ABBREVIATION.sub(r"\1 ", text)
+    text = _TIMES_TEN.sub("*", text)
     text = _FRACTION.sub(lambda found: "\\frac{{{}}}{{{}}}".format(*_FRACTIONS[found[0]].split("/")), text)
     text = _SUPERSCRIPT.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", text)
     text = _SUBSCRIPT.sub(lambda found: f"_{{{found[0].translate(_SUBSCRIPTS)}}}", text)

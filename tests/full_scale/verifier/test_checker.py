@@ -1,22 +1,165 @@
+"""The checker's process: its limits, and that nothing that happens to it becomes a verdict."""
+
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from full_scale.verifier import checker
-from full_scale.verifier.checker import Checker, symbolically_equal, values_of
+from full_scale.verifier.checker import Checker, endless, symbolically_equal, values_of
+
+RIGHT, WRONG = ("equal", "3/4", "0.75"), ("equal", "3/4", "0.8")
+BUSY = """
+import sys, time
+import full_scale.verifier.checker_process as child
+child.QUESTIONS["wait"] = lambda: time.sleep(600)
+child.QUESTIONS["grow"] = lambda: bool(bytearray(2**31))
+child.QUESTIONS["crash"] = lambda: __import__("os").abort()
+child.QUESTIONS["killed"] = lambda: __import__("os").kill(__import__("os").getpid(), 9)
+child.serve()
+"""
+STALE = """
+import json, sys
+for line in sys.stdin:
+    number, *_ = json.loads(line)
+    print(json.dumps([number - 1, False]))
+    print(json.dumps([number, True]), flush=True)
+"""
 
 
-def test_a_question_beyond_the_limits_is_answered_no_and_the_next_one_as_usual():
-    one = Checker()
+@pytest.fixture
+def one():
+    asked = Checker()
+    yield asked
+    asked.stop()
+
+
+def child_of(asked):
+    return asked._process.pid  # the tests play the operating system that ends or stops this process
+
+
+def test_a_question_beyond_the_limits_is_answered_no_and_the_next_one_as_usual(one):
     assert one.ask("equal", "1/2", "0.5") is True
     assert one.ask("equal", "9^{9^{9^9}}", "4") is None  # the operating system ended the process
     assert one.ask("equal", "1/2", "0.25") is False
-    one.stop()
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_a_child_that_is_killed_between_questions_is_replaced(one, times):
+    for _ in range(times):
+        one.ask(*RIGHT)
+        os.kill(child_of(one), signal.SIGKILL)
+        time.sleep(0.05)
+        assert one.ask(*RIGHT) is True
+    assert one.ask(*WRONG) is False
+
+
+def test_no_verdict_of_a_killed_child_is_cached():
+    symbolically_equal("7/8", "1")
+    os.kill(child_of(checker._CHECKER), signal.SIGKILL)
+    assert symbolically_equal("7/8", "0.875")
+    assert symbolically_equal("7/8", "0.875")
+
+
+def test_a_stopped_child_is_replaced(one, monkeypatch):
+    monkeypatch.setattr(checker, "PATIENCE", (0.5, 60.0))
+    one.ask(*RIGHT)
+    stopped = child_of(one)
+    os.kill(stopped, signal.SIGSTOP)
+    assert one.ask(*RIGHT) is True
+    assert child_of(one) != stopped
+
+
+def test_a_child_that_sleeps_on_every_question_is_an_error_and_no_verdict(one, monkeypatch):
+    monkeypatch.setattr(checker, "_CHILD", BUSY)
+    monkeypatch.setattr(checker, "PATIENCE", (0.2, 0.2))
+    with pytest.raises(RuntimeError, match="2 processes in a row were killed or stopped"):
+        one.ask("wait")
+    monkeypatch.setattr(checker, "PATIENCE", (60.0,))
+    assert one.ask(*RIGHT) is True
+
+
+def test_a_question_that_crashes_or_outgrows_its_process_is_answered_no(one, monkeypatch):
+    monkeypatch.setattr(checker, "_CHILD", BUSY)
+    assert one.ask("crash") is None
+    assert one.ask("grow") is None
+    survivor = child_of(one)
+    assert one.ask(*RIGHT) is True
+    assert child_of(one) == survivor  # the limit of memory ends the question only
+    with pytest.raises(RuntimeError, match="killed"):
+        one.ask("killed")
+
+
+def test_an_interrupt_inside_a_question_shifts_no_verdict(one, monkeypatch):
+    """Jupyter's stop button: the reply that was under way is to nobody's question."""
+    monkeypatch.setattr(checker, "_CHILD", BUSY)
+    one.ask(*RIGHT)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        one.ask("wait")
+    assert [one.ask(*RIGHT), one.ask(*WRONG), one.ask(*RIGHT)] == [True, False, True]
+
+
+def test_a_reply_to_another_question_is_passed_over(one, monkeypatch):
+    monkeypatch.setattr(checker, "_CHILD", STALE)
+    assert [one.ask("equal", "1", "2") for _ in range(3)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("2^{10}", False),
+        ("2^{1000}", False),
+        ("2^{1001}", True),
+        ("x^{12}", False),
+        ("x^{13}", True),
+        ("(x+1)^{4}(y+1)^{4}", True),
+        ("9^{9^{9}}", True),
+        ("9^9^9^9", True),
+        ("9**9**9**9", True),
+        ("9^(9^9)", True),
+        ("9^{(9)}", True),
+        ("9^{\\frac12}", True),
+        ("55^{\\circ}", False),
+        ("55^\\circ", False),
+        ("99!", False),
+        ("100!", True),
+        ("9!!", True),
+        ("\\sum_{n=1}^{9} n", True),
+        ("\\binom{5}{2}", True),
+        ("1" * 24, False),
+        ("1" * 25, True),
+        ("1e999", False),
+        ("1e9999", True),
+        ("(" * 20, False),
+        ("(" * 21, True),
+        ("{" * 21, True),
+        ("x" * 400, False),
+        ("x" * 401, True),
+    ],
+)
+def test_what_is_not_put_to_the_child(text, verdict):
+    assert endless(text) is verdict
+
+
+def test_a_long_question_is_not_asked():
+    assert not symbolically_equal("1+" * 200 + "1", "401")
+
+
+def test_several_values_are_one_question(monkeypatch):
+    asked = []
+    monkeypatch.setattr(checker._CHECKER, "ask", lambda *question: asked.append(question) or [0.25, None])
+    assert values_of("1/4", "not asked before") == (0.25, None)
+    assert asked == [("values", "1/4", "not asked before")]
+    monkeypatch.setattr(checker._CHECKER, "ask", lambda *_: None)
+    assert values_of("1/4", "beyond the limits") == (None, None)
 
 
 def test_the_child_survives_ctrl_c_and_ends_with_its_parent():
