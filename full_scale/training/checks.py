@@ -54,6 +54,24 @@ def check_arguments(args: GRPOConfig, objective: Objective) -> None:
         raise ValueError("beta is 0, but the objective reads a reference policy; set beta above 0 to keep one.")
 
 
+def check_prompts(available: int, args: GRPOConfig) -> None:
+    """Refuse data that is too little for one sampling, of which transformers would make no update at all.
+
+    Args:
+        available: Training rows.
+        args: A ``trl.GRPOConfig``.
+
+    Raises:
+        ValueError: Naming both numbers.
+    """
+    needed = cast(int, args.generation_batch_size) // cast(int, args.num_generations)
+    if available < needed:
+        raise ValueError(
+            f"{available} training problems: expected at least {needed}, the prompts of one sampling. "
+            "Fix: set --prompts-per-step or --updates-per-sampling lower, or give more data."
+        )
+
+
 def check_dropout(model: nn.Module) -> None:
     """Refuse a model with dropout: its ratios would compare two different random policies.
 

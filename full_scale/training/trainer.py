@@ -67,6 +67,7 @@ from full_scale.training.checks import (
     check_dropout,
     check_image_tokens,
     check_plan,
+    check_prompts,
     no_advantage,
     plan_of,
 )
@@ -175,6 +176,7 @@ class HybridPolicyTrainer(GRPOTrainer):
             raise ValueError(f"generation_rounds is {generation_rounds}; the first round is needed: at least 1.")
         for objective, _ in schedule.stages:
             check_arguments(kwargs["args"], objective)
+        check_prompts(len(kwargs["train_dataset"]), kwargs["args"])
         super().__init__(**kwargs)
         check_dropout(self.model)
         self.schedule, self.generation_rounds, self.skip_limit = schedule, generation_rounds, skip_limit

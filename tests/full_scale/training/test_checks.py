@@ -10,6 +10,7 @@ from full_scale.training.checks import (
     check_dropout,
     check_image_tokens,
     check_plan,
+    check_prompts,
     no_advantage,
     plan_of,
 )
@@ -60,6 +61,13 @@ def test_a_samplings_updates_are_whole(tmp_path):
     with pytest.raises(ValueError, match=r"steps_per_generation \(3\) must be a multiple of .* \(2\)"):
         check_arguments(args, RECIPES["calibrl"]())
     check_arguments(arguments(tmp_path, gradient_accumulation_steps=2, steps_per_generation=4), RECIPES["calibrl"]())
+
+
+def test_data_that_is_too_little_for_a_sampling_is_refused(tmp_path):
+    args = arguments(tmp_path, steps_per_generation=3)  # of eight responses, four to a prompt
+    check_prompts(6, args)
+    with pytest.raises(ValueError, match=r"^5 training problems: expected at least 6, the prompts of one sampling"):
+        check_prompts(5, args)
 
 
 def test_a_model_with_dropout_is_refused():
