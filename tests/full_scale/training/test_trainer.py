@@ -129,3 +129,23 @@ def test_each_group_has_its_own_expert_row_with_the_same_prompt_and_picture(tmp_
     assert processor().image_token_id not in batch.response_ids
     assert batch.reward[12:].tolist() == pytest.approx([1.1, 0.1])
     assert batch.correct[12:].tolist() == [True, False]  # its own verdict
+
+
+def test_building_a_trainer_tells_nobody(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", lambda *given, **_: told.append(given))
+    for name in ("CI", "HF_HUB_DISABLE_TELEMETRY"):
+        monkeypatch.delenv(name, raising=False)
+    build(GRPOTrainer, tmp_path)
+    assert len(told) == 1  # TRL's own does
+    build(with_recipe("calibrl"), tmp_path)
+    assert len(told) == 1
+
+
+def test_too_few_problems_and_dropout_are_refused_before_training(tmp_path):
+    with pytest.raises(ValueError, match="^1 training problems: expected at least 2"):
+        build(with_recipe("calibrl"), tmp_path, data=rows().select(range(1)))
+    model = tiny_model(processor())
+    model.lm_head = torch.nn.Sequential(torch.nn.Dropout(0.1), model.lm_head)
+    with pytest.raises(ValueError, match=r"lm_head.0 drops out at a rate of 0.1"):
+        build(with_recipe("calibrl"), tmp_path, model=model)
