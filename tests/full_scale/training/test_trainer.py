@@ -143,7 +143,7 @@ def test_building_a_trainer_tells_nobody(tmp_path, monkeypatch):
 
 
 def test_too_few_problems_and_dropout_are_refused_before_training(tmp_path):
-    with pytest.raises(ValueError, match="^1 training problems: expected at least 2"):
+    with pytest.raises(ValueError, match=r"^1 training problems: expected at least 2"):
         build(with_recipe("calibrl"), tmp_path, data=rows().select(range(1)))
     model = tiny_model(processor())
     model.lm_head = torch.nn.Sequential(torch.nn.Dropout(0.1), model.lm_head)
