@@ -27,13 +27,14 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, where Jupyter has no widgets
     from transformers.utils import logging as transformers_logging
 
+from full_scale.verifier.verdicts import judge
+
 from calibrl_ref import RECIPES, Rollouts, group_advantage
 from full_scale.data.rendered import FIGURES, rendered_problems
 from full_scale.evaluate import main as evaluate
 from full_scale.model.answers import answer_problems
 from full_scale.model.checkpoint import TINY_MODEL, load_model
 from full_scale.model.processor import load_processor
-from full_scale.verifier.verdicts import judge
 
 use_style()
 transformers_logging.disable_progress_bar()

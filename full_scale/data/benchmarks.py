@@ -7,9 +7,10 @@ from pathlib import Path
 from full_scale.data import records, wording
 from full_scale.data.cells import as_text, pictures_of
 from full_scale.data.records import Cell, Record, column
-from full_scale.data.schema import Request, Schema, table_schema
+from full_scale.data.schema import SYMBOLIC, Request, Schema, Scoring, table_schema
 from full_scale.problems.pictures import Picture
 from full_scale.problems.problem import LETTERS, Problem
+from full_scale.verifier import official
 from full_scale.verifier.answer import unboxed
 
 
@@ -176,9 +177,26 @@ def _problem_of_geoeval(record: Record, path: Path) -> Problem:
     )
 
 
-MATHVISTA = table_schema("mathvista", ("testmini", "test"), _problem_of_mathvista, {"pid", "question", "answer_type"})
+MATHVISTA = table_schema(
+    "mathvista",
+    ("testmini", "test"),
+    _problem_of_mathvista,
+    {"pid", "question", "answer_type"},
+    official=Scoring(
+        score=official.mathvista,
+        rule="the choice nearest by edit distance, or the rounded number; rules replace GPT's extraction",
+    ),
+)
 MATHVISION = table_schema(
-    "mathvision", ("test", "testmini"), _problem_of_mathvision, {"options", "image", "level", "subject"}
+    "mathvision",
+    ("test", "testmini"),
+    _problem_of_mathvision,
+    {"options", "image", "level", "subject"},
+    official=Scoring(
+        score=official.mathvision,
+        rule="equal to the letter or the option's text, as text or as values rounded to 2 decimals "
+        "(latex2sympy as math-verify maintains it)",
+    ),
 )
 MATHVERSE = table_schema(
     "mathverse",
@@ -186,6 +204,11 @@ MATHVERSE = table_schema(
     _problem_of_mathverse,
     {"question", "answer", "problem_version"},
     {"question", "answer", "pid", "metadata", "question_type", "choices"},  # the project page's
+    official=Scoring(
+        score=official.mathverse,
+        rule="exactly the letter or the text; rules replace the script's GPT extraction, its own --quick_match its "
+        "GPT judgement",
+    ),
 )
 MMK12 = table_schema(
     "mmk12",
@@ -196,11 +219,20 @@ MMK12 = table_schema(
     called="mmk12",
 )
 VIRL39K = table_schema(
-    "virl39k", ("train",), _problem_of_virl39k, {"qid", "question", "answer", "image", "category", "source"}
+    "virl39k",
+    ("train",),
+    _problem_of_virl39k,
+    {"qid", "question", "answer", "image", "category", "source"},
+    official=Scoring(score=official.symbolic, rule=f"{SYMBOLIC.rule} (math-verify, as its card recommends)"),
 )
 VERL = table_schema("verl", ("train", "val", "test"), _problem_of_verl, {"prompt", "reward_model"})
 GEOEVAL = Schema(
     name="geoeval",
+    source="geoeval",
+    official=Scoring(
+        score=official.geoeval,
+        rule="within 0.001 of the number; rules replace the script's GPT extraction, its missing abs() is put right",
+    ),
     splits=("test", "select", "aug", "backward"),
     read=_read_geoeval,
     problem=_problem_of_geoeval,

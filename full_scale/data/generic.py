@@ -100,6 +100,8 @@ def generic_schema(columns: Mapping[str, str]) -> Schema:
 
     return Schema(
         name="generic",
+        source="generic",
+        official=None,
         splits=("train", "val", "test", "testmini"),
         read=read,
         problem=lambda record, path: _problem(_Row(record, columns), path),

@@ -10,9 +10,10 @@ from pathlib import Path
 from full_scale.data import records, wording
 from full_scale.data.cells import as_text, pictures_of
 from full_scale.data.records import Record, column
-from full_scale.data.schema import Request, Schema, table_schema
+from full_scale.data.schema import Request, Schema, Scoring, table_schema
 from full_scale.problems.pictures import find_picture
 from full_scale.problems.problem import Problem
+from full_scale.verifier import official
 
 _SPLITS = ("train", "val", "test")
 
@@ -57,8 +58,14 @@ def _problem_of_hub(record: Record, path: Path) -> Problem:
     )
 
 
+_OFFICIAL = Scoring(
+    score=official.geometry3k,
+    rule="equal to the right choice's text, symbolically; a letter does not count (EasyR1, verl)",
+)
 FOLDERS = Schema(
     name="geometry3k",
+    source="geometry3k",
+    official=_OFFICIAL,
     splits=_SPLITS,
     read=_read_folders,
     problem=_problem_of_folder,
@@ -69,6 +76,8 @@ HUB = table_schema(
     _SPLITS,
     _problem_of_hub,
     {"images", "problem", "answer"},
+    source="geometry3k",
+    official=_OFFICIAL,
     called="geometry3k",
     distinct={"choices", "ground_truth"},
 )

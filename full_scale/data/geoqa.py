@@ -12,9 +12,10 @@ from full_scale.data import records, wording
 from full_scale.data.cells import pictures_of
 from full_scale.data.pickles import read_pickle
 from full_scale.data.records import Cell, Record, column
-from full_scale.data.schema import Request, Schema, table_schema
+from full_scale.data.schema import SYMBOLIC, Request, Schema, Scoring, table_schema
 from full_scale.problems.pictures import EncodedPicture, Picture, find_picture, inside
 from full_scale.problems.problem import LETTERS, Problem
+from full_scale.verifier import official
 
 
 def _read_gllava(request: Request) -> Iterator[Record]:
@@ -176,8 +177,14 @@ def _words(record: Record, where: str) -> str:
     return " ".join(words)
 
 
+_NGS = Scoring(score=official.geoqa_program, rule="the first choice within 0.001 of the number is the right one (NGS)")
+_R1V = Scoring(score=official.symbolic, rule=f"{SYMBOLIC.rule} (R1-V's math-verify)")
 GLLAVA = Schema(
     name="geoqa_gllava",
+    source="geoqa_gllava",
+    official=Scoring(
+        score=official.gllava, rule="the letter that G-LLaVA's patterns find in the response is the right one"
+    ),
     splits=("test",),
     read=_read_gllava,
     problem=_problem_of_gllava,
@@ -185,25 +192,39 @@ GLLAVA = Schema(
 )
 JOINED = Schema(
     name="geoqa_joined",
+    source="geoqa_joined",
+    official=SYMBOLIC,
     splits=("train", "test"),
     read=_read_joined,
     problem=_problem_of_joined,
     recognise=lambda path: (path / "test_index.jsonl").is_file(),
 )
-R1V = table_schema("geoqa_r1v", ("train",), _problem_of_r1v, {"image", "problem", "solution"}, called="geoqa")
+R1V = table_schema(
+    "geoqa_r1v", ("train",), _problem_of_r1v, {"image", "problem", "solution"}, official=_R1V, called="geoqa"
+)
 R1V_PROMPTS = table_schema(
-    "geoqa_r1v_prompts", ("test",), _problem_of_r1v_prompt, {"image_path", "ground_truth"}, called="geoqa"
+    "geoqa_r1v_prompts",
+    ("test",),
+    _problem_of_r1v_prompt,
+    {"image_path", "ground_truth"},
+    source="geoqa_r1v",
+    official=_R1V,
+    called="geoqa",
 )
 HUB = table_schema(
     "geoqa_hub",
     ("train", "val", "test"),
     _problem_of_hub,
     {"subject", "choices", "label", "image"},
+    source="geoqa",
+    official=_NGS,
     called="geoqa",
     distinct={"formal_point"},
 )
 PICKLE = Schema(
     name="geoqa_pickle",
+    source="geoqa",
+    official=_NGS,
     splits=("train", "val", "test"),
     read=_read_pickle,
     problem=_problem_of_pickle,

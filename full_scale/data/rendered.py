@@ -233,6 +233,8 @@ COUNT = 2000
 
 RENDERED = Schema(
     name="rendered",
+    source="rendered",
+    official=None,
     splits=("train", "test"),
     read=_read,
     problem=lambda record, _: record["problem"],

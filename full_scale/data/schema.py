@@ -7,6 +7,7 @@ from pathlib import Path
 from full_scale.data.records import Record, Row
 from full_scale.data.tables import has_columns, table_rows
 from full_scale.problems.problem import Problem
+from full_scale.verifier.official import symbolic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,23 +28,48 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """A benchmark's own scoring.
+
+    Args:
+        score: (whole response, problem) -> whether it counts as right.
+        rule: What that is, for tables: what counts as right, and what stands in for a GPT.
+    """
+
+    score: Callable[[str, Problem], bool]
+    rule: str
+
+
+REWARD_RULE = "equal as a choice's letter or text, or symbolically, in the first <answer>...</answer>"
+"""What the training reward asks for."""
+
+SYMBOLIC = Scoring(score=symbolic, rule="equal as a choice's letter or text, or symbolically")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schema:
-    """One layout of files, read record by record.
+    """One layout of files, read record by record, and how answers to its problems are judged.
 
     Args:
         name: How `--dataset <name>:<path>` calls it.
+        source: `Problem.source` of its problems; layouts of one benchmark share it.
         splits: The splits it has; the first is the default, and that of a file whose name tells no split.
         read: Its records; an error takes the place of one that cannot be read.
         problem: (record, path) -> Problem; raises ValueError where the record is broken.
         recognise: Whether a path has this layout; looks at names and columns only.
+        official: The benchmark's own scoring; None where it has none.
+        reward_rule: What the training reward asks for.
         shipped: What its name alone stands for, where the data come with the program.
     """
 
     name: str
+    source: str
     splits: tuple[str, ...]
     read: Callable[[Request], Iterator[Row]]
     problem: Callable[[Record, Path], Problem]
     recognise: Callable[[Path], bool]
+    official: Scoring | None
+    reward_rule: str = REWARD_RULE
     shipped: Path | None = None
 
     @property
@@ -57,6 +83,8 @@ def table_schema(
     splits: tuple[str, ...],
     problem: Callable[[Record, Path], Problem],
     *layouts: set[str],
+    source: str = "",
+    official: Scoring = SYMBOLIC,
     called: str = "",
     distinct: set[str] | None = None,
 ) -> Schema:
@@ -67,6 +95,8 @@ def table_schema(
         splits: As in `Schema`.
         problem: As in `Schema`.
         layouts: Columns that the table has; one set for each published variant.
+        source: As in `Schema`; its name where it is left out.
+        official: As in `Schema`.
         called: For columns that anybody's table may have: it is recognised where its path has this word in it.
         distinct: Further columns by which it is recognised whatever its path.
 
@@ -88,7 +118,15 @@ def table_schema(
         further = set() if is_called(path, called) else distinct
         return further is not None and any(has_columns(path, columns | further) for columns in layouts)
 
-    return Schema(name=name, splits=splits, read=read, problem=problem, recognise=recognise)
+    return Schema(
+        name=name,
+        source=source or name,
+        splits=splits,
+        read=read,
+        problem=problem,
+        recognise=recognise,
+        official=official,
+    )
 
 
 def is_called(path: Path, word: str) -> bool:

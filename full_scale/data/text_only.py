@@ -6,9 +6,10 @@ from pathlib import Path
 
 from full_scale.data import records
 from full_scale.data.records import Record, Row, column
-from full_scale.data.schema import Request, Schema
+from full_scale.data.schema import SYMBOLIC, Request, Schema, Scoring
 from full_scale.data.tables import columns_of, rows_of, table_rows, tables_of
 from full_scale.problems.problem import Problem
+from full_scale.verifier import official
 from full_scale.verifier.answer import unboxed
 
 _GSM8K = {"question", "answer"}
@@ -76,5 +77,21 @@ def _problem_of_math(record: Record, _path: Path) -> Problem:
     )
 
 
-GSM8K = Schema(name="gsm8k", splits=_SPLITS, read=_read_gsm8k, problem=_problem_of_gsm8k, recognise=_is_gsm8k)
-MATH = Schema(name="math", splits=_SPLITS, read=_read_math, problem=_problem_of_math, recognise=_is_math)
+GSM8K = Schema(
+    name="gsm8k",
+    source="gsm8k",
+    official=Scoring(score=official.gsm8k, rule="the number after ####, or else the stated answer, is equal"),
+    splits=_SPLITS,
+    read=_read_gsm8k,
+    problem=_problem_of_gsm8k,
+    recognise=_is_gsm8k,
+)
+MATH = Schema(
+    name="math",
+    source="math",
+    official=SYMBOLIC,
+    splits=_SPLITS,
+    read=_read_math,
+    problem=_problem_of_math,
+    recognise=_is_math,
+)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from full_scale.data.verdicts import Verdict
 from full_scale.model.answers import Answer
-from full_scale.verifier.verdicts import Verdict
 
 SETTINGS_FILE, ANSWERS_FILE, RESULTS_FILE, PAGE_FILE = (
     "evaluation.json",

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers.modeling_utils import PreTrainedModel
 
+from full_scale.data.verdicts import judge
 from full_scale.evaluation.answer_log import AnswerLog, Record
 from full_scale.evaluation.benchmarks import Benchmark
 from full_scale.model.answers import answer_batch, batch_seed
 from full_scale.model.processor import Processor
 from full_scale.problems.problem import Problem
-from full_scale.verifier.verdicts import judge
 
 
 @dataclass(frozen=True, kw_only=True)

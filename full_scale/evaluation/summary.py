@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from calibrl_ref import expected_calibration_error
+from full_scale.data.verdicts import BY_SOURCE, scoring_of, why_different
 from full_scale.evaluation.answer_log import Record
 from full_scale.evaluation.intervals import Draw, Estimate, bootstrap, pass_at_k, share
 from full_scale.pages.tables import PageTable
 from full_scale.problems.problem import Problem
-from full_scale.verifier.verdicts import OFFICIAL_RULES, REWARD_RULE, why_different
 
 Json: TypeAlias = dict[str, Any]
 
@@ -246,13 +246,14 @@ def disagreement_table(name: str, source: str, summary: Json) -> PageTable | Non
     Returns:
         The table.
     """
-    if source not in OFFICIAL_RULES:
+    official = scoring_of(source)
+    if official is None:
         return None
     rows = [
         [entry["reason"], str(entry["count"]), entry["right_by"], ", ".join(entry["examples"])]
         for entry in summary["disagreements"]
     ]
-    note = f"Reward: {REWARD_RULE}. Official scoring: {OFFICIAL_RULES[source]}."
+    note = f"Reward: {BY_SOURCE[source].reward_rule}. Official scoring: {official.rule}."
     columns = ["reason", "answers", "right by", "problems, for example"]
     return PageTable(
         f"{name}: where reward and official scoring differ", columns, rows or [["nowhere", "0", "-", "-"]], note

@@ -10,10 +10,10 @@ from pathlib import Path
 import jinja2
 import PIL.Image
 
+from full_scale.data.verdicts import Verdict, judge
 from full_scale.model.answers import Answer
 from full_scale.pages.tables import PageTable
 from full_scale.problems.problem import LETTERS, Problem
-from full_scale.verifier.verdicts import Verdict, judge
 
 COLOURS = 32
 """Of a picture's palette: plenty for a line drawing, and it keeps photographs small."""

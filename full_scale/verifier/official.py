@@ -8,7 +8,7 @@ replaced by its own `--quick_match` (exact text).
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from full_scale.problems.problem import LETTERS, Problem
 from full_scale.verifier.answer import (
@@ -33,20 +33,6 @@ _GLLAVA = (
 )
 _STATED = re.compile(r"(?:answer is|answer should be|Answer:)[:\s]*(.+?)(?:\.\s|\.?$|\n)", re.IGNORECASE | re.MULTILINE)
 _TOLERANCE = 1e-3  # of NGS and of GeoEval
-
-
-def official_score(response: str, problem: Problem) -> bool | None:
-    """Whether the benchmark's own scoring counts a response as right.
-
-    Args:
-        response: The model's whole text.
-        problem: A problem; `source` selects the scoring.
-
-    Returns:
-        The verdict; None where the source has no scoring of its own (rendered problems).
-    """
-    score = OFFICIAL_SCORES.get(problem.source)
-    return None if score is None else score(response, problem)
 
 
 def final_answer(response: str) -> str:
@@ -84,16 +70,42 @@ def gllava_letter(response: str) -> str | None:
     return found[1] if found else None
 
 
-def _geometry3k(response: str, problem: Problem) -> bool:
+def geometry3k(response: str, problem: Problem) -> bool:
+    """EasyR1's and verl's scoring of Geometry3K: the choice's text; a letter does not count.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers.
+
+    Returns:
+        The verdict.
+    """
     return equal_answers(final_answer(response), problem.answer)  # EasyR1, verl: the choice's text
 
 
-def _gllava(response: str, problem: Problem) -> bool:
+def gllava(response: str, problem: Problem) -> bool:
+    """G-LLaVA's scoring of GeoQA: the letter that its patterns find.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers.
+
+    Returns:
+        The verdict.
+    """
     return gllava_letter(response) == problem.answer_letter
 
 
-def _geoqa_program(response: str, problem: Problem) -> bool:
-    """NGS: the first choice within the tolerance of the value is the one chosen."""
+def geoqa_program(response: str, problem: Problem) -> bool:
+    """NGS's scoring of GeoQA: the first choice within 0.001 of the value is the one chosen.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers.
+
+    Returns:
+        The verdict.
+    """
     value, choices = number(final_answer(response)), problem.facts.get("choice_nums")
     if value is None or not isinstance(choices, (list, tuple)):
         return answer_matches(final_answer(response), problem)
@@ -101,7 +113,16 @@ def _geoqa_program(response: str, problem: Problem) -> bool:
     return any(near) and near.index(True) == problem.facts["label"]
 
 
-def _geoeval(response: str, problem: Problem) -> bool:
+def geoeval(response: str, problem: Problem) -> bool:
+    """GeoEval's: within 0.001 of the number, else the same words.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers.
+
+    Returns:
+        The verdict.
+    """
     given = final_answer(response)
     value, truth = number(given), number(problem.answer)
     if value is None or truth is None:
@@ -109,12 +130,30 @@ def _geoeval(response: str, problem: Problem) -> bool:
     return abs(value - truth) < _TOLERANCE
 
 
-def _mathverse(response: str, problem: Problem) -> bool:
+def mathverse(response: str, problem: Problem) -> bool:
+    """MathVerse's --quick_match: exactly the letter or the text.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers.
+
+    Returns:
+        The verdict.
+    """
     truth = problem.facts.get("answer", problem.answer_letter or problem.answer)
     return final_answer(response) == str(truth).strip()  # some answers end in a blank
 
 
-def _mathvision(response: str, problem: Problem) -> bool:
+def mathvision(response: str, problem: Problem) -> bool:
+    """MATH-Vision's: equal to the letter or the option's text, as text or as rounded values.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers.
+
+    Returns:
+        The verdict.
+    """
     given = mathvision_answer(response if (tagged := extract_answer(response)) is None else tagged)
     truths = [problem.answer_letter, problem.answer]
     return any(truth is not None and mathvision_equal(given, truth) for truth in truths)
@@ -142,7 +181,16 @@ def number(text: str) -> float | None:
     return None
 
 
-def _mathvista(response: str, problem: Problem) -> bool:
+def mathvista(response: str, problem: Problem) -> bool:
+    """MathVista's: the nearest choice, or the rounded number.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers.
+
+    Returns:
+        The verdict.
+    """
     text = _mathvista_extraction(response)
     kind = problem.facts.get("answer_type")
     if problem.choices:
@@ -193,30 +241,29 @@ def edit_distance(left: str, right: str) -> int:
     return row[-1]
 
 
-def _symbolic(response: str, problem: Problem) -> bool:
+def symbolic(response: str, problem: Problem) -> bool:
+    """The answer that a response states, judged as the training reward judges one in its tags.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers.
+
+    Returns:
+        The verdict.
+    """
     return answer_matches(final_answer(response), problem)
 
 
-def _gsm8k(response: str, problem: Problem) -> bool:
+def gsm8k(response: str, problem: Problem) -> bool:
+    """GSM8K's: the number after ####, or else the stated answer.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers.
+
+    Returns:
+        The verdict.
+    """
     _, mark, tail = response.rpartition("####")
     value, truth = number(tail if mark else final_answer(response)), number(problem.answer)
     return value is not None and value == truth
-
-
-OFFICIAL_SCORES: dict[str, Callable[[str, Problem], bool]] = {
-    "geometry3k": _geometry3k,
-    "geoqa": _geoqa_program,
-    "geoqa_gllava": _gllava,
-    "geoqa_joined": _symbolic,
-    "geoqa_r1v": _symbolic,
-    "geoeval": _geoeval,
-    "mathverse": _mathverse,
-    "mathvision": _mathvision,
-    "mathvista": _mathvista,
-    "mmk12": _symbolic,
-    "virl39k": _symbolic,
-    "verl": _symbolic,
-    "gsm8k": _gsm8k,
-    "math": _symbolic,
-}
-"""`Problem.source` -> the benchmark's scoring of a whole response."""

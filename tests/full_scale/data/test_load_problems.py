@@ -37,9 +37,9 @@ from realdata import GEOMETRY3K
 
 from full_scale.data import DATASETS, expert_response, find_schema, load_problems
 from full_scale.data.unpickling import ArrayUnpickler
+from full_scale.data.verdicts import official_score
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import is_correct
-from full_scale.verifier.official import official_score
 
 CASES = {  # name: (writer, split, problems, pictures of each, letter, solution of the first)
     "geometry3k_hub": (geometry3k_hub, "train", [1], "B", None),
@@ -74,6 +74,7 @@ def test_a_layout_is_recognised_and_read(name, tmp_path):
     assert first.answer.strip("°") == ("B" if name == "mathvision" else "65")
     assert all(is_correct(f"<answer>{problem.answer}</answer>", problem) for problem in problems)
     assert find_schema(str(folder))[0].name == name
+    assert {problem.source for problem in problems} == {DATASETS[name].source}
     named = load_problems(f"{name}:{folder}", split=split)
     assert [problem.id for problem in named] == [problem.id for problem in problems]
     assert len({problem.id for problem in problems}) == len(problems)

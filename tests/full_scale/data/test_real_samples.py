@@ -4,8 +4,8 @@ import pytest
 from realdata import REAL_DATA, needs_real_data
 
 from full_scale.data import Quarantine, load_problems
+from full_scale.data.verdicts import official_score
 from full_scale.verifier.answer import is_correct
-from full_scale.verifier.official import official_score
 
 SAMPLES = [  # folder, split, problems, experts
     ("geometry3k", "train", 45, 0),

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from full_scale.data.verdicts import Verdict
 from full_scale.evaluation.answer_log import AnswerLog, Record, read_results
 from full_scale.model.answers import Answer
-from full_scale.verifier.verdicts import Verdict
 
 SETTINGS = {"model": "tiny", "samples": 2, "dataset": ("a", "b")}
 

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
+from full_scale.data.verdicts import Verdict
 from full_scale.evaluation.answer_log import AnswerLog, Record
 from full_scale.evaluation.comparison import compare
 from full_scale.evaluation.summary import category_table, disagreement_table, disagreements, overview, summarise
 from full_scale.model.answers import Answer
 from full_scale.problems.problem import Problem
-from full_scale.verifier.verdicts import Verdict
 
 
 def problem(number, source="geometry3k", category=None):

@@ -9,11 +9,11 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
+from full_scale.data.verdicts import Verdict
 from full_scale.model.answers import Answer
 from full_scale.pages.answers_page import inline_picture, write_answers_page
 from full_scale.pages.tables import PageTable
 from full_scale.problems.problem import Problem
-from full_scale.verifier.verdicts import Verdict
 
 CHOICES = {"choices": ("50°", "65°"), "answer": "65°", "answer_letter": "B"}
 SQUARE = PIL.Image.new("RGB", (900, 300), "white")

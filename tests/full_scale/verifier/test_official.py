@@ -3,15 +3,14 @@ import dataclasses
 import pytest
 from realdata import REAL_DATA, needs_real_data
 
+from full_scale.data.verdicts import official_score, scoring_of
 from full_scale.problems.problem import Problem
 from full_scale.verifier.mathvision import mathvision_answer, mathvision_equal
 from full_scale.verifier.official import (
-    OFFICIAL_SCORES,
     edit_distance,
     final_answer,
     gllava_letter,
     number,
-    official_score,
 )
 
 BASE = Problem(
@@ -174,7 +173,7 @@ def test_geometry3k_wants_the_choice_text_as_its_prompt_lists_no_choices():
 
 def test_rendered_problems_have_no_official_scoring():
     assert judged("<answer>C</answer>", source="rendered") is None
-    assert "rendered" not in OFFICIAL_SCORES
+    assert scoring_of("rendered") is None
 
 
 @pytest.mark.parametrize(("left", "right", "distance"), [("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ab", 0)])

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from full_scale.data import DATASETS
+from full_scale.data.verdicts import BY_SOURCE, Verdict, judge, official_score, scoring_of, why_different
 from full_scale.problems.problem import Problem
-from full_scale.verifier.official import OFFICIAL_SCORES
-from full_scale.verifier.verdicts import OFFICIAL_RULES, Verdict, judge, why_different
 
 CHOICE = {"question": "q", "choices": ("50°", "65°"), "answer": "65°", "answer_letter": "B", "id": "1"}
 GEOMETRY3K, MATHVERSE, MATHVISTA = (
@@ -18,8 +18,18 @@ def tagged(text):
     return f"<think>t</think><answer>{text}</answer>"
 
 
-def test_every_official_scoring_is_described():
-    assert set(OFFICIAL_RULES) == set(OFFICIAL_SCORES)
+def test_every_schema_but_the_programs_own_and_anybodys_has_a_scoring():
+    without = {schema.name for schema in DATASETS.values() if schema.official is None}
+    assert without == {"rendered", "generic"}
+    for schema in DATASETS.values():
+        assert scoring_of(schema.source) == schema.official, "layouts of one benchmark share its scoring"
+        assert schema.official is None or len(schema.official.rule) > 20
+    assert "first <answer>" in BY_SOURCE["mathvista"].reward_rule
+
+
+def test_a_source_that_nobody_knows_has_no_scoring():
+    assert scoring_of("mine") is None
+    assert official_score("5", Problem(id="1", source="mine", question="q", answer="5")) is None
 
 
 @pytest.mark.parametrize(

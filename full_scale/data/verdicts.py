@@ -2,34 +2,15 @@
 
 from dataclasses import dataclass
 
+from full_scale.data.loading import DATASETS
+from full_scale.data.schema import Schema, Scoring
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import extract_answer, is_correct
-from full_scale.verifier.official import final_answer, official_score
+from full_scale.verifier.official import final_answer
 from full_scale.verifier.rewards import format_reward
 
-REWARD_RULE = "equal as a choice's letter or text, or symbolically, in the first <answer>...</answer>"
-"""What the training reward asks for."""
-
-_SYMBOLIC = "equal as a choice's letter or text, or symbolically"
-OFFICIAL_RULES: dict[str, str] = {
-    "geometry3k": "equal to the right choice's text, symbolically; a letter does not count (EasyR1, verl)",
-    "geoqa": "the first choice within 0.001 of the number is the right one (NGS)",
-    "geoqa_gllava": "the letter that G-LLaVA's patterns find in the response is the right one",
-    "geoqa_joined": _SYMBOLIC,
-    "geoqa_r1v": f"{_SYMBOLIC} (R1-V's math-verify)",
-    "geoeval": "within 0.001 of the number; rules replace the script's GPT extraction, its missing abs() is put right",
-    "mathverse": "exactly the letter or the text; rules replace the script's GPT extraction, its own --quick_match its "
-    "GPT judgement",
-    "mathvision": "equal to the letter or the option's text, as text or as values rounded to 2 decimals "
-    "(latex2sympy as math-verify maintains it)",
-    "mathvista": "the choice nearest by edit distance, or the rounded number; rules replace GPT's extraction",
-    "mmk12": _SYMBOLIC,
-    "virl39k": f"{_SYMBOLIC} (math-verify, as its card recommends)",
-    "verl": _SYMBOLIC,
-    "gsm8k": "the number after ####, or else the stated answer, is equal",
-    "math": _SYMBOLIC,
-}
-"""`Problem.source` -> what its official scoring counts as right, and what stands in for a GPT."""
+BY_SOURCE: dict[str, Schema] = {schema.source: schema for schema in DATASETS.values()}
+"""`Problem.source` -> a schema with its rules of scoring, which all layouts of one benchmark share."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +31,32 @@ class Verdict:
     def differs(self) -> bool:
         """Whether the two judgements contradict each other."""
         return self.official is not None and self.official != self.correct
+
+
+def official_score(response: str, problem: Problem) -> bool | None:
+    """Whether the benchmark's own scoring counts a response as right.
+
+    Args:
+        response: The model's whole text.
+        problem: A problem; `source` selects the scoring.
+
+    Returns:
+        The verdict; None where the source has no scoring of its own (rendered problems).
+    """
+    official = scoring_of(problem.source)
+    return None if official is None else official.score(response, problem)
+
+
+def scoring_of(source: str) -> Scoring | None:
+    """A benchmark's own scoring.
+
+    Args:
+        source: `Problem.source`.
+
+    Returns:
+        The scoring; None where there is none.
+    """
+    return BY_SOURCE[source].official if source in BY_SOURCE else None
 
 
 def judge(response: str, problem: Problem) -> Verdict:
@@ -83,4 +90,6 @@ def why_different(response: str, problem: Problem) -> str:
         read = "the whole response" if final_answer(response) == response.strip() else "the answer stated in the text"
         return f"no <answer> tags: the reward reads nothing, the official scoring reads {read}"
     strictness = "stricter" if is_correct(response, problem) else "laxer"
-    return f"both read the same answer, the official scoring is {strictness}: {OFFICIAL_RULES[problem.source]}"
+    official = scoring_of(problem.source)
+    rule = "there is none" if official is None else official.rule
+    return f"both read the same answer, the official scoring is {strictness}: {rule}"
