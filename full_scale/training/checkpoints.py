@@ -123,8 +123,10 @@ def save_micro_batches(file: Path, parts: Sequence[MicroBatch]) -> None:
         parts: Their derivatives are left out; they depend on the weights.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    rows = [{item.name: getattr(part.rows, item.name) for item in fields(Batch)} for part in parts]
-    torch.save([{"rows": columns, "idle": part.idle} for columns, part in zip(rows, parts, strict=True)], file)
+    names = [item.name for item in fields(Batch)]
+    torch.save(
+        [{"rows": {name: getattr(part.rows, name) for name in names}, "idle": part.idle} for part in parts], file
+    )
 
 
 def load_micro_batches(file: Path, device: torch.device | str = "cpu") -> list[MicroBatch]:

@@ -52,7 +52,7 @@ def as_batch(
     Returns:
         On-policy rows; advantages are still 0.
     """
-    row = torch.arange(len(prompts), device=reward.device)
+    row = torch.arange(len(prompts)).to(reward.device)
     group = row // group_size
     split: dict[str, Any] = split_pixel_values_by_grid(dict(columns))
     return Batch(
@@ -63,7 +63,7 @@ def as_batch(
         response_mask=columns["completion_mask"],
         group=group,
         row_id=row + PartialState().process_index * len(prompts),
-        is_expert=torch.zeros_like(group, dtype=torch.bool),
+        is_expert=torch.zeros_like(correct),
         correct=correct,
         reward=reward,
         advantage=torch.zeros_like(reward),
@@ -104,22 +104,21 @@ def expert_rows(batch: Batch, experts: Sequence[Expert | None], *, pad_token: in
     Returns:
         A batch of as many rows as groups; older log-probabilities are 0.
     """
-    group_size, device = len(batch) // len(experts), batch.group.device
-    rows = batch.take(range(0, len(batch), group_size))
-    ids = [torch.tensor([pad_token] if expert is None else expert.ids, device=device) for expert in experts]
+    rows = batch.take(range(0, len(batch), len(batch) // len(experts)))
+    ids = [batch.group.new_tensor([pad_token] if expert is None else expert.ids) for expert in experts]
     response_ids = pad(ids, padding_value=pad_token)
     width = rows.prompt_ids.shape[1] + response_ids.shape[1]
-    unscored = torch.zeros(response_ids.shape, device=device)  # no term compares an expert with the reference policy
-    spanning = {name: resized(column, width) for name, column in rows.model_inputs.items() if name in SPANNING_FIELDS}  # type: ignore[arg-type]  # these columns are tensors
+    unscored = torch.zeros_like(response_ids).float()  # no term compares an expert with the reference policy
     sampled, first = PartialState().num_processes * len(batch), PartialState().process_index * len(experts)
+    spanning = {name: resized(column, width) for name, column in rows.model_inputs.items() if name in SPANNING_FIELDS}  # type: ignore[arg-type]  # these columns are tensors
     return replace(
         rows,
-        row_id=sampled + first + torch.arange(len(experts), device=device),
+        row_id=batch.group.new_tensor(range(sampled + first, sampled + first + len(experts))),
         response_ids=response_ids,
         response_mask=pad([torch.ones_like(row) for row in ids], padding_value=0),
         is_expert=torch.ones_like(rows.is_expert),
-        correct=torch.tensor([expert is not None and expert.correct for expert in experts], device=device),
-        reward=torch.tensor([0.0 if expert is None else expert.reward for expert in experts], device=device),
+        correct=batch.correct.new_tensor([expert is not None and expert.correct for expert in experts]),
+        reward=batch.reward.new_tensor([0.0 if expert is None else expert.reward for expert in experts]),
         old_log_prob=None if rows.old_log_prob is None else unscored,
         reference_log_prob=None if rows.reference_log_prob is None else unscored,
         model_inputs={**rows.model_inputs, **spanning},

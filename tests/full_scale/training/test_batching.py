@@ -69,6 +69,13 @@ def test_rows_of_text_are_joined_with_rows_that_have_pictures():
     assert joined.model_inputs["mm_token_type_ids"].tolist() == [[0, 0, 0, 0], [0, 1, 1, 0]]
 
 
+def test_pictures_of_one_size_stand_in_one_tensor():
+    text = replace(batch([[5, 6]], [[7]], [1]), model_inputs={})
+    joined = join([batch([[8]], [[9]], [0], pixel_values=torch.ones(1, 2, 3)), text], pad_token=0)
+    assert joined.model_inputs["pixel_values"].shape == (2, 2, 3)
+    assert joined.model_inputs["pixel_values"][1].abs().max() == 0
+
+
 def test_a_batch_without_rows_can_be_joined():
     empty = batch([[8]], [[9, 9]], [0], **picture(0.5, 4)).take([])
     joined = join([empty, batch([[8]], [[9]], [0], **picture(0.5, 4))], pad_token=0)

@@ -184,9 +184,13 @@ def test_micro_batches_are_read_as_they_were_written(tmp_path):
     pictures = {"pixel_values": [torch.rand(2, 3)] * 10, "num_images": [1] * 10, "mm_token_type_ids": torch.ones(10, 9)}
     rows = replace(rows, model_inputs=pictures, reference_log_prob=None)
     parts = [MicroBatch(rows=rows, derivatives=(rows.reward, rows.reward), share=0.5), MicroBatch(rows=rows, idle=True)]
-    file = tmp_path / "new" / "rows.pt"
+    file = tmp_path / "new" / "folder" / "rows.pt"
+    save_micro_batches(file, parts[:1])
     save_micro_batches(file, parts)
-    first, second = load_micro_batches(file)
+    first, second = load_micro_batches(file, "cpu:0")  # as a process's device is called
+    assert first.rows.group.device.type == "cpu"
+    assert load_micro_batches(file)[0].rows.group.device.type == "cpu"
+    assert load_micro_batches(file, "meta")[0].rows.group.device.type == "meta"
     assert (first.idle, second.idle, first.share, first.derivatives) == (False, True, 0.0, None)
     for item in fields(Batch):
         wanted, found = getattr(rows, item.name), getattr(first.rows, item.name)

@@ -67,6 +67,7 @@ def test_the_rows_of_processes_have_ids_of_their_own(second_of_two):
     assert batch.is_expert.dtype == torch.bool
     rows = expert_rows(random_batch(2, 4, experts=False), experts(), pad_token=PAD)
     assert rows.row_id.tolist() == [18, 19]  # sixteen sampled rows, and the first process's two experts
+    assert rows.old_log_prob.dtype == torch.float32
 
 
 def experts():
