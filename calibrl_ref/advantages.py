@@ -24,7 +24,8 @@ def group_advantage(
 
     ``A_i = (R_i - mean(R)) / (std(R) + std_epsilon)``, or without the division. Mean and (unbiased, n - 1) standard
     deviation are over the group's on-policy rows, and its expert row where ``count_expert``. A group whose counted
-    rewards are all equal, a single-member group among them, gives its counted rows exactly 0. A group of nothing but an
+    rewards are all equal, a single-member group among them, gives its counted rows exactly 0 (verl gives a single
+    member its raw score, with mean 0 and deviation 1: a convention that is not followed). A group of nothing but an
     uncounted expert gives 0, and so does a standard deviation of 0 with ``std_epsilon`` 0.
 
     Args:

@@ -8,7 +8,17 @@ from typing import Annotated
 
 from calibrl_ref._checks import bad_value
 from calibrl_ref.advantages import GroupAdvantage
-from calibrl_ref.composition import AggregationName, Clipped, DualClipped, GroupRelative, Pruned, Recipe, recipe
+from calibrl_ref.composition import (
+    AggregationName,
+    Clipped,
+    DualClipped,
+    GroupRelative,
+    Pruned,
+    PruneScope,
+    Recipe,
+    bonus_over_all,
+    recipe,
+)
 from calibrl_ref.covariance import ClipCovSurrogate, KLCovSurrogate
 from calibrl_ref.objective import Objective
 from calibrl_ref.recipe_reader import OneOf
@@ -77,9 +87,13 @@ class DAPO(GRPO):
         dynamic_sampling: drop the groups whose responses all have one outcome.
 
     Reference:
-        arXiv:2503.14476, Eq. 8, 11 and 13.
+        arXiv:2503.14476, Eq. 8, 11 and 13; the cap of 10 on negative advantages (a dual clip) is its authors' script's:
+        verl, recipe/dapo/run_dapo_qwen2.5_32b.sh, clip_ratio_c=10.0, beside clip_ratio_low=0.2, clip_ratio_high=0.28,
+        loss_agg_mode=token-mean, filter_groups.metric=acc. There overlong_buffer.len is 4096 of 20480 tokens; here no
+        penalty unless ``overlong_buffer`` says so.
     """
 
+    dual_clip: float | None = 10.0
     clip_high: float | None = 0.28
     aggregation: AggregationName = "token_mean"
     overlong_buffer: int | None = None
@@ -107,11 +121,18 @@ dapo = recipe("dapo", DAPO)
 class CPPO(Pruned, GRPO):
     """CPPO: GRPO on the ``keep_fraction`` of each group with the largest |A|, chosen before the update.
 
-    The paper fills the places of dropped responses with other questions'; that is the trainer's part.
+    Pruning within each group is the paper's; the other numbers are its authors' script's. The paper fills the places of
+    dropped responses with other questions'; that is the trainer's part.
 
     Reference:
-        arXiv:2503.22342, Eq. 9 and section 3.3 (pruning rate 1 - keep_fraction).
+        arXiv:2503.22342, Eq. 9 and section 3.3 (pruning rate 1 - keep_fraction). lzhxmu/CPPO,
+        src/open_r1/grpo_trainer_gsm.py: pruning=0.5, metric=smallest, beta=0.04, 1e-4 added to the deviation, token
+        mean over the rows that are left.
     """
+
+    kl_weight: float = 0.04
+    aggregation: AggregationName = "token_mean"
+    std_epsilon: float = 1e-4
 
     def objective(self) -> Objective:
         """Return GRPO's objective with the pruning."""
@@ -119,6 +140,23 @@ class CPPO(Pruned, GRPO):
 
 
 cppo = recipe("cppo", CPPO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CPPOReleased(CPPO):
+    """CPPO as its released code prunes: one ranking over all responses of the batch, not one for each group.
+
+    A group of equal rewards then loses its rows first, and one of rare outcomes keeps all. How many rows are left is
+    rounded down, as in the verl version; the TRL version rounds up, and ranks the rows of a device.
+
+    Reference:
+        lzhxmu/CPPO, cppo_verl/recipe/cppo/src/cppo_ray_trainer.py and src/open_r1/grpo_trainer_gsm.py.
+    """
+
+    prune_within: PruneScope = "batch"
+
+
+cppo_released = recipe("cppo_released", CPPOReleased)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,16 +186,24 @@ entropy_bonus = recipe("entropy_bonus", GRPOEntropyBonus)
 class ClipCov(Clipped):
     """Clip-Cov: GRPO without the gradient of a few tokens of high covariance; see ``ClipCovSurrogate``.
 
-    The tokens are chosen by a hash of their log-probability; verl draws them at random.
+    Which tokens is drawn uniformly, and reproducibly; their code takes torch.randperm. The scripts also drop groups of
+    one outcome (filter_groups.metric=acc), which here is the trainer's choice: ``dynamic_sampling``.
 
     Attributes:
         fraction: share of the batch's tokens that lose their gradient.
         lower: least covariance of a token that may be chosen.
         upper: greatest covariance of a token that may be chosen.
+        dynamic_sampling: drop the groups whose responses all have one outcome, as the scripts do.
 
     Reference:
-        arXiv:2505.22617; defaults of verl.
+        arXiv:2505.22617. PRIME-RL/Entropy-Mechanism-of-RL, recipe/dapo/7b_clip_cov.sh and 32b_clip_cov.sh:
+        clip_ratio_low=1, clip_ratio_high=1, clip_cov_ratio=0.0002, clip_cov_lb=1.0, clip_cov_ub=5.0, token-mean.
+        (PPO's own clip range of 0.2, the default of verl's function, is not theirs.)
     """
+
+    clip_low: float | None = 1.0
+    clip_high: float | None = 1.0
+    dynamic_sampling: bool = False
 
     fraction: float = 0.0002
     lower: float = 1.0
@@ -166,11 +212,10 @@ class ClipCov(Clipped):
     def objective(self) -> Objective:
         """Return the surrogate alone."""
         clip_low, clip_high = self.clip_low, self.clip_high
-        return self.compose(
-            ClipCovSurrogate(
-                fraction=self.fraction, lower=self.lower, upper=self.upper, clip_low=clip_low, clip_high=clip_high
-            )
+        surrogate = ClipCovSurrogate(
+            fraction=self.fraction, lower=self.lower, upper=self.upper, clip_low=clip_low, clip_high=clip_high
         )
+        return replace(self.compose(surrogate), selection=informative_groups if self.dynamic_sampling else None)
 
 
 clip_cov = recipe("clip_cov", ClipCov)
@@ -183,17 +228,22 @@ class KLCov(GroupRelative):
     Attributes:
         fraction: share of the batch's tokens that are penalised.
         kl_weight: weight of the penalty, per nat.
+        dynamic_sampling: drop the groups whose responses all have one outcome, as the scripts do.
 
     Reference:
-        arXiv:2505.22617; defaults of verl.
+        arXiv:2505.22617. PRIME-RL/Entropy-Mechanism-of-RL, recipe/dapo/7b_kl_cov.sh: k_percent=0.2 (per cent, so a
+        fraction of 0.002), ppo_kl_coef=1, token-mean; 32b_kl_cov.sh has k_percent=0.02 (0.0002). verl's own default of
+        ppo_kl_coef is 0.1, of kl_cov_ratio 0.0002.
     """
 
-    fraction: float = 0.0002
+    fraction: float = 0.002
     kl_weight: float = 1.0
+    dynamic_sampling: bool = False
 
     def objective(self) -> Objective:
         """Return the surrogate alone."""
-        return self.compose(KLCovSurrogate(fraction=self.fraction, weight=self.kl_weight))
+        objective = self.compose(KLCovSurrogate(fraction=self.fraction, weight=self.kl_weight))
+        return replace(objective, selection=informative_groups if self.dynamic_sampling else None)
 
 
 kl_cov = recipe("kl_cov", KLCov)
@@ -220,26 +270,35 @@ class LUFFY(DualClipped):
     """LUFFY as its authors run it: the expert's row is an off-policy member of the group, shaped by p / (p + 0.1).
 
     The expert counts in the group mean, the on-policy ratio is not clipped, nothing is divided by a standard deviation
-    or by a response's own length.
+    or by a response's own length: the sum over all rows' tokens is divided by the padded length alone. The bonus is the
+    mean entropy of all tokens, the experts' included. Tokens that the policy appended to the expert's text count as
+    its own, if ``Rollouts.off_policy`` tells them apart.
 
     Attributes:
-        shape: how the expert's tokens are weighted.
+        shape: how the off-policy tokens are weighted.
+        gamma: the shape's constant; None takes 0.1 for LUFFY's shape, 0.5 for RL-PLUS's.
         count_expert: count the expert in the group's mean and standard deviation.
+        entropy_weight: bonus for the entropy of all tokens, per nat; 0 leaves it out.
 
     Reference:
-        arXiv:2504.14945, Eq. 5 to 7; the divisor is constant as in its authors' code.
+        arXiv:2504.14945, Eq. 5 to 7. ElliottYan/LUFFY, exp_scripts/train.sh: adv_estimator=grpo (the expert counts),
+        grpo_use_std=False, loss_remove_clip=True, loss_remove_token_mean=True, entropy_coeff=0.001,
+        off_policy_reshape=p_div_p_0.1; luffy/verl/verl/mix_src/mix_core_alg.py.
     """
 
     shape: ShapeName = "luffy"
+    gamma: float | None = None
     count_expert: bool = True
+    entropy_weight: float = 0.001
     clip_low: float | None = None
     clip_high: float | None = None
-    aggregation: AggregationName = "constant_length"
+    aggregation: AggregationName = "constant_length_sum"
     scale_by_std: bool = False
 
     def objective(self) -> Objective:
-        """Return one surrogate over all rows."""
-        return self.compose(HybridSurrogate(on_policy=self.surrogate(), shape=self.shape))
+        """Return one surrogate over all rows, and the bonus if it has a weight."""
+        surrogate = HybridSurrogate(on_policy=self.surrogate(), shape=self.shape, gamma=self.gamma)
+        return self.compose(surrogate, *bonus_over_all(self.entropy_weight))
 
     def advantage(self) -> GroupAdvantage:
         """Return the estimator of advantages, with the expert or without."""
@@ -251,20 +310,16 @@ luffy = recipe("luffy", LUFFY)
 
 @dataclass(frozen=True, kw_only=True)
 class RLPlus(LUFFY):
-    """RL-PLUS: multiple importance sampling and an exploration bonus on the expert's row.
+    """RL-PLUS as its authors run it: multiple importance sampling and an exploration bonus on the expert's row.
 
-    The formulas of the expert row are those of the released CalibRL's baseline; the on-policy part is GRPO's, and that
-    the expert counts in the group mean was not verified against its authors' code.
+    All but the shape is as in ``luffy``: no clip, no standard deviation, a sum over the padded length, the bonus.
 
     Reference:
-        arXiv:2508.00222.
+        arXiv:2508.00222. YihongDong/RL-PLUS, exp_scripts/train_RL-PLUS.sh: off_policy_strategy=RL-PLUS, the other flags
+        as in LUFFY's script; rl_plus/verl/verl/recipe/rlplus_core_alg.py.
     """
 
     shape: ShapeName = "rl_plus"
-    clip_low: float | None = 0.2
-    clip_high: float | None = 0.2
-    aggregation: AggregationName = "sequence_mean_token_mean"
-    scale_by_std: bool = True
 
 
 rl_plus = recipe("rl_plus", RLPlus)
@@ -282,6 +337,7 @@ class LUFFYReleased(LUFFY):
     clip_high: float | None = 0.2
     dual_clip: float | None = 3.0
     count_expert: bool = False
+    entropy_weight: float = 0.0
     aggregation: AggregationName = "token_mean"
 
 

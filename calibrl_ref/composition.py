@@ -17,13 +17,14 @@ from calibrl_ref.advantages import AdvantageEstimator, GroupAdvantage
 from calibrl_ref.aggregation import AGGREGATIONS, Aggregation
 from calibrl_ref.objective import Objective
 from calibrl_ref.recipe_reader import OneOf
-from calibrl_ref.selection import PruneByAdvantage
-from calibrl_ref.terms import ClippedSurrogate, Term
+from calibrl_ref.selection import PRUNE_SCOPES, PruneByAdvantage
+from calibrl_ref.terms import ClippedSurrogate, EntropyBonus, Term
 
 Keywords = ParamSpec("Keywords")
 
 
 AggregationName = Annotated[str, OneOf(AGGREGATIONS)]
+PruneScope = Annotated[str, OneOf(PRUNE_SCOPES)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +89,21 @@ class DualClipped(Clipped):
 
     Attributes:
         dual_clip: cap on the loss of negative advantages, in units of the advantage; None sets none.
+        mismatch_cap: cap on the weights that correct for a sampling engine that disagrees with the trainer
+            (``Rollouts.sampler_token_log_prob``); None corrects nothing.
     """
 
     dual_clip: float | None = None
+    mismatch_cap: float | None = None
 
     def surrogate(self, *, ratio_level: str = "token") -> ClippedSurrogate:
         """Return the surrogate with the recipe's clips."""
         return ClippedSurrogate(
-            clip_low=self.clip_low, clip_high=self.clip_high, dual_clip=self.dual_clip, ratio_level=ratio_level
+            clip_low=self.clip_low,
+            clip_high=self.clip_high,
+            dual_clip=self.dual_clip,
+            ratio_level=ratio_level,
+            mismatch_cap=self.mismatch_cap,
         )
 
 
@@ -106,14 +114,23 @@ class Pruned:
     No subclass of ``Recipe``: the defaults inherited from there would win over those of the base beside it.
 
     Attributes:
-        keep_fraction: share of each group that is kept, that with the largest |A|, in (0, 1].
+        keep_fraction: share of the responses that is kept, those with the largest |A|, in (0, 1].
+        prune_within: "group", or "batch" for one ranking of all responses.
     """
 
     keep_fraction: float = 0.5
+    prune_within: PruneScope = "group"
 
     def prune(self, objective: Objective) -> Objective:
         """Return the objective with the pruning before it."""
-        return replace(objective, selection=PruneByAdvantage(keep_fraction=self.keep_fraction))
+        pruning = PruneByAdvantage(keep_fraction=self.keep_fraction, scope=self.prune_within)
+        return replace(objective, selection=pruning)
+
+
+def bonus_over_all(weight: float) -> tuple[EntropyBonus, ...]:
+    """The entropy bonus of LUFFY's family of trainers: a mean over all tokens, the experts' too; 0: none."""
+    bonus = EntropyBonus(weight=weight, on_experts=True, aggregation=Aggregation(mode="token_mean"))
+    return (bonus,) if weight else ()
 
 
 def recipe(name: str, hyper_parameters: Callable[Keywords, Recipe]) -> Callable[Keywords, Objective]:

@@ -61,15 +61,15 @@ class ClipCovSurrogate(OnPolicyTerm):
         clip_high: how far above 1 the ratio may rise.
 
     Reference:
-        arXiv:2505.22617, Clip-Cov; defaults of verl's compute_policy_loss_clip_cov.
+        arXiv:2505.22617, Clip-Cov; its authors' compute_policy_loss_clip_cov and the numbers of their scripts.
     """
 
     name: ClassVar[str] = "surrogate"
     fraction: float = 0.0002
     lower: float = 1.0
     upper: float = 5.0
-    clip_low: float | None = 0.2
-    clip_high: float | None = 0.2
+    clip_low: float | None = 1.0
+    clip_high: float | None = 1.0
 
     def __post_init__(self) -> None:
         check_range("fraction", self.fraction, 0.0, 1.0)
@@ -100,11 +100,11 @@ class KLCovSurrogate(OnPolicyTerm):
         weight: the penalty per nat.
 
     Reference:
-        arXiv:2505.22617, KL-Cov; defaults of verl's compute_policy_loss_kl_cov.
+        arXiv:2505.22617, KL-Cov; its authors' compute_policy_loss_kl_cov and the numbers of their script for 7B.
     """
 
     name: ClassVar[str] = "surrogate"
-    fraction: float = 0.0002
+    fraction: float = 0.002
     weight: float = 1.0
 
     def __post_init__(self) -> None:

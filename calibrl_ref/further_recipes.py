@@ -10,7 +10,7 @@ from calibrl_ref.advantages import AdvantageEstimator, GroupAdvantage, VerdictAd
 from calibrl_ref.aggregation import Aggregation
 from calibrl_ref.baseline_recipes import DAPO, GRPO, RatioLevel
 from calibrl_ref.baselines import GAPS
-from calibrl_ref.composition import AggregationName, Clipped, DualClipped, GroupRelative, Recipe, recipe
+from calibrl_ref.composition import AggregationName, Clipped, DualClipped, GroupRelative, Recipe, bonus_over_all, recipe
 from calibrl_ref.confidence import CONFIDENCE_GATES, SHIFTS, ConfidencePenalisedSurrogate
 from calibrl_ref.hybrid_terms import IMITATION_WEIGHTS, EntropyWeightedReinforce, WeightedImitation, WeightedSurrogate
 from calibrl_ref.objective import Objective
@@ -27,11 +27,6 @@ AnchorGapName = Annotated[str, OneOf(GAPS)]
 
 
 _TOKEN_MEAN = Aggregation(mode="token_mean")  # imitation's own, whatever the reinforcement is divided by
-
-
-def _bonus_over_all(weight: float) -> tuple[EntropyBonus, ...]:
-    """The entropy bonus of the LUFFY family's trainers: a mean over all tokens of the batch, the experts' too."""
-    return (EntropyBonus(weight=weight, on_experts=True, aggregation=_TOKEN_MEAN),) if weight else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +175,7 @@ class TopEntropy(DAPO):
     """
 
     entropy_fraction: float = 0.2
+    dual_clip: float | None = None  # TRL has none
 
     def objective(self) -> Objective:
         """Return DAPO's objective with the surrogate over few tokens."""
@@ -215,7 +211,11 @@ class CHORD(DualClipped):
         """Return both terms."""
         weighting = "phi" if self.phi else "none"
         reinforce = WeightedSurrogate(
-            weight=1.0 - self.mu, clip_low=self.clip_low, clip_high=self.clip_high, dual_clip=self.dual_clip
+            weight=1.0 - self.mu,
+            clip_low=self.clip_low,
+            clip_high=self.clip_high,
+            dual_clip=self.dual_clip,
+            mismatch_cap=self.mismatch_cap,
         )
         return self.compose(reinforce, WeightedImitation(weight=self.mu, weighting=weighting, aggregation=_TOKEN_MEAN))
 
@@ -252,7 +252,7 @@ class HPT(Clipped):
         """Return reinforcement, imitation and the bonus, with the switch."""
         imitation = Imitation(weight=self.sft_weight, aggregation=_TOKEN_MEAN)
         reinforce = ClippedSurrogate(clip_low=self.clip_low, clip_high=self.clip_high)
-        composed = self.compose(reinforce, imitation, *_bonus_over_all(self.entropy_weight))
+        composed = self.compose(reinforce, imitation, *bonus_over_all(self.entropy_weight))
         return replace(composed, selection=SwitchBySuccess(gate=self.switch_gate))
 
 
@@ -287,7 +287,7 @@ class SRFT(GroupRelative):
         """Return reinforcement, imitation and the bonus."""
         reinforce = EntropyWeightedReinforce(positive_scale=self.positive_scale)
         imitation = WeightedImitation(weight=self.sft_scale, weighting=self.weighting, aggregation=_TOKEN_MEAN)
-        return self.compose(reinforce, imitation, *_bonus_over_all(self.entropy_weight))
+        return self.compose(reinforce, imitation, *bonus_over_all(self.entropy_weight))
 
     def advantage(self) -> GroupAdvantage:
         """Return the group advantage, in which the expert counts."""

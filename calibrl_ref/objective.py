@@ -11,7 +11,7 @@ from calibrl_ref.advantages import AdvantageEstimator
 from calibrl_ref.aggregation import Aggregation
 from calibrl_ref.controllers import SlopeController
 from calibrl_ref.rollouts import Rollouts
-from calibrl_ref.selection import OverlongPenalty, Selection
+from calibrl_ref.selection import OverlongPenalty, PruneByAdvantage, Selection
 from calibrl_ref.terms import Exploration, Term
 
 _ROW_MEAN = Aggregation(mode="sequence_mean_token_sum")  # of a [rows, 1] loss: the mean over counted rows
@@ -82,6 +82,11 @@ class Objective:
         """Whether a term reads ``Rollouts.reference_token_log_prob``."""
         return self._needs("reference_token_log_prob")
 
+    @property
+    def ranks_batch(self) -> bool:
+        """Whether the selection ranks all rows that ``keep`` is given, not those of each group."""
+        return isinstance(self.selection, PruneByAdvantage) and self.selection.scope == "batch"
+
     def __call__(self, rollouts: Rollouts, *, divisors: tuple[Tensor, ...] | None = None) -> Losses:
         """Return the loss of a batch, or a micro-batch's share of it.
 
@@ -128,6 +133,7 @@ class Objective:
         """Return which rows take part in the update: all, unless the objective has a ``selection``.
 
         Without ``correct`` a selection that looks at it takes the reward for the verdict, and refuses any but 0 and 1.
+        The rows are one batch: a selection that ranks a batch is to be asked once for each replica.
         """
         check_same_shape(reward=reward, advantage=advantage, group=group, is_expert=is_expert)
         if self.selection is None:

@@ -13,6 +13,7 @@ from calibrl_ref._checks import did_you_mean
 from calibrl_ref.baseline_recipes import (
     clip_cov,
     cppo,
+    cppo_released,
     dapo,
     dr_grpo,
     entropy_bonus,
@@ -350,7 +351,7 @@ class Recipes(dict[str, AnyRecipe]):
     def __getitem__(self, name: Literal["dapo"], /) -> object: ...
     @overload
     @_as(cppo)
-    def __getitem__(self, name: Literal["cppo"], /) -> object: ...
+    def __getitem__(self, name: Literal["cppo", "cppo_released"], /) -> object: ...
     @overload
     @_as(entropy_bonus)
     def __getitem__(self, name: Literal["entropy_bonus"], /) -> object: ...
@@ -443,6 +444,7 @@ RECIPES = Recipes(
             dr_grpo,
             dapo,
             cppo,
+            cppo_released,
             entropy_bonus,
             clip_cov,
             kl_cov,

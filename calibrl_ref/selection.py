@@ -1,5 +1,6 @@
 """Which rows take part in an update, and what a response's length does to its reward: DAPO's and CPPO's devices."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +16,7 @@ from calibrl_ref._checks import (
     check_integer,
     check_range,
     check_same_shape,
+    look_up,
 )
 from calibrl_ref._segments import dense_ids, segment_sum, smallest_in_segment
 
@@ -110,17 +112,24 @@ def informative_groups(
     return (any_right & any_wrong)[dense]
 
 
+PRUNE_SCOPES: dict[str, Callable[[Tensor], Tensor]] = {"group": lambda group: group, "batch": torch.zeros_like}
+"""Name -> what is ranked together, given the rows' groups."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PruneByAdvantage:
-    """CPPO: of each group keep the on-policy rows with the largest |A|.
+    """CPPO: of each group, or of the batch, keep the on-policy rows with the largest |A|.
 
-    ``floor(keep_fraction * G)`` rows, at least one; ties go to the earlier row; the expert's row stays.
+    ``floor(keep_fraction * G)`` rows, at least one; ties go to the earlier row; experts' rows stay.
 
     Attributes:
-        keep_fraction: share of the group to keep, in (0, 1].
+        keep_fraction: share of the rows to keep, in (0, 1].
+        scope: "group", as the paper has it, or "batch", as its released code does.
 
     Reference:
-        CPPO (arXiv:2503.22342), section 3.3 (there: the pruning rate P = 1 - keep_fraction).
+        CPPO (arXiv:2503.22342), section 3.3 (there: the pruning rate P = 1 - keep_fraction). Batch: lzhxmu/CPPO,
+        cppo_verl/recipe/cppo/src/cppo_ray_trainer.py (rounds down, as here) and src/open_r1/grpo_trainer_gsm.py (over
+        the rows of a device, and drops ``floor((1 - keep_fraction) * rows)``, so rounds up).
 
     Example:
         >>> prune, on_policy = PruneByAdvantage(keep_fraction=0.5), torch.zeros(4, dtype=torch.bool)
@@ -129,11 +138,13 @@ class PruneByAdvantage:
     """
 
     keep_fraction: float = 0.5
+    scope: str = "group"
 
     def __post_init__(self) -> None:
         check_range("keep_fraction", self.keep_fraction, 0.0, 1.0)
         if self.keep_fraction == 0.0:
             raise bad_value("keep_fraction", 0.0, "more than 0", "keep at least one row of each group")
+        look_up(PRUNE_SCOPES, "prune_within", self.scope)
 
     def __call__(
         self,
@@ -145,7 +156,7 @@ class PruneByAdvantage:
     ) -> Bool[Tensor, " rows"]:
         """Return which rows take part; reward and verdict are not used."""
         check_same_shape(advantage=advantage, group=group, is_expert=is_expert)
-        dense, groups = dense_ids(group)
+        dense, groups = dense_ids(PRUNE_SCOPES[self.scope](group))
         size = segment_sum((~is_expert).double(), dense, groups)
         quota = (self.keep_fraction * size + 1e-9).floor().clamp(min=1).long()  # 1e-9: 0.7 * 10 is 7, not 6.99
         key = (-advantage.abs()).where(~is_expert, torch.inf)

@@ -56,6 +56,9 @@ READ = {
     "adaptation_rate": lambda o: o.slope_controller.rate,
     "aggregation": lambda o: o.aggregation.mode,
     "baseline": lambda o: o.exploration.baseline,
+    "gamma": lambda o: term(o, "surrogate").gamma,
+    "mismatch_cap": lambda o: surrogate(o).mismatch_cap,
+    "prune_within": lambda o: o.selection.scope,
     "clip_high": lambda o: surrogate(o).clip_high,
     "clip_low": lambda o: surrogate(o).clip_low,
     "count_expert": lambda o: o.advantage.count_expert,
@@ -106,12 +109,15 @@ OTHER = {
     "entropy_weight": 0.07,
     "exploration_weight": 0.23,
     "fraction": 0.03,
+    "gamma": 0.34,
     "gap": "trajectory_mean",
     "gate": "softplus",
     "keep_fraction": 0.7,
     "kl_weight": 0.019,
     "lower": 1.5,
     "max_length": 77,
+    "mismatch_cap": 2.5,
+    "prune_within": "batch",
     "ratio_level": "sequence",
     "shape": "rl_plus",
     "slope": 0.27,
@@ -125,6 +131,7 @@ ANOTHER = {
     "baseline": "expert",
     "gap": "trajectory",
     "gate": "linear",
+    "prune_within": "group",
     "ratio_level": "token",
     "shape": "luffy",
 }
@@ -149,26 +156,36 @@ def test_an_option_changes_its_own_hyper_parameter_and_no_other(name, option):
 
 
 STD, CENTRED = {"scale_by_std": True, "std_epsilon": 1e-6}, {"scale_by_std": False, "std_epsilon": 1e-6}
-PPO = {"clip_low": 0.2, "clip_high": 0.2, "dual_clip": None}
-UNCLIPPED = {"clip_low": None, "clip_high": None, "dual_clip": None}
-RELEASED_CLIP = {"clip_low": 0.2, "clip_high": 0.2, "dual_clip": 3.0}
+PPO = {"clip_low": 0.2, "clip_high": 0.2, "dual_clip": None, "mismatch_cap": None}
+UNCLIPPED = PPO | {"clip_low": None, "clip_high": None}
+RELEASED_CLIP = PPO | {"dual_clip": 3.0}
 GRPO = {"ratio_level": "token", "kl_weight": 0.0} | PPO
 PER_RESPONSE = {"aggregation": "sequence_mean_token_mean", "max_length": None}
 TOKEN_MEAN = {"aggregation": "token_mean", "max_length": None}
 EQUATION_10 = {"aggregation": "sequence_mean_token_sum", "max_length": None}
 CONSTANT_SUM = {"aggregation": "constant_length_sum", "max_length": None}
 CONSTANT = {"aggregation": "constant_length", "max_length": None}
+FILTER = {"dynamic_sampling": False}
+PRUNED = {"keep_fraction": 0.5, "prune_within": "group"}
 PIECES = {"slope": 0.5, "exploration_weight": 0.1, "gap": "trajectory", "detach_expert": False}
 CALIBRL = PIECES | {"gate": "leaky_relu", "baseline": "expert", "weighted": True} | PPO | EQUATION_10 | STD
-OFF_POLICY_RELEASED = RELEASED_CLIP | {"count_expert": False} | TOKEN_MEAN | CENTRED
+OFF_POLICY_RELEASED = (
+    RELEASED_CLIP | {"gamma": None, "count_expert": False, "entropy_weight": 0.0} | TOKEN_MEAN | CENTRED
+)
+LUFFY = UNCLIPPED | {"gamma": None, "count_expert": True, "entropy_weight": 0.001} | CONSTANT_SUM | CENTRED
+PRUNED_GRPO = PRUNED | GRPO | {"kl_weight": 0.04, "scale_by_std": True, "std_epsilon": 1e-4} | TOKEN_MEAN
+CLIP_COV = {"fraction": 0.0002, "lower": 1.0, "upper": 5.0, "clip_low": 1.0, "clip_high": 1.0} | FILTER
 
-DAPO = GRPO | {"clip_high": 0.28, "overlong_buffer": None, "dynamic_sampling": True} | TOKEN_MEAN | STD
+DAPO = (
+    GRPO | {"clip_high": 0.28, "dual_clip": 10.0, "overlong_buffer": None, "dynamic_sampling": True} | TOKEN_MEAN | STD
+)
 
 SOURCES = {
     "grpo": GRPO | PER_RESPONSE | STD,
     "dr_grpo": GRPO | CONSTANT | CENTRED,
     "dapo": DAPO,
-    "cppo": {"keep_fraction": 0.5} | GRPO | PER_RESPONSE | STD,
+    "cppo": PRUNED_GRPO,
+    "cppo_released": PRUNED_GRPO | {"prune_within": "batch"},
     "entropy_bonus": {"entropy_weight": 0.01} | GRPO | PER_RESPONSE | STD,
     "cispo": {"ratio_low": None, "ratio_high": 5.0} | TOKEN_MEAN | STD,
     "gspo": GRPO | {"ratio_level": "sequence", "clip_low": 3e-4, "clip_high": 4e-4} | PER_RESPONSE | STD,
@@ -184,11 +201,11 @@ SOURCES = {
     | CONSTANT_SUM
     | CENTRED,
     "pivot": {"exploration_weight": 0.1, "gap": "token_aligned"} | DAPO,
-    "clip_cov": {"fraction": 0.0002, "lower": 1.0, "upper": 5.0, "clip_low": 0.2, "clip_high": 0.2} | TOKEN_MEAN | STD,
-    "kl_cov": {"fraction": 0.0002, "kl_weight": 1.0} | TOKEN_MEAN | STD,
+    "clip_cov": CLIP_COV | TOKEN_MEAN | STD,
+    "kl_cov": {"fraction": 0.002, "kl_weight": 1.0} | FILTER | TOKEN_MEAN | STD,
     "sft": TOKEN_MEAN,
-    "luffy": UNCLIPPED | {"shape": "luffy", "count_expert": True} | CONSTANT | CENTRED,
-    "rl_plus": PPO | {"shape": "rl_plus", "count_expert": True} | PER_RESPONSE | STD,
+    "luffy": LUFFY | {"shape": "luffy"},
+    "rl_plus": LUFFY | {"shape": "rl_plus"},
     "luffy_released": {"shape": "luffy"} | OFF_POLICY_RELEASED,
     "rl_plus_released": {"shape": "rl_plus"} | OFF_POLICY_RELEASED,
     "calibrl": CALIBRL,
@@ -204,7 +221,7 @@ SOURCES = {
     "calibrl_shuffled_expert": CALIBRL | {"baseline": "shuffled_expert"},
     "calibrl_dr_grpo": CALIBRL | {"scale_by_std": False},
     "calibrl_dapo": CALIBRL | {"gap": "trajectory_mean", "clip_high": 0.28} | TOKEN_MEAN,
-    "calibrl_cppo": {"keep_fraction": 0.5} | CALIBRL,
+    "calibrl_cppo": PRUNED | CALIBRL,
     "calibrl_adaptive": {"target_entropy": 0.5, "adaptation_rate": 0.05} | CALIBRL,
 }
 
@@ -218,9 +235,10 @@ def test_an_objective_carries_its_recipe_s_defaults(name):
     expected = {key: value for key, value in SOURCES[name].items() if key != "overlong_buffer"}
     objective = RECIPES[name]()
     assert {key: READ[key](objective) for key in expected} == expected
-    kinds = {"cppo": PruneByAdvantage, "calibrl_cppo": PruneByAdvantage, "hpt": SwitchBySuccess}
-    if name in kinds:
-        assert isinstance(objective.selection, kinds[name])
+    if "cppo" in name:
+        assert isinstance(objective.selection, PruneByAdvantage)
+    elif name == "hpt":
+        assert isinstance(objective.selection, SwitchBySuccess)
     elif name in ("dapo", "calibrl_dapo", "top_entropy", "pivot"):
         assert objective.selection is informative_groups
     else:

@@ -38,6 +38,7 @@ def rollouts_for(objective, experts):
         is_expert=is_expert,
         correct=reward > 0,
         advantage=objective.advantage(reward, group, is_expert),
+        token_entropy=torch.where(is_expert, 2.0, 0.5).double().unsqueeze(1).expand(6, 2),
     )
 
 
@@ -48,37 +49,32 @@ def total_and_gradient(name, experts, **options):
     return total, torch.autograd.grad(total, rollouts.token_log_prob)[0]
 
 
+BONUS = 0.001 * (6 * 0.5 + 3 * 2.0) / 9  # the mean entropy of all tokens, the experts' three among them
+
+
 def test_luffy():
     """Advantages with the experts in the mean: 1/3, -2/3, 1/3; -1/3, -1/3, 2/3.
 
     Rows: a -2/3; b 2/3 * (1/2 + 1) = 1; expert -1/3 * (0.5 + 0.8); c 1/3; d 1/3 * (3/2 + 1/2) = 2/3; expert -2/3 * 0.9.
-    Their sum is 0.3, the divisor 6 rows of 4 tokens.
+    Their sum is 0.3, the divisor the padded length of 4 tokens.
     """
     total, gradient = total_and_gradient("luffy", LUFFY_EXPERTS, max_length=4)
-    close(total, 0.3 / 24)
+    close(total, 0.3 / 4 - BONUS)
     by_hand = [[-2 / 3, 0.0], [1 / 3, 2 / 3], [-1 / 3 * 0.01 / 0.04, -1 / 3 * 0.04 / 0.25], [1 / 3, 0.0]]
     by_hand += [[1 / 2, 1 / 6], [-2 / 3 * 0.09 / 1.0, 0.0]]  # an expert's weight grows by 0.1 p / (p + 0.1)^2
-    close(24 * gradient, by_hand)
+    close(4 * gradient, by_hand)
 
 
 def test_rl_plus():
-    """Mean 2/3 or 1/3, standard deviation sqrt(1/3): with u = 1 / sqrt(3), advantages u, -2 u, u; -u, -u, 2 u.
+    """Advantages, policy's rows and divisor as for LUFFY, which add up to 4/3.
 
-    Rows' means, clipped at 0.8 and 1.2: a -1.2 u; b (1.6 + 2) / 2 u; expert -0.735 u; c u; d (1.5 + 0.8) / 2 u; expert
-    -1.92 u. Their sum is 0.095 u, the divisor 6 rows.
+    The experts' rows: -1/3 * (0.72 + 0.75) = -0.49 and -2/3 * 0.96 = -0.64. The bonus in the weight is fixed, so that
+    a weight's derivative is the weight.
     """
-    u = 1 / math.sqrt(3)
-    total, gradient = total_and_gradient("rl_plus", RL_PLUS_EXPERTS, std_epsilon=0.0)
-    close(total, 0.095 * u / 6)
-    by_hand = [
-        [0.0, 0.0],
-        [0.0, 1.0],
-        [-0.36, -0.375],
-        [1.0, 0.0],
-        [0.75, 0.0],
-        [-1.92, 0.0],
-    ]  # in u; the bonus is fixed
-    close(6 / u * gradient, by_hand)
+    total, gradient = total_and_gradient("rl_plus", RL_PLUS_EXPERTS, max_length=4)
+    close(total, (4 / 3 - 0.49 - 0.64) / 4 - BONUS)
+    by_hand = [[-2 / 3, 0.0], [1 / 3, 2 / 3], [-0.24, -0.25], [1 / 3, 0.0], [1 / 2, 1 / 6], [-0.64, 0.0]]
+    close(4 * gradient, by_hand)
 
 
 @pytest.mark.parametrize(

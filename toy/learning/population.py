@@ -157,7 +157,11 @@ def _value(objective: Objective, path: Tensor, correct: Tensor, rollouts: int) -
     verdict = correct.flatten()
     reward = objective.shape_reward(verdict.double(), torch.full_like(group, 1))
     advantage = objective.advantage(reward, group, is_expert)
-    keep = objective.keep(reward, advantage, group, is_expert, verdict)
+    rows = (reward, advantage, group, is_expert, verdict)
+    if objective.ranks_batch:  # each seed is a batch of its own
+        keep = torch.cat([objective.keep(*of_seed) for of_seed in zip(*(r.chunk(seeds) for r in rows), strict=True)])
+    else:
+        keep = objective.keep(*rows)
     return Batch(path.flatten(2), group, replica, is_expert, verdict, advantage, keep)
 
 
