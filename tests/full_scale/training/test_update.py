@@ -17,7 +17,7 @@ ORDER = [2, 0, 3, 1]
 
 
 def options(name):
-    return {"max_length": 6} if name in ("dr_grpo", "luffy") else {}
+    return {"max_length": 6} if name in ("dr_grpo", "luffy", "rl_plus") else {}
 
 
 def cut_into(batch, parts, *, whole_groups):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from calibrl_ref import Rollouts
+from calibrl_ref import Rollouts, token_entropy
 from toy.learning.mechanism import MECHANISM_METRICS
 from toy.learning.methods import parse_method
 from toy.learning.population import Population, build_rollouts, sample_batch
@@ -40,6 +40,9 @@ def plain_loop(recipe, world, training, seed):
     def tokens(path):
         return torch.stack([logits[tuple(path[:t])].log_softmax(-1)[path[t]] for t in range(world.depth)])
 
+    def entropies(path):
+        return torch.stack([token_entropy(logits[tuple(path[:t])]) for t in range(world.depth)])
+
     for _ in range(training.steps + 1):
         with torch.no_grad():
             probability = np.array([tokens(path).sum().exp().item() for path in digits])
@@ -70,6 +73,7 @@ def plain_loop(recipe, world, training, seed):
             mask=torch.ones_like(token_log_prob, dtype=torch.bool),
             correct=torch.tensor(correct),
             advantage=advantage,
+            token_entropy=torch.stack([entropies(digits[row]) for row in rows]),
             **common,
         )
         optimizer.zero_grad()
