@@ -22,6 +22,7 @@ IDEAS = {
     "dr_grpo": "GRPO without deviation and length division",
     "dapo": "clip higher, drop groups of one outcome",
     "cppo": "update only where the advantage is large",
+    "cppo_released": "CPPO with one ranking of the batch",
     "entropy_bonus": "GRPO plus a reward for indecision",
     "clip_cov": "freeze few tokens that drive entropy down",
     "kl_cov": "brake the tokens that drive entropy down",
@@ -130,7 +131,11 @@ def of_their_code() -> set[str]:
     with np.load(DATA / "released_losses.npz") as file:
         modes = {case["mode"] for case in json.loads(str(file["__meta__"])).values()}
     of_mode = {"luffy": "luffy_released", "rlplus": "rl_plus_released", "expert-guided": "calibrl_released"}
-    return {of_mode[mode] for mode in modes & set(of_mode)} | {path.stem for path in DATA.glob("peers*/*.npz")}
+    return (
+        {of_mode[mode] for mode in modes & set(of_mode)}
+        | {path.stem for path in DATA.glob("peers*/*.npz")}
+        | {"cppo_released"}
+    )  # the rows that it keeps are in cppo.npz
 
 
 def verified(name: str) -> str:

@@ -192,7 +192,7 @@ SOURCES = {
     "sapo": {"tau_positive": 1.0, "tau_negative": 1.05} | PER_RESPONSE | STD,
     "w_reinforce": {"positive_weight": 0.1, "entropy_weight": 0.0, "clip_low": 0.2, "clip_high": 0.2} | TOKEN_MEAN,
     "ace": {"alpha": 1.0, "shift": "sum", "confidence_gate": "softplus"} | PPO | TOKEN_MEAN | STD,
-    "top_entropy": {"entropy_fraction": 0.2} | DAPO,
+    "top_entropy": DAPO | {"entropy_fraction": 0.2, "dual_clip": None},
     "chord": {"mu": 0.1, "phi": True} | RELEASED_CLIP | TOKEN_MEAN | STD,
     "hpt": {"switch_gate": 0, "sft_weight": 1.0, "entropy_weight": 0.001, "clip_low": None, "clip_high": None}
     | CONSTANT_SUM
