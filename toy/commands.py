@@ -1,16 +1,18 @@
 """What the commands do, from the parsed command line to the exit status."""
 
 import argparse
+import inspect
 import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from calibrl_ref import RECIPES, SCHEDULES, hyper_parameters, read_method
+from calibrl_ref import RECIPES, SCHEDULES, HyperParameter, hyper_parameters, read_method
 from toy.learning.methods import parse_method, with_options
 from toy.learning.settings import Training
 from toy.options import Parser, flag_of, read_settings
@@ -105,18 +107,32 @@ def with_flags(method: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _show_methods(name: str | None, console: Console) -> None:
-    table = Table(box=None, pad_edge=False)
+    """List the methods, or the hyper-parameters of one."""
+    rows: list[tuple[str, ...]]
+    titles: tuple[str, ...] = ("method", "what it is")
     if name is None:
-        for title in ("method", "hyper-parameters"):
-            table.add_column(title, overflow="fold")
-        for each in (*RECIPES, *SCHEDULES):
-            table.add_row(each, ", ".join(item.name for item in hyper_parameters(each)))
+        rows = [(each, _about(each)) for each in (*RECIPES, *SCHEDULES)]
     else:
-        for title in ("flag", "default", "meaning"):
-            table.add_column(title, overflow="fold")
-        for item in hyper_parameters(read_method(name)[0]):
-            table.add_row(flag_of(item.name), str(item.default), item.documentation)
-    console.print(table)
+        found = hyper_parameters(read_method(name)[0])
+        rows = [(flag_of(item.name), _values(item), str(item.default), item.documentation) for item in found]
+        titles = ("flag", "values", "default", "meaning")
+    table = Table(box=None, pad_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table, highlight=False)
+
+
+def _about(method: str) -> str:
+    if method in RECIPES:
+        return (inspect.getdoc(RECIPES[method]) or "").partition("\n")[0]
+    return ", then ".join(f"{recipe} ({share:.0%} of the steps)" for recipe, share in SCHEDULES[method])
+
+
+def _values(item: HyperParameter) -> str:
+    kind = "true, false" if item.kind is bool else ", ".join(item.choices) or item.kind.__name__
+    return f"{kind}, none" if item.optional else kind
 
 
 def _study(options: argparse.Namespace, command: str, console: Console, interruption: Interruption) -> int:

@@ -11,10 +11,11 @@ import time
 import numpy as np
 import pytest
 
-from toy.__main__ import main
+from toy.__main__ import main, parse
 from toy.learning.settings import Training
 from toy.pages.figures import style_of
 from toy.studies.plans import plan
+from toy.studies.questions import STUDIES
 from toy.world import World
 
 SMALL = ["--method", "grpo", "calibrl:slope=0.8", "--seeds", "3", "--steps", "12", "--points", "5"]
@@ -159,3 +160,34 @@ def test_ablate_changes_the_recipe_that_it_is_given():
     arms = plan("ablate", ["calibrl:exploration_weight=0.3"], World(), Training(), 2)
     methods = {arm.method for arm in arms if arm.part == "gate"}
     assert {"calibrl:exploration_weight=0.3", "calibrl:exploration_weight=0.3,gate=relu"} <= methods
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["watch", "--help"], ["methods", "--help"]])
+def test_help_does_not_wait_for_what_trains(arguments):
+    code = "import sys; from toy.__main__ import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    found = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert "usage: python -m toy" in found.stdout
+    assert not {"torch", "matplotlib", "calibrl_ref", "jinja2"} & set(found.stderr.split())
+
+
+def test_the_help_of_a_command_names_types_and_choices(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for expected in ("--out FOLDER", "--seeds INT", "--optimizer {sgd,adam}", "--sound-prior FLOAT", "--resume"):
+        assert expected in text
+    assert "(default: 32)" in text
+
+
+def test_the_default_folder_is_the_commands_own():
+    assert {name: str(parse([name])[0].out) for name in STUDIES} == {name: f"runs/{name}" for name in STUDIES}
+    assert parse(["watch"])[0].points == 101
+    assert parse(["compare"])[0].workers == os.cpu_count()
+
+
+def test_an_error_of_the_machine_is_a_line_too(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["compare", "--out", str(tmp_path / "file" / "new"), *SMALL]) == 2
+    assert "error: [Errno 20] Not a directory" in capsys.readouterr().out
