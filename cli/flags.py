@@ -32,6 +32,7 @@ class Parser(argparse.ArgumentParser):
     Args:
         description: Of the program.
         other_names: What other programs call a flag -> what it is here, without dashes in front.
+        elsewhere: Flag that this command line does not have -> when it would; without dashes in front.
         lenient: Ignore unknown flags.
         options: As in ``ArgumentParser``.
     """
@@ -41,6 +42,7 @@ class Parser(argparse.ArgumentParser):
         description: str | None = None,
         *,
         other_names: Mapping[str, str] = NOTHING,
+        elsewhere: Mapping[str, str] = NOTHING,
         lenient: bool = False,
         **options: Any,  # noqa: ANN401  # handed on
     ) -> None:
@@ -49,9 +51,12 @@ class Parser(argparse.ArgumentParser):
             "argument_default": argparse.SUPPRESS,
         }
         super().__init__(description=description, allow_abbrev=False, **(fixed | options))
-        self.other_names, self.lenient = other_names, lenient
+        self.other_names, self.elsewhere, self.lenient = other_names, elsewhere, lenient
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D102
+    def parse_known_args(  # type: ignore[override]  # argparse's overloads allow any namespace
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As in argparse, but an unknown flag is refused, unless the parser is lenient."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown and not self.lenient:
             raise ValueError(self._refusal(unknown[0]))
@@ -59,14 +64,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the message; argparse would print the usage and exit."""
-        raise ValueError(f"{message.removeprefix('argument ')}. Fix: see {self.prog} --help.")
+        said, guess, meant = message.removeprefix("argument ").rstrip(". ").partition("did you mean")
+        raise ValueError(f"{said.rstrip('. ')}. Fix: {guess}{meant or f'see {self.prog} --help.'}")
 
     def _refusal(self, unknown: str) -> str:
         if not unknown.startswith("-"):
             return f"{unknown!r}: expected a flag in front of it. Fix: see {self.prog} --help."
         flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
         name = unknown.partition("=")[0]
-        near = hint(name.lstrip("-"), [flag[2:] for flag in flags], other_names=self.other_names)
+        own = [flag[2:] for flag in flags]
+        if name.lstrip("-") in self.elsewhere and self.other_names.get(name.lstrip("-")) not in own:
+            return f"{name}: {self.elsewhere[name.lstrip('-')]}"
+        near = hint(name.lstrip("-"), own, other_names=self.other_names)
         fix = near.replace("'", "--", 1).replace("'", "") or f"{self.prog} --help lists all."
         return f"{name}: expected a flag of {self.prog}. Fix: {fix}"
 
@@ -84,7 +93,7 @@ def add_flags(
     Args:
         parser: Gets ``--some-field`` for the field ``some_field``.
         kind: The dataclass. A field's help is its metadata's "help" or its entry in the docstring's ``Attributes``; its
-            choices are those of a ``Literal`` or its metadata's "valid".
+            choices are those of a ``Literal``.
         title: Of the flags' group in the help; a field's metadata "group" goes before it.
         defaults: Shown in the help in place of the dataclass's own.
         without: Fields that get no flag.
@@ -110,8 +119,9 @@ def add_flags(
             name = field.metadata.get("group", title or f"the {kind.__name__.lower()}'s settings")
             group = groups.get(name) or groups.setdefault(name, parser.add_argument_group(name))
             text = field.metadata.get("help") or texts.get(field.name, "")
-            valid = field.metadata.get("valid") or ()
-            add_flag(group, field.name, hints[field.name], text, valid, defaults.get(field.name, _default(field)))
+            default = defaults.get(field.name, _default(field))
+            negatable = field.default is not False
+            add_flag(group, field.name, hints[field.name], text, default=default, negatable=negatable)
 
 
 def add_flag(
@@ -121,6 +131,8 @@ def add_flag(
     text: str,
     valid: Sequence[str] = (),
     default: object = MISSING,
+    *,
+    negatable: bool = True,
 ) -> None:
     """Add one flag.
 
@@ -131,18 +143,25 @@ def add_flag(
         text: Its meaning.
         valid: The names that it may be, where the type does not say so.
         default: Shown in the help.
+        negatable: Whether a flag of true or false is also there as ``--no-...``.
     """
     flag, kind = "--" + name.replace("_", "-"), kind_of(hint)
     valid = valid or choices_of(hint)
-    parts = [text, f"one of {', '.join(valid)}" if valid else "", "or none" if _optional(hint) else ""]
-    shown = f" (default: {_shown(default)})" if default is not MISSING else ""
+    parts = [
+        text,
+        f"one of {', '.join(valid)}" if valid else "",
+        "or none" if _optional(hint) and kind is not bool else "",
+    ]
+    unsaid = any(default is nothing for nothing in (MISSING, False, None)) or default == ()
+    shown = "" if unsaid else f" (default: {_shown(default)})"
     help_text = ("; ".join(part for part in parts if part) + shown).replace("%", "%%")
     if kind is bool:
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, help=help_text)
+        action = argparse.BooleanOptionalAction if negatable else "store_true"
+        group.add_argument(flag, action=action, help=help_text, default=argparse.SUPPRESS)
         return
     several = {"nargs": "+"} if get_origin(hint) is tuple else {}
     metavar = "NAME" if valid else {int: "INT", float: "FLOAT", Path: "PATH"}.get(kind, "TEXT")
-    reader = _reader(kind, optional=_optional(hint))
+    reader = _reader(kind, valid, optional=_optional(hint))
     group.add_argument(flag, type=reader, metavar=metavar, help=help_text, **several)  # type: ignore[arg-type]  # mypy does not see that several is nargs alone
 
 
@@ -192,11 +211,13 @@ def _shown(value: object) -> str:
     )
 
 
-def _reader(kind: type, *, optional: bool) -> Callable[[str], object]:
+def _reader(kind: type, valid: Sequence[str], *, optional: bool) -> Callable[[str], object]:
     def read(given: str) -> object:
         """The value, or a message for the person who typed it."""
         if optional and given.lower() == "none":
             return None
+        if valid and given not in valid:
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(valid)}, got {given!r}. {hint(given, valid)}")
         try:
             return kind(given)
         except ValueError:

@@ -47,10 +47,12 @@ class RunFolder:
         path: The folder, which need not exist.
         begun: File that every run writes first; a folder with it holds a run.
         names: What the program writes: patterns of paths below the folder, as in ``fnmatch``, where ``*`` is no ``/``.
+        resumable: Whether there is a ``--resume``.
     """
 
-    def __init__(self, path: Path, *, begun: str, names: Sequence[str]) -> None:
+    def __init__(self, path: Path, *, begun: str, names: Sequence[str], resumable: bool = True) -> None:
         self.path, self.begun, self.names = path, begun, (begun, LOCK, *names)
+        self.ways = "--resume, --overwrite" if resumable else "--overwrite"
         self._lock = FileLock(path / LOCK, blocking=False)
         self._made: list[Path] = []
 
@@ -89,7 +91,7 @@ class RunFolder:
                 "Fix: move it away, or choose another --out."
             )
         if self.holds_run and not (output.resume or output.overwrite):
-            raise ValueError(f"out={self.path}: it holds a run. Fix: --resume, --overwrite, or another --out.")
+            raise ValueError(f"out={self.path}: it is in use ({self.begun}). Fix: {self.ways}, or another --out.")
 
     def __enter__(self) -> "RunFolder":
         """Make the folder and lock it.
@@ -113,10 +115,9 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Free it; folders that were made for nothing are removed."""
-        if not self.holds_run:
-            (self.path / LOCK).unlink()
-            for made in reversed(self._made):
-                _remove_if_empty(made)
+        (self.path / LOCK).unlink(missing_ok=True)
+        for made in reversed(self._made):
+            _remove_if_empty(made)
         self._lock.release()
 
     def clear(self) -> None:
@@ -132,7 +133,8 @@ class RunFolder:
         own.remove(self.path / self.begun)
         for path in own:
             path.unlink()
-        for folder in sorted({path.parent for path in own} - {self.path}, reverse=True):  # inner ones first
+        above = {folder for path in own for folder in path.parents if folder.is_relative_to(self.path)}
+        for folder in sorted(above - {self.path}, reverse=True):  # inner ones first
             _remove_if_empty(folder)
         (self.path / self.begun).unlink()  # last, so that an interrupted removal can be repeated
 

@@ -10,8 +10,9 @@ FLOORS = (
     {"problems"},
     {"model", "verifier"},
     {"data", "run"},
-    {"pages", "training"},
+    {"pages"},
     {"evaluation"},
+    {"training"},
     {"train", "evaluate", "make_experts", "pretrain"},
 )
 """Rooms and scripts, from the lowest floor upwards; those of one floor do not know each other."""

@@ -27,11 +27,11 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, where Jupyter has no widgets
     from transformers.utils import logging as transformers_logging
 
-from full_scale.verifier.verdicts import judge
-
 from calibrl_ref import RECIPES, Rollouts, group_advantage
 from full_scale.data.rendered import FIGURES, rendered_problems
+from full_scale.data.verdicts import judge
 from full_scale.evaluate import main as evaluate
+from full_scale.evaluation.answer_log import read_results
 from full_scale.model.answers import answer_problems
 from full_scale.model.checkpoint import TINY_MODEL, load_model
 from full_scale.model.processor import load_processor
@@ -306,7 +306,7 @@ points = {"greedy": ("greedy", "accuracy"), "sampled": ("sampled", "accuracy"), 
 figure, (axes, right) = panels(2, height=3.0, width_ratios=(2, 1))
 for place, (name, result) in enumerate(results.items()):
     colour = PALETTE[("black", "blue", "orange")[place]]
-    summary = result["benchmarks"]["rendered"]
+    summary = result["figures"]["rendered"]
     for tick, (label, (kind, metric)) in enumerate(points.items()):
         found = summary[kind][metric]
         target = right if label == "entropy" else axes
@@ -380,15 +380,15 @@ check("9.3", paired_p)
 # %%
 held_out = {problem.id: problem for problem in rendered_problems(HELD_OUT, seed=0, split="test")}
 greedy_of = {
-    name: {record["id"]: record for record in results[name]["records"] if record["kind"] == "greedy"}
+    name: {record.id: record for record in read_results(ROOT / RUNS / name)[1]["rendered"].greedy}
     for name in ("before", "after")
 }
-verdict_of = {name: {key: record["correct"] for key, record in given.items()} for name, given in greedy_of.items()}
+verdict_of = {name: {key: record.verdict.correct for key, record in given.items()} for name, given in greedy_of.items()}
 changed = [key for key in held_out if verdict_of["before"][key] != verdict_of["after"][key]][:4]
 for key in changed:
     print(f"{held_out[key].category}, {held_out[key].question}, right answer {held_out[key].answer}")
     for name in ("before", "after"):
-        print(f"  {name:6s} {'right' if verdict_of[name][key] else 'wrong'}  {greedy_of[name][key]['text']}")
+        print(f"  {name:6s} {'right' if verdict_of[name][key] else 'wrong'}  {greedy_of[name][key].answer.text}")
 
 # %% [markdown]
 # ## What this does not show

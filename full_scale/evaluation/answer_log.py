@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from cli.folder import Output, RunFolder, read_json, read_lines, write_json
 from full_scale.data.verdicts import Verdict
 from full_scale.model.answers import Answer
 
@@ -16,7 +17,10 @@ SETTINGS_FILE, ANSWERS_FILE, RESULTS_FILE, PAGE_FILE = (
     "results.json",
     "answers.html",
 )
-"""What an evaluation's folder holds: settings, answers so far, and once it is finished results and page."""
+"""What an evaluation's folder holds: settings, answers so far, and once it is finished figures and page."""
+
+QUARANTINE_FILE = "quarantine.jsonl"
+"""Records that were left out, where that was allowed."""
 
 Json: TypeAlias = dict[str, Any]
 
@@ -56,37 +60,61 @@ class Record:
         return cls(**place, answer=Answer(**parts[Answer]), verdict=Verdict(**parts[Verdict]))
 
 
-class AnswerLog:
-    """The folder of one evaluation.
+@dataclass(frozen=True)
+class Answers:
+    """The judged answers to one benchmark, by the problem's place in it.
 
-    Args:
-        folder: The folder; it is made where it does not exist.
-        settings: Everything that decides the answers; what is stored there must be of the same settings.
-        overwrite: Start anew where the folder holds an evaluation.
-
-    Raises:
-        ValueError: The folder holds something else, a finished evaluation, or one of other settings.
+    Attributes:
+        greedy: Each problem's greedy answer.
+        sampled: Each problem's sampled answers; none where nothing was sampled.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, object], *, overwrite: bool) -> None:
-        self.folder = folder
-        check_folder(folder, overwrite=overwrite)
-        if overwrite:
-            for name in (SETTINGS_FILE, ANSWERS_FILE, RESULTS_FILE, PAGE_FILE):
-                (folder / name).unlink(missing_ok=True)
-        stored = folder / SETTINGS_FILE
-        if stored.is_file():
-            _check_same(folder, json.loads(stored.read_text()), settings)
-        folder.mkdir(parents=True, exist_ok=True)
-        stored.write_text(json.dumps(settings, indent=2) + "\n")
+    greedy: Sequence[Record]
+    sampled: Sequence[Sequence[Record]]
+
+    @classmethod
+    def grouped(cls, records: Sequence[Record]) -> "Answers":
+        """Group a benchmark's records, which lie in the order of answering: greedy ones by problem, then sampled ones.
+
+        Args:
+            records: Of one benchmark, all of them.
+
+        Returns:
+            The groups.
+        """
+        greedy = [record for record in records if record.kind == "greedy"]
+        drawn = [record for record in records if record.kind == "sampled"]
+        samples = len(drawn) // len(greedy)
+        return cls(greedy, [drawn[place * samples : (place + 1) * samples] for place in range(len(greedy))])
+
+    def of(self, problem: int) -> list[Record]:
+        """A problem's greedy answer, then its sampled ones."""
+        return [self.greedy[problem], *self.sampled[problem]]
+
+
+class AnswerLog:
+    """The answers in the folder of one evaluation.
+
+    Args:
+        folder: Of the evaluation, locked.
+        settings: Everything that decides the answers.
+        resume: Go on with the evaluation in it, which must be of the same settings; else it is replaced.
+
+    Raises:
+        ValueError: The folder holds an evaluation of other settings, or what an evaluation did not write.
+    """
+
+    def __init__(self, folder: RunFolder, settings: Mapping[str, object], *, resume: bool) -> None:
+        self.folder = folder.path
+        if resume:
+            _check_same(self.folder, read_json(self.folder / SETTINGS_FILE), settings)
+        else:
+            folder.clear()
+            write_json(self.folder / SETTINGS_FILE, settings)
 
     def records(self) -> list[Record]:
         """The answers so far; a line that an interruption cut off does not count."""
-        file = self.folder / ANSWERS_FILE
-        if not file.is_file():
-            return []
-        lines = [line for line in file.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-        return [Record.from_json(json.loads(line)) for line in lines]
+        return [Record.from_json(line) for line in read_lines(self.folder / ANSWERS_FILE)]
 
     def keep(self, records: Sequence[Record]) -> None:
         """Replace the answers so far by the first ones of them, the complete batches."""
@@ -101,49 +129,58 @@ class AnswerLog:
 
     def finish(self, results: Json) -> None:
         """Write the results, with which the evaluation counts as finished."""
-        part = self.folder / f"{RESULTS_FILE}.part"
-        part.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        part.replace(self.folder / RESULTS_FILE)
+        write_json(self.folder / RESULTS_FILE, results)
 
 
-def check_folder(folder: Path, *, overwrite: bool) -> None:
+def evaluation_folder(out: Path) -> RunFolder:
+    """The folder of an evaluation.
+
+    Args:
+        out: The output folder.
+
+    Returns:
+        The folder, with the names of all that an evaluation writes.
+    """
+    names = (ANSWERS_FILE, RESULTS_FILE, PAGE_FILE, QUARANTINE_FILE)
+    return RunFolder(out, begun=SETTINGS_FILE, names=[*names, *(f"{name}.part" for name in (SETTINGS_FILE, *names))])
+
+
+def check_folder(folder: RunFolder, output: Output) -> None:
     """Refuse a folder that an evaluation must not write to; cheap, so that it can be asked before a model is loaded.
 
     Args:
         folder: The output folder.
-        overwrite: Whether an evaluation in it may be replaced.
+        output: What was asked for.
 
     Raises:
-        ValueError: It is a file, holds something else, or a finished evaluation.
+        ValueError: It holds something else, or an evaluation that is neither gone on with nor replaced.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"output folder {folder} is a file; choose another --out.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / SETTINGS_FILE).is_file():
-        raise ValueError(
-            f"output folder {folder} is in use by something else than an evaluation; choose another --out."
-        )
-    if (folder / RESULTS_FILE).is_file() and not overwrite:
-        raise ValueError(f"the evaluation in {folder} is finished; choose another --out, or --overwrite.")
+    if (folder.path / RESULTS_FILE).is_file() and folder.holds_run and not output.overwrite:
+        raise ValueError(f"out={folder.path}: its evaluation is finished. Fix: --overwrite, or another --out.")
+    folder.check(output)
 
 
-def read_results(folder: Path) -> Json:
+def read_results(folder: Path) -> tuple[Json, dict[str, Answers]]:
     """The results of a finished evaluation.
 
     Args:
         folder: Its folder.
 
     Returns:
-        The content of results.json.
+        The content of results.json, and by benchmark the answers.
 
     Raises:
-        ValueError: There is no finished evaluation.
+        ValueError: There is no finished evaluation, or a file of it cannot be read.
     """
     if not (folder / SETTINGS_FILE).is_file() or not (folder / RESULTS_FILE).is_file():
-        raise ValueError(
-            f"{folder} holds no finished evaluation ({RESULTS_FILE}); run evaluate.py --out {folder} first."
-        )
-    results: Json = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
-    return results
+        raise ValueError(f"{folder}: expected a finished evaluation. Fix: run evaluate.py --out {folder} first.")
+    results: Json = read_json(folder / RESULTS_FILE)
+    if "figures" not in results:
+        raise ValueError(f"{folder}: it was written by an older version. Fix: evaluate again with --overwrite.")
+    records = [Record.from_json(line) for line in read_lines(folder / ANSWERS_FILE)]
+    return results, {
+        name: Answers.grouped([item for item in records if item.benchmark == name]) for name in results["figures"]
+    }
 
 
 def _as_lines(records: Sequence[Record]) -> str:
@@ -155,6 +192,6 @@ def _check_same(folder: Path, stored: Mapping[str, object], wanted: Mapping[str,
     for name in wanted:
         if stored.get(name) != wanted[name]:
             raise ValueError(
-                f"the evaluation in {folder} has {name} {stored.get(name)!r}, this one {wanted[name]!r}; "
-                "choose another --out, or --overwrite."
+                f"--resume: the evaluation in {folder} has {name} {stored.get(name)!r}, this one {wanted[name]!r}. "
+                "Fix: choose another --out, or --overwrite."
             )

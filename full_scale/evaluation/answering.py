@@ -13,35 +13,10 @@ from transformers.modeling_utils import PreTrainedModel
 from full_scale.data.verdicts import judge
 from full_scale.evaluation.answer_log import AnswerLog, Record
 from full_scale.evaluation.benchmarks import Benchmark
+from full_scale.evaluation.request import Options
 from full_scale.model.answers import answer_batch, batch_seed
 from full_scale.model.processor import Processor
 from full_scale.problems.problem import Problem
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How problems are answered.
-
-    Args:
-        samples: Sampled responses per problem, besides the greedy one.
-        batch_size: Problems at once.
-        max_response_length: Tokens.
-        instruct: Append the paper's instruction.
-        blank_pictures: Show white pictures of the same sizes instead.
-        seed: Of the sampling.
-    """
-
-    samples: int
-    batch_size: int
-    max_response_length: int
-    instruct: bool
-    blank_pictures: bool
-    seed: int
-
-    def __post_init__(self) -> None:
-        for name, least in (("samples", 0), ("max_response_length", 1), ("batch_size", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
 
 
 @dataclass(frozen=True, kw_only=True)

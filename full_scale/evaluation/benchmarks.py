@@ -1,6 +1,5 @@
 """The benchmarks of an evaluation: their problems, and what must hold before they are answered."""
 
-import argparse
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from full_scale.data import Quarantine, find_schema, load_problems
+from full_scale.evaluation.request import Request
 from full_scale.model.processor import Processor
 from full_scale.problems.problem import Problem
 
@@ -28,32 +28,12 @@ class Benchmark:
         return [hashlib.sha256(text.encode()).hexdigest()[:12] for text in texts]
 
 
-def check_pass_at(pass_at: Sequence[int] | None, samples: int) -> list[int]:
-    """Which k of pass@k can be estimated.
-
-    Args:
-        pass_at: As asked for; None for the number of samples.
-        samples: Sampled responses per problem.
-
-    Returns:
-        The k.
-
-    Raises:
-        ValueError: One is below 1 or above the samples.
-    """
-    if pass_at is None:
-        return [samples] if samples else []
-    for k in pass_at:
-        if not 1 <= k <= samples:
-            raise ValueError(f"--pass-at {k}: k must be 1 to the number of samples, {samples}; raise --samples.")
-    return list(pass_at)
-
-
-def load_benchmarks(arguments: argparse.Namespace) -> list[Benchmark]:
+def load_benchmarks(request: Request, quarantine: Quarantine | None) -> list[Benchmark]:
     """The problems of every data set.
 
     Args:
-        arguments: Of the command line.
+        request: What is evaluated.
+        quarantine: Takes broken records; without one the first ends the program.
 
     Returns:
         One benchmark per data set; a second one of the same source is numbered.
@@ -62,14 +42,15 @@ def load_benchmarks(arguments: argparse.Namespace) -> list[Benchmark]:
         ValueError: An unknown data set or split, no problems, or a broken record.
     """
     benchmarks: list[Benchmark] = []
-    for dataset in arguments.dataset:
-        split = arguments.split or scored_split(dataset)
+    for dataset in request.dataset:
+        split = request.split or scored_split(dataset, request.columns)
         problems = load_problems(
             dataset,
             split=split,
-            limit=arguments.limit,
-            seed=arguments.seed,
-            quarantine=Quarantine(arguments.out / "quarantine.jsonl") if arguments.skip_broken else None,
+            limit=request.limit,
+            seed=request.seed,
+            columns=request.columns,
+            quarantine=quarantine,
         )
         source = problems[0].source
         same = sum(item.name.split(" #")[0] == source for item in benchmarks)
@@ -78,11 +59,12 @@ def load_benchmarks(arguments: argparse.Namespace) -> list[Benchmark]:
     return benchmarks
 
 
-def scored_split(dataset: str) -> str:
+def scored_split(dataset: str, columns: str | None = None) -> str:
     """The split that a data set is scored on: its first one that is not for training or validation.
 
     Args:
         dataset: As in :func:`~full_scale.data.load_problems`.
+        columns: As there.
 
     Returns:
         "test" for most, "testmini" for MathVista and MathVerse, "train" where there is no other.
@@ -92,7 +74,7 @@ def scored_split(dataset: str) -> str:
     """
     if dataset == "rendered":
         return "test"
-    splits = find_schema(dataset)[0].splits
+    splits = find_schema(dataset, columns)[0].splits
     return next((name for name in splits if not name.startswith(("train", "val"))), splits[0])
 
 
@@ -108,4 +90,6 @@ def check_pictures(processor: Processor, benchmarks: Sequence[Benchmark]) -> Non
     """
     for benchmark in benchmarks:
         if isinstance(processor, PreTrainedTokenizerBase) and any(problem.images for problem in benchmark.problems):
-            raise ValueError(f"{benchmark.name} has pictures, but the model reads text only; choose another --dataset.")
+            raise ValueError(
+                f"{benchmark.name} has pictures, but the model reads text only. Fix: choose another --dataset."
+            )

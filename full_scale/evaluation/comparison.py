@@ -1,6 +1,5 @@
 """Two finished evaluations on the same problems, compared by paired tests."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -8,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from full_scale.evaluation.answer_log import read_results
+from full_scale.evaluation.answer_log import Answers, read_results
 from full_scale.evaluation.intervals import Estimate, bootstrap, mcnemar_p
 from full_scale.pages.tables import PageTable
 
@@ -35,16 +34,17 @@ def compare(first: Path, second: Path) -> tuple[Json, PageTable]:
     Raises:
         ValueError: One is not finished, or their problems differ.
     """
-    a, b = read_results(first), read_results(second)
-    _check_same_problems(a["data"], b["data"])
-    differing = [name for name in a if name not in ("seconds", "benchmarks", "records", "data") and a[name] != b[name]]
+    (a, answers_a), (b, answers_b) = read_results(first), read_results(second)
+    mine, other = a["settings"], b["settings"]
+    _check_same_problems(mine["data"], other["data"])
+    differing = [name for name in mine if name != "data" and mine[name] != other.get(name)]
     result: Json = {"a": str(first), "b": str(second), "differing_settings": differing, "benchmarks": {}}
     rows = []
-    for name in a["data"]:
+    for name in mine["data"]:
         figures = {
             scoring: figure
             for scoring in ("correct", "official")
-            if (figure := _compare_scoring(_verdicts(a, name, scoring), _verdicts(b, name, scoring)))
+            if (figure := _compare_scoring(_rights(answers_a[name], scoring), _rights(answers_b[name], scoring)))
         }
         result["benchmarks"][name] = figures
         rows += [row for scoring, figure in figures.items() for row in _rows(name, scoring, figure)]
@@ -66,13 +66,14 @@ def _check_same_problems(a: Mapping[str, Json], b: Mapping[str, Json]) -> None:
             )
 
 
-def _verdicts(results: Json, name: str, scoring: str) -> dict[str, NDArray[np.float64]]:
+def _rights(answers: Answers, scoring: str) -> dict[str, NDArray[np.float64]]:
     """Kind of answer -> share of right answers per problem, ``[problems]``; empty where there is no such scoring."""
-    grouped: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
-    for record in results["records"]:
-        if record["benchmark"] == name and record[scoring] is not None:
-            grouped[record["kind"]][record["id"]].append(record[scoring])
-    return {kind: np.array([np.mean(answers) for answers in by_id.values()]) for kind, by_id in grouped.items()}
+    groups = {"greedy": [[record] for record in answers.greedy], "sampled": answers.sampled}
+    return {
+        kind: np.array([np.mean([getattr(record.verdict, scoring) for record in records]) for records in given])
+        for kind, given in groups.items()
+        if given[0] and getattr(given[0][0].verdict, scoring) is not None
+    }
 
 
 def _compare_scoring(a: Mapping[str, NDArray[np.float64]], b: Mapping[str, NDArray[np.float64]]) -> Json:

@@ -1,7 +1,6 @@
 """Answers to held-out problems before and after training, and what they say: accuracy and entropy with intervals."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ import numpy as np
 from rich.table import Table
 from transformers.modeling_utils import PreTrainedModel
 
-from full_scale.data import load_problems
+from cli.folder import read_json, write_json
+from full_scale.data import Quarantine, load_problems
 from full_scale.evaluation.answering import blanked
 from full_scale.evaluation.intervals import Estimate, bootstrap, share
 from full_scale.model.answers import Answer, answer_problems
@@ -38,29 +38,50 @@ class HeldOut:
     """A model's answers to the held-out problems.
 
     Attributes:
-        greedy: For each problem, its greedy answer, in a list of one.
-        sampled: For each problem, its answers sampled at temperature 1.
+        greedy: Each problem's greedy answer.
+        sampled: Each problem's answers sampled at temperature 1.
     """
 
-    greedy: list[list[Answer]]
+    greedy: list[Answer]
     sampled: list[list[Answer]]
 
     def save(self, file: Path) -> None:
         """Write the answers as JSON."""
-        file.write_text(json.dumps(dataclasses.asdict(self)) + "\n", encoding="utf-8")
+        write_json(file, dataclasses.asdict(self))
 
     @classmethod
     def load(cls, file: Path) -> "HeldOut":
         """The inverse of :meth:`save`."""
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        return cls(**{name: [[Answer(**answer) for answer in given] for given in stored[name]] for name in stored})
+        stored = read_json(file)
+        sampled = [[Answer(**answer) for answer in given] for given in stored["sampled"]]
+        return cls([Answer(**answer) for answer in stored["greedy"]], sampled)
 
 
-def held_out_problems(settings: Settings) -> list[Problem]:
-    """The problems of a run's settings: the test split of its data set; none where none are wanted."""
+def held_out_problems(settings: Settings, quarantine: Quarantine | None = None) -> list[Problem]:
+    """The problems of a run's settings: the test split of its data set; none where none are wanted.
+
+    Args:
+        settings: All options.
+        quarantine: Takes broken records; without one the first ends the program.
+
+    Returns:
+        The problems.
+
+    Raises:
+        MissingSplitError: There is no such split.
+        ValueError: A record is broken.
+    """
     if settings.evaluate_problems == 0:
         return []
-    return load_problems(settings.dataset, split="test", limit=settings.evaluate_problems, seed=settings.seed)
+    return load_problems(
+        settings.dataset,
+        split="test",
+        limit=settings.evaluate_problems,
+        seed=settings.seed,
+        experts="none",
+        columns=settings.columns,
+        quarantine=quarantine,
+    )
 
 
 def answer_held_out(
@@ -83,9 +104,10 @@ def answer_held_out(
 
 def _greedy_answers(
     model: PreTrainedModel, processor: Processor, problems: Sequence[Problem], settings: Settings
-) -> list[list[Answer]]:
+) -> list[Answer]:
     longest, instruct = settings.max_response_length, settings.instruct
-    return answer_problems(model, processor, problems, max_new_tokens=longest, greedy=True, instruct=instruct)
+    given = answer_problems(model, processor, problems, max_new_tokens=longest, greedy=True, instruct=instruct)
+    return [answer for (answer,) in given]
 
 
 def measures(problems: Sequence[Problem], answers: HeldOut) -> dict[str, Estimate]:
@@ -109,9 +131,9 @@ def measures(problems: Sequence[Problem], answers: HeldOut) -> dict[str, Estimat
     }
 
 
-def greedy_accuracy(problems: Sequence[Problem], answers: Sequence[Sequence[Answer]]) -> Estimate:
+def greedy_accuracy(problems: Sequence[Problem], answers: Sequence[Answer]) -> Estimate:
     """The share of right answers where each problem has one."""
-    return share([_right(problem, given) == 1.0 for problem, given in zip(problems, answers, strict=True)])
+    return share([is_correct(answer.text, problem) for problem, answer in zip(problems, answers, strict=True)])
 
 
 def _right(problem: Problem, answers: Sequence[Answer]) -> float:
@@ -167,13 +189,14 @@ class Outcome:
     def write_page(self, file: Path, title: str) -> None:
         """Write a page of the first problems' answers before and after training, with their pictures."""
         kinds = {"before training, greedy": self._before.greedy} if self._before else {}
-        kinds |= {"after training, greedy": self._after.greedy, "after training, sampled": self._after.sampled}
+        first_samples = [given[0] for given in self._after.sampled]
+        kinds |= {"after training, greedy": self._after.greedy, "after training, sampled": first_samples}
         count = min(PAGE_PROBLEMS, len(self._problems))
         write_answers_page(
             file,
             title,
             self._problems[:count],
-            [[kind[index][0] for kind in kinds.values()] for index in range(count)],
+            [[kind[index] for kind in kinds.values()] for index in range(count)],
             labels=tuple(kinds),
             introduction=f"Answers to the first {count} of {len(self._problems)} held-out problems.",
             tables=(PageTable("All held-out problems", ("measure", "before", "after"), self.rows()),),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from calibrl_ref import expected_calibration_error
 from full_scale.data.verdicts import BY_SOURCE, scoring_of, why_different
-from full_scale.evaluation.answer_log import Record
+from full_scale.evaluation.answer_log import Answers, Record
 from full_scale.evaluation.intervals import Draw, Estimate, bootstrap, pass_at_k, share
 from full_scale.pages.tables import PageTable
 from full_scale.problems.problem import Problem
@@ -45,31 +45,26 @@ NOTE = (
 """How the figures are defined."""
 
 
-def summarise(problems: Sequence[Problem], records: Sequence[Record], *, pass_at: Sequence[int]) -> Json:
+def summarise(problems: Sequence[Problem], answers: Answers, *, pass_at: Sequence[int]) -> Json:
     """All figures of one benchmark.
 
     Args:
         problems: The benchmark's problems.
-        records: Its answers, problem by problem in the order of ``problems``: all greedy ones, then all sampled ones.
+        answers: To them.
         pass_at: Which k of pass@k; each at most the samples per problem.
 
     Returns:
         What results.json holds for the benchmark, estimates as ``{"value", "low", "high"}``.
     """
-    greedy = _by_problem([record for record in records if record.kind == "greedy"], len(problems))
-    sampled = _by_problem([record for record in records if record.kind == "sampled"], len(problems))
+    greedy = [[record] for record in answers.greedy]
+    sampled = answers.sampled if any(answers.sampled) else []
     summary: Json = {"problems": len(problems), "greedy": response_metrics(greedy)}
     summary["sampled"] = response_metrics(sampled) | {"pass_at": _pass_at(sampled, pass_at)} if sampled else None
-    summary["categories"] = _categories(problems, greedy, sampled)
+    summary["categories"] = _categories(problems, answers)
     if problems[0].source == "mathverse":
-        summary["image_versions"] = _image_versions(problems, greedy)
+        summary["image_versions"] = _image_versions(problems, answers.greedy)
     summary["disagreements"] = disagreements(problems, [*greedy, *sampled])
     return summary
-
-
-def _by_problem(records: Sequence[Record], problems: int) -> list[Sequence[Record]]:
-    samples = len(records) // problems
-    return [records[start : start + samples] for start in range(0, len(records), samples)] if samples else []
 
 
 def response_metrics(groups: Sequence[Sequence[Record]]) -> Json:
@@ -135,16 +130,15 @@ def _pass_at(sampled: Sequence[Sequence[Record]], pass_at: Sequence[int]) -> Jso
     return {str(k): _chance(pass_at_k(right, len(sampled[0]), k)).as_json() for k in pass_at}
 
 
-def _categories(
-    problems: Sequence[Problem], greedy: Sequence[Sequence[Record]], sampled: Sequence[Sequence[Record]]
-) -> Json:
+def _categories(problems: Sequence[Problem], answers: Answers) -> Json:
     members = defaultdict(list)
     for index, problem in enumerate(problems):
         members[problem.category or "all"].append(index)
     categories: Json = {}
     for name, indices in sorted(members.items()):
-        first = [greedy[index][0].verdict for index in indices]
-        several = _table([sampled[index] for index in indices], "correct") if sampled else None
+        first = [answers.greedy[index].verdict for index in indices]
+        drawn = [answers.sampled[index] for index in indices]
+        several = _table(drawn, "correct") if any(drawn) else None
         categories[name] = {
             "problems": len(indices),
             "accuracy": share([verdict.correct for verdict in first]).as_json(),
@@ -156,14 +150,14 @@ def _categories(
     return categories
 
 
-def _image_versions(problems: Sequence[Problem], greedy: Sequence[Sequence[Record]]) -> Json:
+def _image_versions(problems: Sequence[Problem], greedy: Sequence[Record]) -> Json:
     """The mean over MathVerse's versions with a picture; versions are weighted equally, as its authors do."""
     pictured = [index for index, problem in enumerate(problems) if problem.category in IMAGE_VERSIONS]
     version = np.array([problems[index].category for index in pictured])
     present = [name for name in IMAGE_VERSIONS if name in version]
     result: Json = {"versions": present, "problems": len(pictured), "accuracy": None, "official_accuracy": None}
     for metric, field in (("accuracy", "correct"), ("official_accuracy", "official")) if pictured else ():
-        right = _table([greedy[index] for index in pictured], field)[:, 0]
+        right = _table([[greedy[index]] for index in pictured], field)[:, 0]
 
         def mean(draw: Draw, right: NDArray[np.float64] = right) -> float:
             """Mean over the versions of the accuracy on the drawn problems."""

@@ -1,7 +1,6 @@
 """Answers of a model to problems: greedy or sampled, with the policy's entropy and confidence on the way."""
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from transformers.modeling_utils import PreTrainedModel
 from calibrl_ref import token_log_probs_and_entropy
 from full_scale.model.processor import Processor, tokenizer_of
 from full_scale.model.prompting import model_inputs
+from full_scale.model.sampling import own_sampling
 from full_scale.problems.problem import Problem
 
 
@@ -34,11 +34,6 @@ class Answer:
     entropy: float
     log_prob: float
     finished: bool
-
-    @property
-    def confidence(self) -> float:
-        """The policy's confidence in its response: exp of the mean log-probability of its tokens, in (0, 1]."""
-        return math.exp(self.log_prob / self.length)
 
 
 class TokenRecorder(LogitsProcessor):
@@ -160,7 +155,7 @@ def answer_batch(
             f"samples is {samples}: at least 1 is needed, and exactly 1 with greedy=True (they would be equal)."
         )
     config = _generation_config(model, processor, samples=samples, greedy=greedy, max_new_tokens=max_new_tokens)
-    with _evaluating(model), torch.random.fork_rng(), torch.inference_mode():
+    with _evaluating(model), own_sampling(model), torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         inputs = model_inputs(processor, problems, instruct=instruct)
         flat = _generate(model, processor, inputs.to(model.device), config)

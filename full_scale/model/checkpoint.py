@@ -1,42 +1,68 @@
-"""Loading a checkpoint, and the two tiny models: real architectures, small enough for a CPU."""
+"""Loading a checkpoint: weights as safetensors alone, with its adapters merged in, and no code of others."""
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForImageTextToText,
-)
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.modeling_utils import PreTrainedModel
 
+from full_scale.model.place import ADAPTER_FILE, base_of, check_place, readable
 from full_scale.model.processor import Processor, load_processor, reads_pictures
+from full_scale.model.sampling import token_ids_only
+from full_scale.model.shipped import SHIPPED_MODELS
+from full_scale.model.shipped import TINY_MODEL as TINY_MODEL  # who loads them wants their names too
+from full_scale.model.shipped import TINY_TEXT_MODEL as TINY_TEXT_MODEL
 
-TINY_MODEL = Path(__file__).parent / "tiny_qwen2_5_vl"
-TINY_TEXT_MODEL = Path(__file__).parent / "tiny_qwen2"
-SHIPPED_MODELS = {"tiny": TINY_MODEL, "tiny-text": TINY_TEXT_MODEL}
-"""Name of a shipped checkpoint -> its folder; both are made by ``full_scale/pretrain.py``."""
 
-
-def load_model(folder: str | Path, *, dtype: torch.dtype | str = "auto") -> PreTrainedModel:
+def load_model(folder: str | Path, *, dtype: torch.dtype | str = "auto", remote_code: bool = False) -> PreTrainedModel:
     """A checkpoint, by ``AutoModelForImageTextToText``, or by ``AutoModelForCausalLM`` where it reads text only.
 
+    Its sampling settings are left behind; of a folder of low-rank adapters it is the base with the adapters merged in.
+
     Args:
-        folder: Folder of a checkpoint, or a hub id.
+        folder: Folder of a checkpoint or of adapters, or a hub id.
         dtype: Of the weights; ``"auto"`` keeps the checkpoint's.
+        remote_code: Run code that the checkpoint brings.
 
     Returns:
         The model.
+
+    Raises:
+        ValueError: There is no such checkpoint, or it cannot be read.
     """
-    kind = AutoModelForImageTextToText if reads_pictures(folder) else AutoModelForCausalLM
-    return kind.from_pretrained(folder, dtype=dtype)
+    check_place(folder)
+    with readable(folder):
+        if (Path(folder) / ADAPTER_FILE).is_file():
+            return _merged(Path(folder), dtype=dtype, remote_code=remote_code)
+        pictures = reads_pictures(folder, remote_code=remote_code)
+        kind = AutoModelForImageTextToText if pictures else AutoModelForCausalLM
+        model: PreTrainedModel = kind.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, trust_remote_code=remote_code
+        )
+        model.generation_config = token_ids_only(model.generation_config)
+        return model
 
 
-def load_checkpoint(name: str) -> tuple[PreTrainedModel, Processor]:
+def _merged(folder: Path, *, dtype: torch.dtype | str, remote_code: bool) -> PreTrainedModel:
+    if find_spec("peft") is None:
+        raise ValueError(f"model={str(folder)!r}: expected peft, as it holds adapters. Fix: pip install '.[lora]'")
+    from peft import PeftModel  # an extra
+
+    base = load_model(base_of(folder), dtype=dtype, remote_code=remote_code)
+    adapted = PeftModel.from_pretrained(base, str(folder))
+    merged: PreTrainedModel = adapted.merge_and_unload()
+    merged.requires_grad_(True)  # PEFT has frozen the base
+    return merged
+
+
+def load_checkpoint(name: str, *, remote_code: bool = False) -> tuple[PreTrainedModel, Processor]:
     """A model and its processor, on the GPU where there is one.
 
     Args:
         name: Folder or hub id, or "tiny" or "tiny-text" for a shipped model.
+        remote_code: Run code that the checkpoint brings.
 
     Returns:
         Both.
@@ -45,11 +71,8 @@ def load_checkpoint(name: str) -> tuple[PreTrainedModel, Processor]:
         ValueError: There is no such checkpoint.
     """
     folder = SHIPPED_MODELS.get(name, name)
-    try:
-        model, processor = load_model(folder), load_processor(folder)
-    except OSError as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"--model {name!r} is neither a folder with a checkpoint nor a hub id: {reason}") from error
+    model = load_model(folder, remote_code=remote_code)
+    processor = load_processor(folder, remote_code=remote_code)
     model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]  # mypy takes the name for self
     return model, processor
 

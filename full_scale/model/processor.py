@@ -4,7 +4,6 @@
 pictures only, so the class here joins the same image processor (its PIL version) with a tokenizer and nothing else.
 """
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -14,6 +13,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.processing_utils import ProcessorMixin
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from cli.folder import read_json
+from full_scale.model.place import ADAPTER_FILE, base_of, check_place, readable
 
 Processor: TypeAlias = ProcessorMixin | PreTrainedTokenizerBase
 """What turns problems into a model's input; a text model needs its tokenizer only."""
@@ -64,23 +66,28 @@ def tokenizer_of(processor: Processor) -> PreTrainedTokenizerBase:
     return cast(PreTrainedTokenizerBase, getattr(processor, "tokenizer", processor))
 
 
-def reads_pictures(folder: str | Path) -> bool:
+def reads_pictures(folder: str | Path, *, remote_code: bool = False) -> bool:
     """Whether a checkpoint is a vision-language model, by its configuration.
 
     Args:
-        folder: Folder of a checkpoint, or a hub id.
+        folder: Folder of a checkpoint, or a hub id; of adapters it is their base that says it.
+        remote_code: Run code that the checkpoint brings.
 
     Returns:
         False for a model of text only.
     """
-    return AutoConfig.from_pretrained(folder).model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    if (Path(folder) / ADAPTER_FILE).is_file():
+        return reads_pictures(base_of(Path(folder)), remote_code=remote_code)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=remote_code)
+    return config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 
-def load_processor(folder: str | Path) -> Processor:
-    """The processor of a checkpoint.
+def load_processor(folder: str | Path, *, remote_code: bool = False) -> Processor:
+    """The processor of a checkpoint; of adapters that were saved without one, their base's.
 
     Args:
-        folder: Folder of a checkpoint, or a hub id.
+        folder: Folder of a checkpoint or of adapters, or a hub id.
+        remote_code: Run code that the checkpoint brings.
 
     Returns:
         :class:`ImageTextProcessor` where this project saved it, the tokenizer of a text-only model, else the
@@ -89,22 +96,45 @@ def load_processor(folder: str | Path) -> Processor:
     Raises:
         ValueError: If the checkpoint's own processor needs a package that is missing, or there is no chat template.
     """
-    saved = Path(folder) / "processor_config.json"
-    if saved.is_file() and json.loads(saved.read_text()).get("processor_class") == ImageTextProcessor.__name__:
-        # backend: so that pixels are the same with torchvision and without
-        return ImageTextProcessor.from_pretrained(folder, padding_side="left", backend="pil")
-    if not reads_pictures(folder):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, padding_side="left")
-        if tokenizer.chat_template is None:
-            raise ValueError(f"the tokenizer of {folder} has no chat template; choose an instruction-tuned model.")
-        return tokenizer
+    check_place(folder)
+    path = Path(folder)
+    if (path / ADAPTER_FILE).is_file() and not (path / "tokenizer_config.json").is_file():
+        return load_processor(base_of(path), remote_code=remote_code)
+    with readable(folder):
+        saved = path / "processor_config.json"
+        if saved.is_file() and read_json(saved).get("processor_class") == ImageTextProcessor.__name__:
+            # backend: so that pixels are the same with torchvision and without
+            return ImageTextProcessor.from_pretrained(
+                folder, padding_side="left", backend="pil", trust_remote_code=remote_code
+            )
+        if not reads_pictures(folder, remote_code=remote_code):
+            return _text_processor(folder, remote_code=remote_code)
+        return _own_processor(folder, remote_code=remote_code)
+
+
+def _text_processor(folder: str | Path, *, remote_code: bool) -> PreTrainedTokenizerBase:
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        folder, padding_side="left", trust_remote_code=remote_code
+    )
+    if tokenizer.chat_template is None:
+        raise ValueError(
+            f"model={str(folder)!r}: expected a chat template, its tokenizer has none. "
+            "Fix: choose an instruction-tuned model."
+        )
+    return tokenizer
+
+
+def _own_processor(folder: str | Path, *, remote_code: bool) -> ProcessorMixin:
+    """The checkpoint's own; without torchvision most cannot be loaded, since their video processors need it."""
     try:
-        processor: ProcessorMixin = AutoProcessor.from_pretrained(folder, padding_side="left")
-    except (ImportError, OSError) as error:  # OSError: without torchvision its video processor cannot be loaded
+        processor: ProcessorMixin = AutoProcessor.from_pretrained(
+            folder, padding_side="left", trust_remote_code=remote_code
+        )
+    except (ImportError, OSError) as error:
         if find_spec("torchvision") is not None:
             raise
         raise ValueError(
-            f"the processor of {folder} could not be loaded, and torchvision, which most processors need, is missing: "
-            f"pip install '.[gpu]'. transformers says: {error}"
+            f"model={str(folder)!r}: its processor could not be loaded, and torchvision, which most need, is missing. "
+            f"Fix: pip install '.[gpu]'. transformers says: {error}"
         ) from error
     return processor

@@ -1,6 +1,7 @@
 """One self-contained HTML page of problems and the answers that a model gave: pictures, verdicts, filters, search."""
 
 import base64
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +59,9 @@ def write_answers_page(
     limit: int = 500,
     picture_size: int = 320,
 ) -> None:
-    """Write the page; nothing in it is loaded from elsewhere, and all text of data and model is escaped.
+    """Write the page; nothing in it is loaded from elsewhere, all text of data and model is escaped.
+
+    The page's policy allows no script but its own, by that script's digest.
 
     Args:
         file: Where the page goes; its folder must exist.
@@ -87,8 +90,11 @@ def write_answers_page(
         for problem, given, judged in zip(problems[:shown], answers[:shown], verdicts[:shown], strict=True)
     ]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(files("full_scale.pages").joinpath("answers_page.html.jinja").read_text())
+    template = environment.from_string(_file("answers_page.html.jinja"))
+    script = _file("answers_page.js")
     page = template.render(
+        script=script,
+        script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
         title=title,
         introduction=introduction,
         tables=tables,
@@ -99,6 +105,10 @@ def write_answers_page(
         differing=sum(card.differs for card in cards),
     )
     file.write_text(page, encoding="utf-8")
+
+
+def _file(name: str) -> str:
+    return files("full_scale.pages").joinpath(name).read_text(encoding="utf-8")
 
 
 def _labels(

@@ -1,39 +1,99 @@
 """The command line of a training run: a preset's values, replaced by the flags; and where each value came from."""
 
-import argparse
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import yaml
 
-from calibrl_ref import HyperParameter, hyper_parameters, read_method
-from full_scale.run.settings import OPTIONS, Settings, kind_of
+from cli.flags import Parser, add_flag, add_flags, read_flags
+from cli.folder import Output
+from cli.names import hint
+from full_scale.run.methods import hyper_parameters, method_names
+from full_scale.run.settings import OPTIONS, Settings
 
 PRESETS = Path(__file__).parent / "presets"
+DEFAULT_OUT = Path("runs/full_scale")
+
+OTHER_NAMES = {
+    "algo": "method",
+    "algorithm": "method",
+    "alpha": "slope",
+    "batch-size": "prompts-per-step",
+    "bf16": "mixed-precision",
+    "checkpoint-path": "checkpoint",
+    "clip-range": "clip-low",
+    "config": "preset",
+    "continue": "resume",
+    "data": "dataset",
+    "data-dir": "dataset",
+    "data-path": "dataset",
+    "device": "needs-gpu",
+    "epochs": "steps",
+    "force": "overwrite",
+    "gpu": "needs-gpu",
+    "lambda": "exploration-weight",
+    "lora": "lora-rank",
+    "lr": "learning-rate",
+    "lora-r": "lora-rank",
+    "max-completion-length": "max-response-length",
+    "max-new-tokens": "max-response-length",
+    "max-steps": "steps",
+    "model-name": "model",
+    "model-name-or-path": "model",
+    "model-path": "model",
+    "num-epochs": "steps",
+    "num-generations": "group-size",
+    "num-samples": "group-size",
+    "num-steps": "steps",
+    "num-train-epochs": "steps",
+    "output": "out",
+    "output-dir": "out",
+    "per-device-train-batch-size": "micro-batch-rows",
+    "recipe": "method",
+    "resume-from-checkpoint": "checkpoint",
+    "rollouts": "group-size",
+    "save-steps": "save-every",
+    "train-batch-size": "prompts-per-step",
+    "train-file": "dataset",
+    "updates": "steps",
+    "use-vllm": "vllm",
+}
+"""What other trainers call a flag -> what it is here."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What a command line asks for, besides the settings and the folder.
+
+    Attributes:
+        preset: settings in full_scale/run/presets, or a .yaml file.
+        checkpoint: with --resume: go on from this earlier checkpoint, such as checkpoint-40, not from the last.
+        print_config: show all values and where each comes from, and stop.
+    """
+
+    preset: str = "tiny"
+    checkpoint: str | None = None
+    print_config: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a command line asks for.
+    """A command line that was read.
 
     Attributes:
         settings: Of the training.
         origin: Name of each value -> where it came from.
-        out: Output folder.
-        resume: Go on from its last checkpoint.
-        overwrite: Empty it first.
+        output: Where it writes, and what it may do there.
+        checkpoint: Name of the checkpoint to go on from; None for the last one.
         print_config: Show the settings, and stop.
     """
 
     settings: Settings
     origin: dict[str, str]
-    out: Path
-    resume: bool
-    overwrite: bool
+    output: Output
+    checkpoint: str | None
     print_config: bool
 
 
@@ -47,28 +107,93 @@ def read_command_line(arguments: Sequence[str]) -> Run:
         The settings and what to do.
 
     Raises:
-        ValueError: Unknown or unreadable preset, unknown method, or a value that does not fit.
+        ValueError: Unknown or unreadable preset, unknown flag or method, or a value that does not fit.
+        SystemExit: After ``--help``.
     """
-    first, _ = _parser(add_help=False).parse_known_args(arguments)
-    preset = read_preset(first.preset)
-    method = getattr(first, "method", preset.get("method"))
-    method, chosen = (None, {}) if method is None else read_method(method)
-    given = vars(_parser(add_help=True, method=method).parse_args(arguments))
-    if "method" in given:
-        given = chosen | given | {"method": method}
-    run = {name: given.pop(name) for name in ("out", "resume", "overwrite", "print_config")}
-    del given["preset"]
+    first, _ = _first_parser().parse_known_args(arguments)
+    name = getattr(first, "preset", Command.preset)
+    preset = read_preset(name)
+    method, _, attached = str(getattr(first, "method", preset.get("method", ""))).partition(":")
     recipe = preset.pop("recipe", {})
     if method != preset.get("method"):
         recipe = {}  # they belong to the preset's own method
-    known = [*OPTIONS, *(item.name for item in (() if method is None else hyper_parameters(method)))]
-    values, origin = _merged({f"preset {first.preset}": preset | recipe, "command line": given}, known)
-    settings = {name: value for name, value in values.items() if name in OPTIONS}
-    recipe = {name: value for name, value in values.items() if name not in OPTIONS}
-    missing = [name for name, option in OPTIONS.items() if option.default is MISSING and name not in settings]
+    known = hyper_parameters(method) if method else {}
+    parser = _parser(method, preset | recipe)
+    given = parser.parse_args([*_as_flags(method, attached), *arguments])
+    command, output = read_flags(given, Command), read_flags(given, Output)
+    flags = {key: value for key, value in vars(given).items() if key in OPTIONS or key in known}
+    flags |= {"method": method} if "method" in flags else {}
+    sources = {f"preset {name}": preset | recipe, "command line": flags}
+    values, origin = _merged(sources, known=(*OPTIONS, *known))
+    missing = [key for key, option in OPTIONS.items() if option.default is MISSING and key not in values]
     if missing:
-        raise ValueError(f"preset {first.preset} lacks {', '.join(missing)}; add them to it, or give them as flags.")
-    return Run(settings=Settings(**settings, recipe=recipe), origin=origin, **run)
+        raise ValueError(f"preset {name} lacks {', '.join(missing)}. Fix: add them to it, or give them as flags.")
+    settings = {key: values.pop(key) for key in OPTIONS if key in values}
+    if command.checkpoint is not None and not output.resume:
+        raise ValueError(f"--checkpoint {command.checkpoint}: expected with --resume. Fix: add --resume.")
+    return Run(
+        settings=Settings(**settings, recipe=values),
+        origin=origin,
+        output=output,
+        checkpoint=command.checkpoint,
+        print_config=command.print_config,
+    )
+
+
+def _first_parser() -> Parser:
+    """Reads the two flags on which the others depend."""
+    parser = Parser(prog="train.py", lenient=True, add_help=False)
+    add_flags(parser, Command, without=["checkpoint", "print_config"])
+    add_flag(parser, "method", str, "")
+    return parser
+
+
+def _parser(method: str, defaults: Mapping[str, object]) -> Parser:
+    parser = Parser(
+        "Train a vision-language model on geometry, or a text model, by GRPO with experts in the group.",
+        prog="train.py",
+        usage="train.py [--preset NAME] [--method NAME] [flags]",
+        other_names=OTHER_NAMES,
+        elsewhere=_of_other_methods(method),
+    )
+    add_flags(parser, Command, title="command")
+    add_flags(parser, Output, title="output folder", defaults={"out": DEFAULT_OUT})
+    parser.set_defaults(out=DEFAULT_OUT)
+    add_flags(parser, Settings, defaults=defaults, without=["recipe"])
+    parser.add_argument("--strict", action="store_false", dest="skip_broken", help="the opposite of --skip-broken")
+    if method:
+        group = parser.add_argument_group(f"hyper-parameters of {method}, see calibrl_ref/recipes.py")
+        for name, item in hyper_parameters(method).items():
+            add_flag(group, name, item.hint, item.documentation, item.choices, defaults.get(name, item.default))
+    return parser
+
+
+def _of_other_methods(method: str) -> dict[str, str]:
+    """Flag of a hyper-parameter that the method does not have -> which methods do."""
+    own = hyper_parameters(method) if method else {}
+    owners: dict[str, list[str]] = {}
+    for other in method_names():
+        for name in hyper_parameters(other):
+            owners.setdefault(name, []).append(other)
+    return {
+        name.replace("_", "-"): f"{method} has no such hyper-parameter. Fix: choose a --method of {', '.join(having)}."
+        for name, having in owners.items()
+        if name not in own
+    }
+
+
+def _as_flags(method: str, attached: str) -> list[str]:
+    """The values behind a method's name, "slope=0.3,weighted=false", as flags."""
+    flags = []
+    for item in filter(None, attached.split(",")):
+        name, _, value = item.partition("=")
+        flag, truth = name.replace("_", "-"), {"true": "", "false": "no-"}.get(value)
+        if not value:
+            raise ValueError(
+                f"method={method}:{attached}: expected name:key=value,key=value. Fix: give {name} a value."
+            )
+        flags += [f"--{flag}={value}"] if truth is None else [f"--{truth}{flag}"]
+    return flags
 
 
 def _merged(sources: Mapping[str, Mapping[str, Any]], known: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -76,9 +201,10 @@ def _merged(sources: Mapping[str, Mapping[str, Any]], known: Sequence[str]) -> t
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for source, given in sources.items():
-        unknown = [name for name in given if name not in known]
-        if unknown:
-            raise ValueError(f"{source} has unknown keys {', '.join(unknown)}; valid: {', '.join(known)}.")
+        for name in given:
+            if name not in known:
+                fix = hint(name, known) or f"choose among {', '.join(known)}."
+                raise ValueError(f"{source}: it has the unknown key {name!r}. Fix: {fix}")
         values |= given
         origin |= dict.fromkeys(given, source)
     return values, origin
@@ -98,14 +224,15 @@ def read_preset(name: str) -> dict[str, Any]:
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else PRESETS / f"{name}.yaml"
     if not path.is_file():
-        valid = ", ".join(sorted(file.stem for file in PRESETS.glob("*.yaml")))
-        raise ValueError(f"preset {name!r} is unknown; valid: {valid}, or the path of a .yaml file.")
+        valid = sorted(file.stem for file in PRESETS.glob("*.yaml"))
+        fix = hint(name, valid) or "choose one of these."
+        raise ValueError(f"preset={name!r}: expected {', '.join(valid)}, or the path of a .yaml file. Fix: {fix}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"preset {path} cannot be read as YAML; correct it: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ValueError(f"preset={path}: expected readable YAML. Fix: correct it: {error}") from error
     if not isinstance(values, dict) or not isinstance(values.get("recipe", {}), dict):
-        raise ValueError(f"preset {path} is not a mapping of settings to values, with recipe as another; correct it.")
+        raise ValueError(f"preset={path}: expected a mapping of settings to values, recipe another. Fix: correct it.")
     return values
 
 
@@ -128,70 +255,3 @@ def describe(run: Run) -> str:
         lines.append(f"{group}:")
         lines += [f"  {name:22} {value!s:32} {run.origin.get(name, 'default')}" for name, value in values.items()]
     return "\n".join(lines)
-
-
-def _parser(*, add_help: bool, method: str | None = None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description="Train a vision-language model on geometry, or a text model, by GRPO with experts in the group.",
-        argument_default=argparse.SUPPRESS,
-        add_help=add_help,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--preset", default="tiny", help="settings in full_scale/run/presets, or a .yaml (default: tiny)"
-    )
-    parser.add_argument("--out", type=Path, default=Path("runs/full_scale"), help="output folder")
-    parser.add_argument("--resume", action="store_true", default=False, help="go on from its last checkpoint")
-    parser.add_argument("--overwrite", action="store_true", default=False, help="empty the output folder first")
-    parser.add_argument("--print-config", action="store_true", default=False, help="show all values, and stop")
-    hints = get_type_hints(Settings)
-    titles = dict.fromkeys(option.metadata["group"] for option in OPTIONS.values())
-    groups = {title: parser.add_argument_group(title) for title in titles}
-    for name, option in OPTIONS.items():
-        _add(groups[option.metadata["group"]], name, hints[name], option.metadata["help"])
-    if method is not None:
-        group = parser.add_argument_group(f"hyper-parameters of {method}, see calibrl_ref/recipes.py")
-        for item in hyper_parameters(method):
-            _add_hyper_parameter(group, item)
-    return parser
-
-
-def _add(group: argparse._ArgumentGroup, name: str, hint: object, text: str) -> None:
-    flag, kind = "--" + name.replace("_", "-"), kind_of(hint)
-    text = text.replace("%", "%%")
-    if kind is bool:
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
-    elif NoneType in get_args(hint):
-        group.add_argument(flag, type=_or_none(kind), help=f"{text}; or none", metavar="X")
-    else:
-        group.add_argument(flag, type=kind, help=text, metavar="X")
-
-
-def _add_hyper_parameter(group: argparse._ArgumentGroup, item: HyperParameter) -> None:
-    flag, text = "--" + item.name.replace("_", "-"), f"{item.documentation} (default: {item.default})"
-    text = text.replace("%", "%%")
-    if item.kind is bool:
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
-        return
-    kind = "{" + ",".join(item.choices) + "}" if item.choices else item.kind.__name__
-    group.add_argument(flag, type=_read(item), help=text, metavar=f"{kind} or none" if item.optional else kind)
-
-
-def _read(item: HyperParameter) -> Callable[[str], object]:
-    def read(given: str) -> object:
-        """The value, or argparse's error with the core's message."""
-        try:
-            return item.read(given)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return read
-
-
-def _or_none(kind: type) -> Callable[[str], object]:
-    def read(given: str) -> object:
-        """A value of the kind, or None for "none"."""
-        return None if given == "none" else kind(given)
-
-    read.__name__ = f"{kind.__name__} or none"  # argparse names it in its messages
-    return read

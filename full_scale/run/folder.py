@@ -1,18 +1,75 @@
-"""A run's folder: who may write there, which versions ran, and the metrics that it holds."""
+"""A run's folder: what it holds, with which settings it was begun, and where it goes on."""
 
 import dataclasses
+import hashlib
 import json
-import shutil
-from importlib.metadata import version
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from transformers.trainer_utils import get_last_checkpoint
+from cli.folder import RunFolder, read_json, read_lines, write_json
+from full_scale.run.manifest import checkpoints, update_of
+from full_scale.run.settings import OPTIONS, Settings
 
-from full_scale.run.machine import is_main_process
-from full_scale.run.settings import Settings
+SETTINGS_FILE, BEFORE_FILE, METRICS_FILE = "settings.json", "held_out_before.json", "metrics.jsonl"
+RESULTS_FILE, ORIGIN_FILE, CRASH_FILE = "results.json", "origin.json", "crash.json"
+QUARANTINE_FILE = "quarantine.jsonl"
 
-SETTINGS_FILE, BEFORE_FILE = "settings.json", "held_out_before.json"
+RUN_FILES = (BEFORE_FILE, METRICS_FILE, RESULTS_FILE, ORIGIN_FILE, CRASH_FILE, QUARANTINE_FILE)
+"""What this program writes beside the settings; each may be left half-written under the name with ``.part`` behind."""
+
+MODEL_FILES = (
+    *("config.json", "generation_config.json", "model.safetensors", "model-*-of-*.safetensors"),
+    *("model.safetensors.index.json", "adapter_config.json", "adapter_model.safetensors", "README.md"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
+    *("merges.txt", "vocab.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json"),
+    *("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json"),
+)
+"""What transformers and PEFT write for a model and its processor."""
+
+OWN_FILES = (
+    *RUN_FILES,
+    *(f"{name}.part" for name in (SETTINGS_FILE, *RUN_FILES)),
+    *MODEL_FILES,
+    *("curves.png", "curves.svg", "answers.html", "training_args.bin"),
+    *("runs/*/events.out.tfevents.*", "skipped/update-*.pt"),
+)
+"""All that a run writes, besides its checkpoints."""
+
+CHECKPOINT_FILES = (
+    *("*.safetensors", "*.json", "*.jinja", "*.pt", "*.pth", "*.bin", "README.md", "latest", "*.py"),
+    *("merges.txt", "vocab.txt", "tokenizer.model"),
+    *("global_step*/*", "*_[0-9]/*"),  # DeepSpeed's and FSDP's parts
+)
+"""What transformers, PEFT and DeepSpeed write into a checkpoint, and what this trainer adds."""
+
+
+def run_folder(out: Path) -> RunFolder:
+    """The folder of a training run.
+
+    Args:
+        out: The output folder.
+
+    Returns:
+        The folder, with the names of all that a run writes.
+    """
+    whole = [f"*checkpoint-*/{name}" for name in CHECKPOINT_FILES]
+    parts = [f"saving-checkpoint/{name}" for name in whole]  # one that is being written
+    return RunFolder(out, begun=SETTINGS_FILE, names=[*OWN_FILES, *whole, *parts])
+
+
+def model_folder(out: Path) -> RunFolder:
+    """The folder of a model alone.
+
+    Args:
+        out: The folder.
+
+    Returns:
+        The folder, with the names of all that belongs to a model.
+    """
+    return RunFolder(out, begun="config.json", names=MODEL_FILES, resumable=False)
 
 
 def read_metrics(file: Path) -> list[dict[str, Any]]:
@@ -24,7 +81,7 @@ def read_metrics(file: Path) -> list[dict[str, Any]]:
     Returns:
         One record per update; none where the file does not exist.
     """
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    return read_lines(file)
 
 
 def forget_later_metrics(file: Path, step: int) -> None:
@@ -35,70 +92,171 @@ def forget_later_metrics(file: Path, step: int) -> None:
         step: The last update that stays.
     """
     kept = [json.dumps(record) + "\n" for record in read_metrics(file) if record["step"] <= step]
-    file.write_text("".join(kept), encoding="utf-8")
+    part = file.with_name(f"{file.name}.part")
+    part.write_text("".join(kept), encoding="utf-8")
+    part.replace(file)
 
 
 def versions() -> dict[str, str]:
-    """The versions of this project and of what a run's numbers depend on."""
-    return {name: version(name) for name in ("calibrl-ref", "torch", "transformers", "trl", "accelerate", "numpy")}
+    """The versions of this project and of what a run's numbers depend on; asked before the first update."""
+    packages = ("calibrl_ref", "torch", "transformers", "trl", "accelerate", "numpy")
+    return {name.replace("_", "-"): _version(name) for name in packages}
 
 
-MAY_CHANGE = ("steps", "save_every", "evaluate_problems", "evaluate_samples")
+def _version(package: str) -> str:
+    """A package's version, also of a checkout that was never installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return str(getattr(import_module(package), "__version__", "unknown"))
+
+
+def fingerprint(texts: Iterable[str]) -> str:
+    """A short digest of texts in their order, to notice that data has changed."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(hashlib.sha256(text.encode()).digest())
+    return digest.hexdigest()[:12]
+
+
+def begin(folder: RunFolder, settings: Settings, *, data: str, versions: dict[str, str]) -> None:
+    """Begin a run anew: a former one in the folder is removed, settings and origin are written.
+
+    Args:
+        folder: The run's, locked.
+        settings: All options.
+        data: Fingerprint of the training data.
+        versions: From :func:`versions`.
+
+    Raises:
+        ValueError: The folder holds something that a run did not write.
+    """
+    folder.clear()
+    write_json(folder.path / SETTINGS_FILE, dataclasses.asdict(settings))
+    write_json(folder.path / ORIGIN_FILE, {"data": data, "versions": versions})
+
+
+def go_on(folder: RunFolder, settings: Settings, *, data: str, versions: dict[str, str]) -> list[str]:
+    """Go on with the run in a folder: it must have the same data; what may change and has is returned.
+
+    Args:
+        folder: The run's, locked; its settings were checked.
+        settings: All options now.
+        data: Fingerprint of the training data.
+        versions: From :func:`versions`.
+
+    Returns:
+        Lines that tell what is not as it was.
+
+    Raises:
+        ValueError: The data has changed.
+    """
+    begun = read_json(folder.path / SETTINGS_FILE)
+    file = folder.path / ORIGIN_FILE
+    origin: dict[str, Any] = read_json(file) if file.is_file() else {"data": data, "versions": versions}
+    if origin["data"] != data:
+        raise ValueError(
+            f"--resume: {folder.path} was begun with other data. Fix: restore it, or start anew in another --out."
+        )
+    now = {name: getattr(settings, name) for name in MAY_CHANGE}
+    pairs = [*_pairs(begun, now), *_pairs(origin["versions"], versions)]
+    write_json(folder.path / SETTINGS_FILE, dataclasses.asdict(settings))
+    return [f"{name} was {before}, now {after}" for name, before, after in pairs]
+
+
+def _pairs(before: Mapping[str, object], now: Mapping[str, object]) -> list[tuple[str, object, object]]:
+    """Name, former value and present value of what differs."""
+    return [(name, before.get(name), value) for name, value in now.items() if before.get(name) != value]
+
+
+MAY_CHANGE = ("steps", "save_every")
 """Settings that a resumed run may change."""
 
 
-def prepare_folder(out: Path, settings: Settings, *, resume: bool, overwrite: bool) -> str | None:
-    """Make the output folder; never overwrite one silently.
-
-    Args:
-        out: The folder.
-        settings: All options, kept in the folder.
-        resume: Go on from its last checkpoint.
-        overwrite: Empty it first.
-
-    Returns:
-        The checkpoint to resume from, or None.
-
-    Raises:
-        ValueError: If the folder is in use, has nothing to resume from, or was begun with other settings.
-    """
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"output folder {out} is a file; choose another --out.")
-    file = out / SETTINGS_FILE
-    if resume:
-        checkpoint: str | None = get_last_checkpoint(str(out)) if out.is_dir() else None
-        if checkpoint is None:
-            raise ValueError(f"--resume: {out} has no checkpoint; start without --resume.")
-        check_same_settings(file, settings)
-        return checkpoint
-    if is_main_process():
-        in_use = out.is_dir() and any(path.name not in (SETTINGS_FILE, BEFORE_FILE) for path in out.iterdir())
-        if in_use and not overwrite:
-            raise ValueError(f"output folder {out} is in use; choose another --out, or --resume, or --overwrite.")
-        if in_use:
-            shutil.rmtree(out)
-        out.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(dataclasses.asdict(settings), indent=2) + "\n", encoding="utf-8")
-    return None
-
-
-def check_same_settings(file: Path, settings: Settings) -> None:
+def check_same_settings(folder: Path, settings: Settings) -> None:
     """Refuse to go on with a run under other settings than those that it was begun with.
 
     Args:
-        file: settings.json of the run.
+        folder: The run's.
         settings: All options now.
 
     Raises:
         ValueError: Naming each difference.
     """
-    if not file.is_file():
-        raise ValueError(f"--resume: {file} is missing, so this command did not begin the run; start anew.")
-    begun, now = json.loads(file.read_text(encoding="utf-8")), dataclasses.asdict(settings)
+    begun, now = read_json(folder / SETTINGS_FILE), dataclasses.asdict(settings)
+    before = {name: begun.get(name, OPTIONS[name].default) for name in OPTIONS} | {"recipe": begun.get("recipe", {})}
     differences = [
-        f"{name} was {begun.get(name)!r}, now {value!r}"
+        f"{name} was {before[name]!r}, now {value!r}"
         for name, value in now.items()
-        if name not in MAY_CHANGE and begun.get(name) != value
+        if name not in MAY_CHANGE and before[name] != value
     ]
+    if before["steps"] != settings.steps and _depends_on_steps(settings):
+        differences.append(f"steps was {before['steps']}, now {settings.steps}, on which the schedule depends")
     if differences:
-        raise ValueError(f"--resume: {'; '.join(differences)}. Resume with the run's settings, or start anew.")
+        raise ValueError(f"--resume: {'; '.join(differences)}. Fix: resume with the run's settings, or start anew.")
+
+
+def _depends_on_steps(settings: Settings) -> bool:
+    """Whether an update depends on how many there are: through the learning rate, or the shares of several stages."""
+    return settings.learning_rate_schedule != "constant" or len(settings.schedule().stages) > 1
+
+
+def finished_results(folder: Path, settings: Settings) -> dict[str, Any] | None:
+    """What results.json holds where the run has made all its updates and was evaluated; else None.
+
+    Args:
+        folder: The run's.
+        settings: All options now.
+
+    Returns:
+        The results.
+    """
+    file = folder / RESULTS_FILE
+    results: dict[str, Any] = read_json(file) if file.is_file() else {"finished": False}
+    return results if results.get("finished") and results["steps"] >= settings.steps else None
+
+
+def checkpoint_to_resume(folder: Path, name: str | None) -> Path | None:
+    """The checkpoint to go on from; later ones are set aside under another name.
+
+    Args:
+        folder: The run's.
+        name: Of an earlier checkpoint, "checkpoint-40" or "40"; None for the last one.
+
+    Returns:
+        Its folder; None where the run was interrupted before its first whole checkpoint.
+
+    Raises:
+        ValueError: There is no such checkpoint.
+    """
+    whole = {path.name: path for path in checkpoints(folder)}
+    if name is None:
+        return next(reversed(whole.values()), None)
+    called = f"checkpoint-{Path(name).name.removeprefix('checkpoint-')}"
+    if called not in whole:
+        having = ", ".join(whole) or "none"
+        raise ValueError(f"--checkpoint {name}: expected one of {folder}: {having}. Fix: choose one of these.")
+    return whole[called]
+
+
+def set_aside_later(checkpoint: Path) -> list[str]:
+    """Rename the checkpoints after one that is gone on from, since a later resumption takes the last.
+
+    Args:
+        checkpoint: The one that is gone on from.
+
+    Returns:
+        The new names.
+    """
+    step, renamed = update_of(checkpoint), []
+    for path in sorted(checkpoint.parent.glob("checkpoint-*")):
+        number = path.name.rpartition("-")[2]
+        if number.isdigit() and int(number) > step:
+            target = next(
+                place
+                for count in range(1, 1000)
+                if not (place := path.with_name(f"former-{count}-{path.name}")).exists()
+            )
+            path.rename(target)
+            renamed.append(target.name)
+    return renamed

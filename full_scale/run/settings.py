@@ -3,20 +3,20 @@
 import dataclasses
 from dataclasses import MISSING, dataclass, field
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
-from calibrl_ref import RECIPES, SCHEDULES, Schedule, hyper_parameters
-from full_scale.model.checkpoint import SHIPPED_MODELS
+from cli.flags import KINDS, choices_of, kind_of
+from cli.names import check_choice
+from full_scale.model.shipped import SHIPPED_MODELS
+from full_scale.run.methods import hyper_parameters, method_names
 
-METHODS = (*RECIPES, *SCHEDULES)
-"""Names for ``--method``."""
+if TYPE_CHECKING:
+    from calibrl_ref import Schedule
 
 
-def _option(
-    group: str, text: str, default: object = MISSING, *, least: float | None = None, valid: tuple[str, ...] = ()
-) -> Any:  # noqa: ANN401  # a field of any type, as dataclasses.field
-    """A field of :class:`Settings`: its group and meaning, its smallest value, or all its values."""
-    return field(default=default, metadata={"group": group, "help": text, "least": least, "valid": valid})
+def _option(group: str, text: str, default: object = MISSING, *, least: float | None = None) -> Any:  # noqa: ANN401  # a field of any type, as dataclasses.field
+    """A field of :class:`Settings`: its group and meaning, and its smallest value."""
+    return field(default=default, metadata={"group": group, "help": text, "least": least})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,9 @@ class Settings:
     """
 
     model: str = _option("model", f"folder or hub id of a checkpoint; {' and '.join(SHIPPED_MODELS)} are shipped")
-    dtype: str = _option("model", "of the weights", valid=("float32", "bfloat16"))
+    dtype: Literal["float32", "bfloat16"] = _option("model", "of the weights")
     needs_gpu: bool = _option("model", "refuse to start without a GPU")
-    mixed_precision: str = _option("model", "type of the computation", valid=("none", "bfloat16"))
+    mixed_precision: Literal["none", "bfloat16"] = _option("model", "type of the computation")
     gradient_checkpointing: bool = _option("model", "recompute activations in the backward pass: slower, less memory")
     lora_rank: int = _option("model", "train low-rank adapters of this rank; 0 trains all weights", 0, least=0)
     lora_alpha: int = _option("model", "adapters are scaled by lora_alpha / lora_rank", 32, least=1)
@@ -38,10 +38,15 @@ class Settings:
         "model", "all-linear, or a pattern of the names of layers that get adapters", "all-linear"
     )
     lora_dropout: float = _option("model", "dropout in front of the adapters", 0.0, least=0)
+    remote_code: bool = _option("model", "run code that the checkpoint brings; read it first", False)
 
     dataset: str = _option("data", "rendered, word_problems, a folder or file, hub:<id>, or <layout>:<path or hub:id>")
     experts: str = _option("data", "where experts come from: dataset, column:<name>, file:<path>, answer_only or none")
     instruct: bool = _option("data", "append the paper's instruction to think first and answer in tags")
+    columns: str | None = _option(
+        "data", "what the columns of your own table are called where that is not usual: question=q,answer=a", None
+    )
+    skip_broken: bool = _option("data", "leave out broken records, each with its reason in quarantine.jsonl", False)
     limit: int | None = _option("data", "use only so many training problems", None, least=1)
     max_prompt_length: int = _option("data", "tokens; longer prompts are dropped and counted", least=1)
 
@@ -49,13 +54,13 @@ class Settings:
     max_response_length: int = _option("rollouts", "tokens; longer experts are dropped and counted", least=1)
     temperature: float = _option("rollouts", "of the sampled responses", least=1e-6)
     format_weight: float = _option("rollouts", "reward = accuracy + this x format", least=0)
-    vllm: str = _option(
-        "rollouts", "sample with vLLM: in this process, or on a server", "none", valid=("none", "colocate", "server")
+    vllm: Literal["none", "colocate", "server"] = _option(
+        "rollouts", "sample with vLLM: in this process, or on a server", "none"
     )
     vllm_memory: float = _option("rollouts", "share of each GPU's memory for a colocated vLLM", 0.3, least=0)
     vllm_url: str | None = _option("rollouts", "address of the vLLM server, such as http://host:8000", None)
 
-    method: str = _option("training", "a recipe or schedule of calibrl_ref", valid=METHODS)
+    method: str = _option("training", f"one of {', '.join(method_names())}; or with values, calibrl:slope=0.3,...")
     steps: int = _option("training", "updates", least=1)
     prompts_per_step: int = _option("training", "prompts in one update, over all processes", least=1)
     updates_per_sampling: int = _option("training", "updates made with one batch of rollouts", 1, least=1)
@@ -64,7 +69,7 @@ class Settings:
     )
     micro_batch_rows: int = _option("training", "responses in one forward pass; fastest: whole groups", least=1)
     learning_rate: float = _option("training", "of AdamW, at the start", least=0)
-    learning_rate_schedule: str = _option("training", "over all steps", "constant", valid=("constant", "linear"))
+    learning_rate_schedule: Literal["constant", "linear"] = _option("training", "over all steps", "constant")
     weight_decay: float = _option("training", "of AdamW", least=0)
     max_grad_norm: float = _option("training", "gradients are clipped to this norm", least=0)
 
@@ -79,15 +84,22 @@ class Settings:
     def __post_init__(self) -> None:
         hints = get_type_hints(Settings)
         for option in OPTIONS.values():
-            _check_value(option.name, getattr(self, option.name), hints[option.name], option.metadata)
+            _check_value(option.name, getattr(self, option.name), hints[option.name], option.metadata["least"])
+        known = hyper_parameters(self.method)
+        for name in self.recipe:
+            check_choice(f"hyper-parameter of {self.method}", name, known)
         rows = self.prompts_per_step * self.group_size
         if rows % self.micro_batch_rows:
             raise ValueError(
-                f"micro_batch_rows ({self.micro_batch_rows}) does not divide prompts_per_step x group_size ({rows}); "
-                f"choose a divisor, best a multiple of group_size ({self.group_size})."
+                f"micro_batch_rows={self.micro_batch_rows}: expected a divisor of prompts_per_step x group_size "
+                f"= {rows}. Fix: --micro-batch-rows {self._micro_batch_that_fits(rows)}."
             )
         if self.vllm == "server" and self.vllm_url is None:
-            raise ValueError("vllm is 'server' without an address; give --vllm-url http://host:8000.")
+            raise ValueError("vllm='server': expected an address. Fix: give --vllm-url http://host:8000.")
+
+    def _micro_batch_that_fits(self, rows: int) -> int:
+        """The largest divisor of an update's rows that is no larger than what was asked for."""
+        return max(size for size in range(1, min(self.micro_batch_rows, rows) + 1) if rows % size == 0)
 
     @property
     def model_folder(self) -> str:
@@ -96,10 +108,12 @@ class Settings:
 
     def hyper_parameters(self) -> dict[str, Any]:
         """All hyper-parameters of the method."""
-        return {item.name: item.default for item in hyper_parameters(self.method)} | self.recipe
+        return {name: item.default for name, item in hyper_parameters(self.method).items()} | self.recipe
 
-    def schedule(self) -> Schedule:
+    def schedule(self) -> "Schedule":
         """The method's stages; a recipe is one stage. A constant length is the longest response unless it was given."""
+        from calibrl_ref import Schedule  # here: it imports torch, which a command line does not need
+
         values = dict(self.recipe)
         if values.get("max_length") is None and "max_length" in self.hyper_parameters():
             values["max_length"] = self.max_response_length
@@ -110,21 +124,16 @@ OPTIONS = {item.name: item for item in dataclasses.fields(Settings) if item.name
 """Name of a setting -> its field."""
 
 
-def kind_of(hint: object) -> type:
-    """The type of a value that may also be None, such as int for ``int | None``."""
-    kinds: list[type] = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
-    return kinds[0]
-
-
-def _check_value(name: str, value: object, hint: object, metadata: Any) -> None:  # noqa: ANN401  # a mappingproxy
+def _check_value(name: str, value: object, hint: object, least: float | None) -> None:
     if value is None and NoneType in get_args(hint):
         return
     kind = kind_of(hint)
     wanted = (int, float) if kind is float else (kind,)
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
-        hint_text = "; YAML reads 1e-6 as text: write 1.0e-6" if kind is float and isinstance(value, str) else ""
-        raise ValueError(f"{name} is {value!r}; it must be of type {kind.__name__}{hint_text}.")
-    if metadata["valid"] and value not in metadata["valid"]:
-        raise ValueError(f"{name} {value!r} is unknown; valid: {', '.join(metadata['valid'])}.")
-    if metadata["least"] is not None and not value >= metadata["least"]:  # also refuses NaN
-        raise ValueError(f"{name} is {value}; it must be at least {metadata['least']}.")
+        is_text = kind is float and isinstance(value, str)
+        fix = "YAML reads 1e-6 as text: write 1.0e-6." if is_text else "write one."
+        raise ValueError(f"{name}={value!r}: expected {KINDS[kind]}. Fix: {fix}")
+    if choices_of(hint):
+        check_choice(name, str(value), choices_of(hint))
+    if least is not None and not least <= float(str(value)) < float("inf"):  # also refuses NaN
+        raise ValueError(f"{name}={value}: expected at least {least:g}. Fix: --{name.replace('_', '-')} {least:g}.")

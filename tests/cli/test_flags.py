@@ -20,6 +20,8 @@ class Walk:
         where: it goes.
         gait: how.
         dog: comes too.
+        cat: also.
+        hat: on.
         limit: at most.
         stops: on the way.
         name: of it.
@@ -33,9 +35,11 @@ class Walk:
     where: Path = Path("here")
     gait: Literal["slow", "fast"] = "slow"
     dog: bool = False
+    cat: bool = True
+    hat: bool | None = None
     limit: int | None = None
     stops: tuple[int, ...] = ()
-    name: str = dataclasses.field(default="a", metadata={"help": "its name", "group": "names", "valid": ("a", "b")})
+    name: str = dataclasses.field(default="a", metadata={"help": "its name", "group": "names"})
 
 
 def parser(**options):
@@ -61,7 +65,10 @@ def test_without_flags_the_dataclasss_defaults_hold():
         ("--where a/b", "where", Path("a/b")),
         ("--gait fast", "gait", "fast"),
         ("--dog", "dog", True),
-        ("--no-dog", "dog", False),
+        ("--cat", "cat", True),
+        ("--no-cat", "cat", False),
+        ("--no-hat", "hat", False),
+        ("--hat", "hat", True),
         ("--limit 3", "limit", 3),
         ("--limit none", "limit", None),
         ("--stops 1 2", "stops", (1, 2)),
@@ -87,13 +94,18 @@ def test_each_type_is_read(flags, field, value):
         ("--step 3", r"--step: expected a flag of walk. Fix: did you mean --steps\?"),
         ("--stepz=3", r"--stepz: expected a flag of walk. Fix: did you mean --steps\?"),
         ("--velocity 3", r"--velocity: .* did you mean --rate\?"),
+        ("--gait fastt", r"^--gait: expected one of slow, fast, got 'fastt'. Fix: did you mean 'fast'\?$"),
+        ("--gait x", r"^--gait: expected one of slow, fast, got 'x'. Fix: see walk --help\.$"),
+        ("--wings 2", r"^--wings: only birds have them\. Fix: be one\.$"),
         ("--zzzz", r"--zzzz: expected a flag of walk. Fix: walk --help lists all\."),
         ("west", r"'west': expected a flag in front of it. Fix: see walk --help\."),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_type(flags, message):
     with pytest.raises(ValueError, match=message) as caught:
-        read(*flags.split(), other_names={"velocity": "rate"})
+        read(
+            *flags.split(), other_names={"velocity": "rate"}, elsewhere={"wings": "only birds have them. Fix: be one."}
+        )
     assert "\n" not in str(caught.value)
 
 
@@ -110,20 +122,23 @@ def test_the_help_shows_type_meaning_choices_and_default():
     assert "--rate FLOAT per second (default: 0.5)" in text
     assert "--where PATH it goes (default: here)" in text
     assert "--gait NAME how; one of slow, fast (default: slow)" in text
-    assert "--dog, --no-dog comes too (default: no)" in text
-    assert "--limit INT at most; or none (default: none)" in text
-    assert "--stops INT [INT ...] on the way (default: none)" in text
-    assert "--name NAME its name; one of a, b (default: a)" in text
+    assert "--dog comes too --cat, --no-cat also (default: yes) --hat, --no-hat on --limit" in text
+    assert "--limit INT at most; or none --stops" in text
+    assert "--stops INT [INT ...] on the way names:" in text
+    assert "--name TEXT its name (default: a)" in text
 
 
 def test_other_defaults_are_shown_and_fields_left_out():
     made = Parser()
-    add_flags(made, Walk, title="walking", defaults={"steps": 7, "stops": (1, 2), "dog": True}, without=["rate"])
+    add_flags(
+        made, Walk, title="walking", defaults={"steps": 7, "stops": (1, 2), "limit": 0, "cat": False}, without=["rate"]
+    )
     text = " ".join(made.format_help().split())
     assert "walking:" in text
     assert "(default: 7)" in text
     assert "(default: 1 2)" in text
-    assert "comes too (default: yes)" in text
+    assert "at most; or none (default: 0)" in text
+    assert "--cat, --no-cat also --hat" in text
     assert "--rate" not in text
     assert vars(made.parse_args([])) == {}
 

@@ -41,10 +41,15 @@ def test_a_new_and_an_empty_folder_are_taken(tmp_path, output):
 def test_a_folder_with_a_run_needs_a_flag(tmp_path):
     found = folder(begin(tmp_path))
     assert found.holds_run
-    with pytest.raises(ValueError, match=r"out=.*: it holds a run. Fix: --resume, --overwrite, or another --out"):
+    with pytest.raises(
+        ValueError, match=r"out=.*: it is in use \(run.json\). Fix: --resume, --overwrite, or another --out"
+    ):
         found.check(Output(out=tmp_path))
     found.check(Output(out=tmp_path, resume=True))
     found.check(Output(out=tmp_path, overwrite=True))
+    once = RunFolder(tmp_path, begun="run.json", names=NAMES, resumable=False)
+    with pytest.raises(ValueError, match=r"Fix: --overwrite, or another --out"):
+        once.check(Output(out=tmp_path))
     with pytest.raises(ValueError, match="expected one of them"):
         Output(out=tmp_path, resume=True, overwrite=True)
 
@@ -103,7 +108,8 @@ def test_clearing_removes_the_run_and_leaves_empty_folders_of_others(tmp_path):
     (tmp_path / "mine").mkdir()
     with folder(tmp_path) as found:
         found.clear()
-        assert content(tmp_path) == [LOCK, "logs", "mine"]  # logs/ itself held no file
+        assert content(tmp_path) == [LOCK, "mine"]
+        assert found.foreign() == []
         found.clear()  # nothing to do
     assert not found.holds_run
 
@@ -116,6 +122,7 @@ def test_a_run_that_wrote_nothing_leaves_nothing(tmp_path):
     with folder(tmp_path / "c"):
         pass
     assert (tmp_path / "c" / "run.json").is_file()
+    assert not (tmp_path / "c" / LOCK).exists()
     (tmp_path / "empty").mkdir()
     with folder(tmp_path / "empty"):
         pass

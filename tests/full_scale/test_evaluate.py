@@ -11,14 +11,20 @@ import torch
 from realdata import GEOMETRY3K, REAL_DATA, ROOT, needs_real_data
 from tiny import save_tiny_checkpoint, tiny_model, tiny_processor
 
-from full_scale import evaluate
+from cli.folder import read_lines
+from cli.program import Interrupted
 from full_scale.data.rendered import rendered_problems
 from full_scale.evaluate import main
-from full_scale.evaluation import answering
+from full_scale.evaluation import answering, session
 from full_scale.evaluation.answering import blanked
 from full_scale.evaluation.benchmarks import scored_split
-from full_scale.model.checkpoint import model_fingerprint
+from full_scale.model.checkpoint import TINY_MODEL, load_model, model_fingerprint
+from full_scale.train import main as train
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
+]
 SHORT = ["--max-response-length", "6", "--batch-size", "2"]
 
 
@@ -41,19 +47,23 @@ def finished(checkpoint, tmp_path_factory):
 def test_everything_is_in_the_results(finished):
     out, results = finished
     assert json.loads((out / "results.json").read_text()) == json.loads(json.dumps(results))
-    assert list(results["benchmarks"]) == ["rendered", "geometry3k"]
-    assert results["data"]["geometry3k"]["split"] == "test"
-    assert (results["samples"], results["seed"], results["blank_pictures"]) == (2, 0, False)
-    assert results["versions"]["torch"] == torch.__version__
-    for summary in results["benchmarks"].values():
+    assert list(results["figures"]) == ["rendered", "geometry3k"]
+    assert set(results) == {"settings", "figures", "seconds"}
+    settings = results["settings"]
+    assert settings["data"]["geometry3k"]["split"] == "test"
+    assert (settings["samples"], settings["seed"], settings["blank_pictures"]) == (2, 0, False)
+    assert (settings["max_response_length"], settings["instruct"]) == (6, True)  # the checkpoint is no run's
+    assert settings["versions"]["torch"] == torch.__version__
+    for summary in results["figures"].values():
         assert summary["problems"] == 3
         assert summary["greedy"]["accuracy"] == pytest.approx({"value": 0, "low": 0, "high": 0.5615}, abs=1e-4)
         assert 0 < summary["sampled"]["entropy"]["low"] <= summary["sampled"]["entropy"]["value"] < 6
         assert set(summary["sampled"]["pass_at"]) == {"1", "2"}
-    assert len(results["records"]) == 2 * 3 * (1 + 2)
-    assert {"response", "text"} & set(results["records"][0]) == {"text"}
-    assert results["benchmarks"]["rendered"]["greedy"]["official_accuracy"] is None
-    assert results["benchmarks"]["geometry3k"]["greedy"]["official_accuracy"]["value"] == 0
+    answers = read_lines(out / "answers.jsonl")
+    assert len(answers) == 2 * 3 * (1 + 2)
+    assert {"response", "text"} & set(answers[0]) == {"text"}
+    assert results["figures"]["rendered"]["greedy"]["official_accuracy"] is None
+    assert results["figures"]["geometry3k"]["greedy"]["official_accuracy"]["value"] == 0
     page = (out / "answers.html").read_text()
     assert page.count("<article") == 6
     assert "where reward and official scoring differ" in page
@@ -68,52 +78,51 @@ def test_tables_are_printed(finished, checkpoint, tmp_path, capsys):
     assert "sampled" not in shown.partition("Brackets")[0]
 
 
-class InterruptionError(Exception):
-    pass
-
-
 def test_an_interrupted_evaluation_goes_on_to_the_same_end(finished, checkpoint, tmp_path, monkeypatch, capsys):
-    _, wanted = finished
+    former, wanted = finished
     original, calls = answering.answer_batch, []
 
     def interrupted(*arguments, **options):
         calls.append(options["samples"])
         if len(calls) == 4:  # rendered: two greedy batches, one sampled; then the second sampled one
-            raise InterruptionError
+            raise KeyboardInterrupt
         return original(*arguments, **options)
 
     flags = ["--samples", "2", "--pass-at", "1", "2", "--dataset", "rendered", str(GEOMETRY3K)]
     monkeypatch.setattr(answering, "answer_batch", interrupted)
-    with pytest.raises(InterruptionError):
+    with pytest.raises(Interrupted, match="interrupted; the same command with --resume goes on"):
+        run(checkpoint, tmp_path, *flags)
+    with pytest.raises(ValueError, match=r"it is in use \(evaluation.json\). Fix: --resume, --overwrite, or another"):
         run(checkpoint, tmp_path, *flags)
     with (tmp_path / "answers.jsonl").open("a") as file:  # part of the next batch was written
         file.write((tmp_path / "answers.jsonl").read_text().splitlines(keepends=True)[0] + '{"cut')
     calls.extend([0] * 10)
-    found = run(checkpoint, tmp_path, *flags)
+    found = run(checkpoint, tmp_path, *flags, "--resume")
     assert "going on after 7 answers" in capsys.readouterr().out
     assert calls[14:] == [2, 1, 1, 2, 2]
-    assert found["records"] == wanted["records"]
-    assert found["benchmarks"] == wanted["benchmarks"]
-    with pytest.raises(ValueError, match="is finished; choose another --out, or --overwrite"):
-        run(checkpoint, tmp_path, *flags)
-    assert run(checkpoint, tmp_path, "--overwrite")["samples"] == 0
+    assert (tmp_path / "answers.jsonl").read_text() == (former / "answers.jsonl").read_text()
+    assert found["figures"] == wanted["figures"]
+    for more in ([], ["--resume"]):
+        with pytest.raises(ValueError, match=r"its evaluation is finished. Fix: --overwrite, or another --out"):
+            run(checkpoint, tmp_path, *flags, *more)
+    assert run(checkpoint, tmp_path, "--overwrite")["settings"]["samples"] == 0
 
 
 def test_an_evaluation_of_another_model_is_not_continued(checkpoint, tmp_path, monkeypatch):
     def interrupted(*arguments, **options):
-        raise InterruptionError
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(answering, "answer_batch", interrupted)
-        with pytest.raises(InterruptionError):
+        with pytest.raises(Interrupted):
             run(checkpoint, tmp_path / "out")
-    with pytest.raises(ValueError, match=r"has model '.*', this one 'tiny'; choose another --out, or --overwrite"):
-        run("tiny", tmp_path / "out")
+    with pytest.raises(ValueError, match=r"has model '.*', this one 'tiny'. Fix: choose another --out, or --overwrite"):
+        run("tiny", tmp_path / "out", "--resume")
     with pytest.raises(ValueError, match="has seed 0, this one 1"):
-        run(checkpoint, tmp_path / "out", "--seed", "1")
-    monkeypatch.setattr(evaluate, "model_fingerprint", lambda model: "changed")
+        run(checkpoint, tmp_path / "out", "--seed", "1", "--resume")
+    monkeypatch.setattr(session, "model_fingerprint", lambda model: "changed")
     with pytest.raises(ValueError, match=r"has model_fingerprint '\w+', this one 'changed'"):
-        run(checkpoint, tmp_path / "out")
+        run(checkpoint, tmp_path / "out", "--resume")
 
 
 def test_a_fingerprint_notices_a_small_update():
@@ -140,7 +149,7 @@ def test_the_shipped_model_needs_the_picture(tmp_path, capsys):
     flags = ["--limit", "40", "--dataset", "rendered"]
     seen = main([*flags, "--out", str(tmp_path / "seen")])
     blank = main([*flags, "--out", str(tmp_path / "blank"), "--blank-pictures"])
-    accuracy = [results["benchmarks"]["rendered"]["greedy"]["accuracy"]["value"] for results in (seen, blank)]
+    accuracy = [results["figures"]["rendered"]["greedy"]["accuracy"]["value"] for results in (seen, blank)]
     assert accuracy[0] > accuracy[1] + 0.15
     compared = main(["--compare", str(tmp_path / "seen"), str(tmp_path / "blank")])
     assert compared["differing_settings"] == ["blank_pictures"]
@@ -154,8 +163,8 @@ def test_the_shipped_model_needs_the_picture(tmp_path, capsys):
 def test_a_text_model_answers_word_problems_and_no_pictures(tmp_path):
     flags = ["--model", "tiny-text", "--limit", "8", "--out", str(tmp_path / "out")]
     results = main([*flags, "--dataset", "word_problems"])
-    assert results["data"]["gsm8k"]["dataset"] == "word_problems"
-    greedy = results["benchmarks"]["gsm8k"]["greedy"]
+    assert results["settings"]["data"]["gsm8k"]["dataset"] == "word_problems"
+    greedy = results["figures"]["gsm8k"]["greedy"]
     assert greedy["finished"]["value"] > 0.5
     assert greedy["official_accuracy"]["value"] >= greedy["accuracy"]["value"]
     assert "<img" not in (tmp_path / "out" / "answers.html").read_text()
@@ -165,11 +174,9 @@ def test_a_text_model_answers_word_problems_and_no_pictures(tmp_path):
 
 def test_the_same_data_set_twice_is_two_benchmarks(checkpoint, tmp_path):
     results = run(checkpoint, tmp_path / "out", "--dataset", str(GEOMETRY3K), f"geometry3k:{GEOMETRY3K}")
-    assert list(results["benchmarks"]) == ["geometry3k", "geometry3k #2"]
-    first, second = (
-        [record["text"] for record in results["records"] if record["benchmark"] == name]
-        for name in results["benchmarks"]
-    )
+    assert list(results["figures"]) == ["geometry3k", "geometry3k #2"]
+    answers = read_lines(tmp_path / "out" / "answers.jsonl")
+    first, second = ([item["text"] for item in answers if item["benchmark"] == name] for name in results["figures"])
     assert first == second
 
 
@@ -189,16 +196,22 @@ def test_the_split_that_a_benchmark_is_scored_on(name, split):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--model", "/no/such/folder"], "--model '/no/such/folder' is neither a folder with a checkpoint nor"),
+        (["--model", "/no/such/folder"], "model='/no/such/folder': expected a folder with a checkpoint, a hub id"),
+        (["--modle", "tiny"], r"--modle: expected a flag of evaluate.py. Fix: did you mean --model\?"),
+        (["--output-dir", "x"], r"--output-dir: expected a flag of evaluate.py. Fix: did you mean --out\?"),
+        (["--compare", "x"], r"--compare: expected two folders, got 1. Fix: --compare A B"),
         (["--dataset", "nope"], "unknown data set 'nope'"),
         (["--dataset", str(GEOMETRY3K), "--split", "nope"], "has no split 'nope'"),
         (["--split", "nope"], "rendered has no split 'nope'; it has train, test"),
         (["--limit", "0"], "limit must be at least 1"),
-        (["--samples", "-1"], "samples is -1; it must be at least 0"),
-        (["--samples", "2", "--pass-at", "3"], "--pass-at 3: k must be 1 to the number of samples, 2; raise --samples"),
-        (["--pass-at", "1"], "--pass-at 1: k must be 1 to the number of samples, 0"),
-        (["--batch-size", "0"], "batch_size is 0"),
-        (["--max-response-length", "0"], "max_response_length is 0"),
+        (["--samples", "-1"], r"samples=-1: expected at least 0. Fix: --samples 0\."),
+        (
+            ["--samples", "2", "--pass-at", "3"],
+            r"--pass-at 3: expected 1 to the number of samples, 2. Fix: --samples 3\.",
+        ),
+        (["--pass-at", "1"], "--pass-at 1: expected 1 to the number of samples, 0"),
+        (["--batch-size", "0"], "batch_size=0: expected"),
+        (["--max-response-length", "0"], "max_response_length=0: expected"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(tmp_path, flags, message):
@@ -219,7 +232,27 @@ def test_the_command_ends_with_the_message_only(tmp_path):
     (tmp_path / "precious").write_text("x")
     command = [sys.executable, str(ROOT / "full_scale" / "evaluate.py"), "--out", str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert re.fullmatch(
-        r"error: output folder .* is in use by something else.*choose another --out\.", ended.stderr.strip()
+        r"error: out=.*: it is in use, precious is no file of ours. Fix: choose another --out\.", ended.stderr.strip()
     )
+
+
+def test_adapters_are_evaluated_merged_and_trained_on(tmp_path):
+    small = ["--prompts-per-step", "2", "--group-size", "2", "--micro-batch-rows", "4", "--evaluate-problems", "0"]
+    out = str(tmp_path / "run")
+    train([*small, "--lora-rank", "2", "--learning-rate", "0.1", "--steps", "1", "--limit", "4", "--out", out])
+    adapted = main(["--model", out, "--limit", "3", "--out", str(tmp_path / "a")])
+    assert (adapted["settings"]["max_response_length"], adapted["settings"]["instruct"]) == (48, False)
+    main(["--model", out, "--merge", str(tmp_path / "merged")])
+    as_before = ["--max-response-length", "48", "--no-instruct"]
+    flags = ["--model", str(tmp_path / "merged"), *as_before, "--limit", "3", "--out", str(tmp_path / "b")]
+    merged = main(flags)
+    assert merged["figures"] == adapted["figures"]
+    assert merged["settings"]["model_fingerprint"] == adapted["settings"]["model_fingerprint"]
+    assert merged["settings"]["model_fingerprint"] != model_fingerprint(load_model(TINY_MODEL))
+    assert not list((tmp_path / "merged").glob("adapter*"))
+    with pytest.raises(ValueError, match="it is in use"):
+        main(["--model", out, "--merge", str(tmp_path / "merged")])
+    more = train([*small, "--model", out, "--steps", "1", "--limit", "4", "--out", str(tmp_path / "more")])
+    assert more["finished"]

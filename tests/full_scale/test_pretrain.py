@@ -1,41 +1,31 @@
-"""The warm-up that makes the shipped models."""
+"""The command that makes the shipped models."""
 
 import pytest
-import torch
 
-from full_scale import pretrain
-from full_scale.data import expert_response
 from full_scale.model.checkpoint import load_model
-from full_scale.model.processor import load_processor, tokenizer_of
-from full_scale.pretrain import pretraining_problems, supervised_batch, untrained, warm_up
+from full_scale.model.processor import load_processor
+from full_scale.pretrain import main
 
 
-@pytest.mark.parametrize("text", [False, True])
-def test_labels_are_the_experts_responses_and_nothing_else(text):
-    problems = pretraining_problems(3, text=text, seed=0, split="train")
-    model, processor = untrained(problems, text=text, seed=0)
-    batch = supervised_batch(processor, problems)
-    tokenizer = tokenizer_of(processor)
-    for labels, problem in zip(batch["labels"], problems, strict=True):
-        assert tokenizer.decode(labels[labels != -100]) == expert_response(problem) + tokenizer.eos_token
-    assert batch["input_ids"].shape == batch["attention_mask"].shape == batch["labels"].shape
-    assert ("pixel_values" in batch) == (not text)
-    assert torch.isfinite(model(**batch).loss)
-
-
-def test_the_warm_up_learns_and_stops_inside_the_bounds(monkeypatch):
-    problems = pretraining_problems(8, text=True, seed=0, split="train")
-    model, processor = untrained(problems, text=True, seed=0)
-    before = model(**supervised_batch(processor, problems)).loss.item()
-    looks = iter([0.1, 0.45, 0.9])
-    monkeypatch.setattr(pretrain, "greedy_accuracy", lambda *_: next(looks))
-    assert warm_up(model, processor, problems, problems, steps=30, batch_size=8, evaluate_every=5) == 0.45
-    assert next(looks) == 0.9  # it did not look a third time
-    assert model(**supervised_batch(processor, problems)).loss.item() < before
-
-
-def test_the_command_saves_a_model_and_a_processor_that_load(tmp_path):
-    accuracy = pretrain.main(["--text", "--steps", "4", "--problems", "40", "--out", str(tmp_path)])
-    assert accuracy == 0.0
-    model, processor = load_model(tmp_path), load_processor(tmp_path)
+def test_it_saves_a_model_and_a_processor_that_load(tmp_path):
+    flags = ["--text", "--steps", "4", "--problems", "40", "--out", str(tmp_path / "model")]
+    assert main(flags) == 0.0
+    model, processor = load_model(tmp_path / "model"), load_processor(tmp_path / "model")
     assert model.config.vocab_size == len(processor)
+    with pytest.raises(ValueError, match=r"it is in use \(config.json\). Fix: --overwrite"):
+        main(flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--steps", "0"], r"steps=0: expected at least 1. Fix: --steps 1\."),
+        (["--problems", "0"], "problems=0: expected at least 1"),
+        (["--txt"], r"--txt: expected a flag of pretrain.py. Fix: did you mean --text\?"),
+        ([], "it is in use"),  # the shipped model
+        (["--text"], "it is in use"),
+    ],
+)
+def test_mistakes_are_refused_before_anything_is_made(flags, message):
+    with pytest.raises(ValueError, match=message):
+        main(flags)

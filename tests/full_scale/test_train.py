@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 
 import pytest
 import torch
@@ -11,12 +12,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import save_tiny_checkpoint
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from full_scale import train
+from cli.program import Interrupted
 from full_scale.model.checkpoint import TINY_TEXT_MODEL, load_model
 from full_scale.model.processor import load_processor
-from full_scale.run.command_line import read_command_line
-from full_scale.run.folder import prepare_folder, read_metrics
+from full_scale.run.folder import read_metrics
 from full_scale.train import main
+from full_scale.training import session
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
@@ -34,6 +35,7 @@ SMALL = [
     "--evaluate-problems",
     "0",
 ]
+CONSTANT = ["--learning-rate-schedule", "constant"]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def rewarded(monkeypatch):
     def by_length(completions, completion_ids, **_):
         return [float(sum(ids) % 3 == 0) for ids in completion_ids]
 
-    monkeypatch.setattr(train, "accuracy", by_length)
+    monkeypatch.setattr(session, "accuracy", by_length)
 
 
 def run(checkpoint, out, *flags):
@@ -139,6 +141,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, checkpoint, rewarde
     run(checkpoint, tmp_path / "whole", *flags, "--steps", "4")
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     shutil.rmtree(tmp_path / "cut" / "checkpoint-4")
+    (tmp_path / "cut" / "results.json").unlink()
     run(checkpoint, tmp_path / "cut", *flags, "--steps", "4", "--resume")
     wanted, found = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
     for name, weight in wanted.items():
@@ -150,30 +153,130 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, checkpoint, rewarde
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
 
 
-def test_ctrl_c_leaves_a_checkpoint(tmp_path, checkpoint, monkeypatch):
-    original = train.Reporter.on_log
+def interrupting(monkeypatch, after=1):
+    """Ctrl-C after an update."""
+    original = session.Reporter.on_log
 
-    def interrupting(self, args, state, control, **kwargs):
+    def on_log(self, args, state, control, **kwargs):
         original(self, args, state, control, **kwargs)
-        if state.global_step == 1:
-            self.interrupt(2, None)
+        if state.global_step == after:
+            self.interrupt(signal.SIGINT, None)
 
-    monkeypatch.setattr(train.Reporter, "on_log", interrupting)
-    results = run(checkpoint, tmp_path / "out", "--steps", "9")
-    assert results["steps"] < 9
-    load_model(tmp_path / "out" / f"checkpoint-{results['steps']}")
-    load_processor(tmp_path / "out")
+    monkeypatch.setattr(session.Reporter, "on_log", on_log)
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_results_that_say_so(tmp_path, checkpoint, monkeypatch, capsys):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        interrupting(patch)
+        message = r"after update 2 of 3; the same command with --resume goes on"
+        with pytest.raises(Interrupted, match=message):
+            run(checkpoint, out, "--steps", "3")
+    results = json.loads((out / "results.json").read_text())
+    assert (results["finished"], results["steps"]) == (False, 2)
+    assert results["interrupted_by"]
+    load_model(out / "checkpoint-2")
+    load_processor(out)
+    results = run(checkpoint, out, "--steps", "3", "--resume")
+    assert (results["finished"], results["steps"]) == (True, 3)
+    assert "interrupted_by" not in json.loads((out / "results.json").read_text())
+    capsys.readouterr()
+    weights = (out / "model.safetensors").read_bytes()
+    assert run(checkpoint, out, "--steps", "3", "--resume") == results
+    assert "is finished: 3 updates; more with --steps" in capsys.readouterr().out
+    assert (out / "model.safetensors").read_bytes() == weights
+
+
+def test_a_closing_evaluation_that_was_cut_off_leaves_unfinished_results(tmp_path, checkpoint, monkeypatch):
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    flags = ["--steps", "1", "--evaluate-problems", "2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "answers_after", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            run(checkpoint, tmp_path / "out", *flags)
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["finished"] is False
+
+
+def test_a_run_without_a_checkpoint_begins_again_by_resume(tmp_path, checkpoint, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.HybridPolicyTrainer, "train", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(checkpoint, tmp_path / "out", "--steps", "1")
+    (tmp_path / "out" / "metrics.jsonl").write_text('{"step": 1}\n{"st')
+    assert run(checkpoint, tmp_path / "out", "--steps", "1", "--resume")["finished"]
+    assert [record["step"] for record in read_metrics(tmp_path / "out" / "metrics.jsonl")] == [1]
+
+
+def test_an_earlier_checkpoint_can_be_gone_on_from(tmp_path, checkpoint, rewarded, capsys):
+    flags = ["--learning-rate", "1e-3", "--save-every", "1", *CONSTANT]
+    run(checkpoint, tmp_path / "out", *flags, "--steps", "2")
+    wanted = load_file(tmp_path / "out" / "model.safetensors")
+    (tmp_path / "out" / "results.json").unlink()
+    run(checkpoint, tmp_path / "out", *flags, "--steps", "2", "--resume", "--checkpoint", "checkpoint-1")
+    assert "going on after update 1; later checkpoint kept as former-1-checkpoint-2" in capsys.readouterr().out
+    found = load_file(tmp_path / "out" / "model.safetensors")
+    assert all(torch.equal(found[name], weight) for name, weight in wanted.items())
+    assert [record["step"] for record in read_metrics(tmp_path / "out" / "metrics.jsonl")] == [1, 2]
+
+
+def test_a_crash_leaves_a_report_and_versions_were_asked_before(tmp_path, checkpoint, monkeypatch):
+    def fail(*_, **__):
+        monkeypatch.setattr(session, "versions", lambda: pytest.fail("too late"))
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(session.HybridPolicyTrainer, "train", fail)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        run(checkpoint, tmp_path / "out", "--steps", "1")
+    report = json.loads((tmp_path / "out" / "crash.json").read_text())
+    assert report["error"]["message"] == "shapes differ"
+    assert report["versions"]["trl"].startswith("1.16")
+
+
+def test_overwriting_waits_until_all_is_checked_and_spares_what_is_not_ours(tmp_path, checkpoint):
+    out = tmp_path / "out"
+    run(checkpoint, out, "--steps", "1")
+    kept = sorted(path.name for path in out.rglob("*"))
+    for wrong in (["--dataset", "/nonexistent"], ["--model", "./my_model"], ["--max-prompt-length", "5"]):
+        with pytest.raises(ValueError, match=r"Fix|raise it|valid"):
+            run(checkpoint, out, "--steps", "1", "--overwrite", *wrong)
+        assert sorted(path.name for path in out.rglob("*")) == kept
+    (out / "thesis.tex").write_text("precious")
+    with pytest.raises(ValueError, match=r"--overwrite: .* also holds thesis.tex, which this program did not write"):
+        run(checkpoint, out, "--steps", "1", "--overwrite")
+    (out / "thesis.tex").unlink()
+    assert run(checkpoint, out, "--steps", "1", "--overwrite", "--seed", "3")["settings"]["seed"] == 3
 
 
 def test_a_used_output_folder_is_refused(tmp_path, checkpoint):
     (tmp_path / "file").write_text("precious")
-    with pytest.raises(ValueError, match="is in use; choose another --out, or --resume, or --overwrite"):
-        run(checkpoint, tmp_path, "--steps", "1")
+    for flags in ([], ["--overwrite"]):
+        with pytest.raises(ValueError, match="in use, file is no file of ours"):
+            run(checkpoint, tmp_path, "--steps", "1", *flags)
     assert (tmp_path / "file").read_text() == "precious"
-    with pytest.raises(ValueError, match="is a file; choose another --out"):
+    with pytest.raises(ValueError, match="expected a folder, it is a file"):
         run(checkpoint, tmp_path / "file", "--steps", "1")
-    with pytest.raises(ValueError, match="has no checkpoint"):
+    with pytest.raises(ValueError, match="holds no run"):
         run(checkpoint, tmp_path, "--steps", "1", "--resume")
+    for place in ("/proc/run", "/dev/null/x"):
+        with pytest.raises(ValueError, match=f"out={place}: cannot be written"):
+            run(checkpoint, place, "--steps", "1")
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path, checkpoint, monkeypatch):
+    def load_while_another_starts(*_):
+        with pytest.raises(ValueError, match="another run is writing there"):
+            main([*SMALL, "--model", str(checkpoint), "--out", str(tmp_path / "out")])
+        raise ValueError("enough")
+
+    monkeypatch.setattr(session, "load", load_while_another_starts)
+    with pytest.raises(ValueError, match="enough"):
+        run(checkpoint, tmp_path / "out", "--steps", "1")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +284,8 @@ def test_a_used_output_folder_is_refused(tmp_path, checkpoint):
     [
         (["--dataset", "nope"], "unknown data set 'nope'.*valid: rendered"),
         (["--experts", "column:nope"], "has no column 'nope'"),
-        (["--experts", "none"], "method calibrl reads experts, but no problem of rendered has one; give --experts"),
+        (["--experts", "none"], "method calibrl reads experts, but no problem of rendered has one. Fix: --experts"),
+        (["--model", "./my_model"], "model='./my_model': expected a folder with a checkpoint"),
         (["--preset", "tiny-text", "--dataset", "rendered"], "rendered has pictures, but tiny-text reads text only"),
         (["--preset", "qwen2.5-vl-7b"], r"need a GPU, and torch finds none.*--preset tiny"),
     ],
@@ -189,34 +293,18 @@ def test_a_used_output_folder_is_refused(tmp_path, checkpoint):
 def test_bad_input_says_what_to_do(tmp_path, flags, message):
     with pytest.raises(ValueError, match=message):
         main(["--out", str(tmp_path / "out"), *flags])
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_never_started_leaves_the_folder_free(tmp_path, checkpoint):
-    settings = read_command_line([*SMALL, "--model", str(checkpoint)]).settings
-    with pytest.raises(ValueError, match="unknown data set"):
-        run(checkpoint, tmp_path / "out", "--dataset", "nope")
-    assert prepare_folder(tmp_path / "out", settings, resume=False, overwrite=False) is None
-    (tmp_path / "out" / "metrics.jsonl").write_text("")
-    with pytest.raises(ValueError, match="is in use"):
-        prepare_folder(tmp_path / "out", settings, resume=False, overwrite=False)
-    prepare_folder(tmp_path / "out", settings, resume=False, overwrite=True)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["settings.json"]
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
+def test_resuming_with_other_settings_is_refused(tmp_path, checkpoint):
+    run(checkpoint, tmp_path / "out", "--steps", "1")
+    for flags, message in (
         (["--method", "grpo"], "method was 'calibrl', now 'grpo'"),
         (["--model", "tiny"], "model was '.*', now 'tiny'"),
-        (["--slope", "0.1", "--seed", "3"], r"seed was 0, now 3; recipe was {}, now {'slope': 0.1}. Resume with"),
-    ],
-)
-def test_resuming_with_other_settings_is_refused(tmp_path, checkpoint, flags, message):
-    settings = read_command_line([*SMALL, "--model", str(checkpoint), "--limit", "8"]).settings
-    prepare_folder(tmp_path / "out", settings, resume=False, overwrite=False)
-    shutil.copytree(checkpoint, tmp_path / "out" / "checkpoint-1")
-    with pytest.raises(ValueError, match=message):
-        run(checkpoint, tmp_path / "out", "--resume", *flags)
+        (["--limit", "7"], "limit was 8, now 7"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(checkpoint, tmp_path / "out", "--steps", "1", "--resume", *flags)
 
 
 def test_too_long_prompts_are_dropped_with_a_count(tmp_path, checkpoint):

@@ -22,7 +22,7 @@ def answers(problems):
     """Greedy: the first of four is right. Sampled: both answers of the first, one of the second."""
     right = [answer(problem.answer) for problem in problems]
     wrong = answer("no", length=6, entropy=0.1)
-    greedy = [[right[0]], [wrong], [wrong], [wrong]]
+    greedy = [right[0], wrong, wrong, wrong]
     return HeldOut(greedy, [[right[0], right[0]], [right[1], wrong], [wrong, wrong], [wrong, wrong]])
 
 
@@ -42,7 +42,7 @@ def test_answers_survive_the_file(tmp_path, answers):
 
 
 def test_results_and_table_hold_each_measure_before_and_after(problems, answers):
-    better = HeldOut([[answer(problem.answer)] for problem in problems], answers.sampled)
+    better = HeldOut([answer(problem.answer) for problem in problems], answers.sampled)
     outcome = Outcome(problems, answers, better, measures(problems, answers)["greedy_accuracy"])
     results = outcome.as_json()
     assert results["problems"] == 4

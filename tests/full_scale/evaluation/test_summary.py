@@ -1,13 +1,11 @@
 """The figures of an evaluation and of a comparison, by hand on a few records."""
 
-import json
-
 import pytest
 
 from full_scale.data.verdicts import Verdict
-from full_scale.evaluation.answer_log import AnswerLog, Record
-from full_scale.evaluation.comparison import compare
-from full_scale.evaluation.summary import category_table, disagreement_table, disagreements, overview, summarise
+from full_scale.evaluation.answer_log import Answers, Record
+from full_scale.evaluation.summary import category_table, disagreement_table, disagreements, overview
+from full_scale.evaluation.summary import summarise as summarise_answers
 from full_scale.model.answers import Answer
 from full_scale.problems.problem import Problem
 
@@ -24,6 +22,10 @@ def record(number, right, *, kind="greedy", sample=0, official=None, length=4, e
 
 def sampled(number, *verdicts):
     return [record(number, right, kind="sampled", sample=sample) for sample, right in enumerate(verdicts)]
+
+
+def summarise(problems, records, *, pass_at):
+    return summarise_answers(problems, Answers.grouped(records), pass_at=pass_at)
 
 
 def value(estimate):
@@ -138,50 +140,3 @@ def test_the_overview_has_a_column_for_each_benchmark():
     assert rows["pass@2"][1].startswith("100.0 %")
     assert rows["greedy: accuracy by the official scoring"][1] == "-"
     assert "sampled: accuracy by the official scoring" not in rows
-
-
-def finished(folder, rights, *, problems=("p0", "p1"), samples=(), blank=False, name="b"):
-    data = {name: {"problems": [f"{key}" for key in problems]}}
-    log = AnswerLog(folder, {"model": "m", "blank_pictures": blank, "data": data}, overwrite=False)
-    records = [record(n, right, official=not right) for n, right in enumerate(rights)]
-    records += [item for n, verdicts in enumerate(samples) for item in sampled(n, *verdicts)]
-    results = json.loads((folder / "evaluation.json").read_text())
-    log.finish(results | {"records": [{**item.as_json(), "benchmark": name} for item in records]})
-    return folder
-
-
-def test_two_evaluations_are_compared_by_paired_tests(tmp_path):
-    rights = ([True, True, False, False, False, False], [True, False, True, True, True, True])
-    problems = tuple("abcdef")
-    samples = ([[True, False]] * 6, [[True, True]] * 6)
-    a, b = (
-        finished(tmp_path / name, right, problems=problems, samples=drawn, blank=name == "b")
-        for name, right, drawn in zip("ab", rights, samples, strict=True)
-    )
-    result, table = compare(a, b)
-    greedy = result["benchmarks"]["b"]["correct"]["greedy"]
-    assert (greedy["only_a"], greedy["only_b"]) == (1, 4)
-    assert greedy["p"] == pytest.approx(2 * (1 + 5) / 32)
-    assert value(greedy["difference"]) == pytest.approx(3 / 6)
-    assert greedy["difference"]["low"] < 0.5 < greedy["difference"]["high"]
-    drawn = result["benchmarks"]["b"]["correct"]["sampled"]
-    assert (drawn["a"], drawn["b"]) == (0.5, 1.0)
-    assert drawn["difference"] == {"value": 0.5, "low": 0.5, "high": 0.5}  # every problem gains the same
-    assert "p" not in drawn
-    official = result["benchmarks"]["b"]["official"]["greedy"]
-    assert (official["only_a"], official["only_b"]) == (4, 1)
-    assert "sampled" not in result["benchmarks"]["b"]["official"]
-    assert result["differing_settings"] == ["blank_pictures"]
-    assert table.rows[0] == ("b", "greedy, training reward", "33.3%", "83.3%", table.rows[0][4], "1 / 4", "0.375")
-
-
-def test_other_problems_are_not_compared(tmp_path):
-    a = finished(tmp_path / "a", [True, False])
-    with pytest.raises(ValueError, match="b: 1 of 2 problems differ; evaluate both with the same --dataset"):
-        compare(a, finished(tmp_path / "c", [True, False], problems=("p0", "other")))
-    with pytest.raises(ValueError, match="b: 1 of 2 problems differ"):
-        compare(a, finished(tmp_path / "d", [True], problems=("p0",)))
-    with pytest.raises(ValueError, match="benchmarks differ: b against c"):
-        compare(a, finished(tmp_path / "e", [True, False], name="c"))
-    with pytest.raises(ValueError, match="holds no finished evaluation"):
-        compare(a, tmp_path / "nowhere")

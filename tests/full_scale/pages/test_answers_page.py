@@ -72,6 +72,50 @@ def test_texts_of_model_and_data_are_escaped(page):
     assert page.read_text().count("</script>") == 1
 
 
+HOSTILE = (
+    "</script><script>window.hit = 1</script>",
+    "<img src=x onerror='window.hit = 2'>",
+    "<svg onload=window.hit=3>",
+    '"><b onmouseover="window.hit = 4">x</b>',
+    "{{ 7 * 7 }}{% raw %}",
+    "<iframe src='javascript:parent.hit = 5'></iframe>",
+    "<style>body { display: none }</style>",
+    "<meta http-equiv=refresh content='0;url=https://example.org'>",
+    "<base href='https://example.org/'><a href='x'>y</a>",
+    "<!--",
+    "]]>",
+    "</article></body></html>",
+    "\u202egnp.exe",
+    "\x00\x07",
+)
+"""What a model may answer, and a data set may hold."""
+
+
+def hostile_page(file):
+    problems = [
+        Problem(
+            id=f"{number}{text}", source=text, question=text, images=(SQUARE,), category=text, answer=text,
+            choices=(text, text), answer_letter="A",
+        )
+        for number, text in enumerate(HOSTILE)
+    ]  # fmt: skip
+    answers = [[Answer(text, length=1, entropy=0.1, log_prob=-1.0, finished=True)] for text in HOSTILE]
+    verdicts = [[Verdict(correct=False, official=None, well_formed=False)] for _ in HOSTILE]
+    table = PageTable(HOSTILE[0], HOSTILE[:2], [HOSTILE[:2]], note=HOSTILE[1])
+    texts = {"labels": [HOSTILE[1]], "introduction": HOSTILE[0], "tables": [table]}
+    write_answers_page(file, HOSTILE[0], problems, answers, verdicts=verdicts, **texts)
+    return file
+
+
+def test_no_hostile_text_becomes_an_element(tmp_path):
+    text = hostile_page(tmp_path / "a.html").read_text()
+    assert text.count("<script") == text.count("</script>") == 1
+    assert len(re.findall("<article", text)) == len(HOSTILE)
+    assert len(re.findall(r"<img (?!loading)|<svg|<iframe|<base|<b on|<meta http-equiv=refresh", text)) == 0
+    assert text.count("<style>") == 1
+    assert "49" not in re.findall(r"<p class=.question.>(.*?)</p>", text)[4]
+
+
 def test_it_is_self_contained(page):
     text = page.read_text()
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", text)
@@ -129,6 +173,32 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=program, args=flags)
         yield chromium
         chromium.close()
+
+
+def test_hostile_answers_run_nothing_in_a_browser(browser, tmp_path):
+    tab = browser.new_page()
+    asked = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(hostile_page(tmp_path / "a.html").as_uri())
+    tab.mouse.move(200, 200)
+    tab.wait_for_timeout(300)
+    assert tab.evaluate("typeof window.hit") == "undefined"
+    assert tab.locator("article:visible").count() == len(HOSTILE)
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert tab.url.startswith("file:")
+    shown = tab.locator(".response .text").all_inner_texts()
+    assert shown[:9] == list(HOSTILE[:9])
+    # were something not escaped, the page's policy would still keep it from running
+    tab.evaluate("""() => {
+        const added = document.createElement("div");
+        added.innerHTML = "<img src=x onerror='window.hit = 6'>";
+        document.body.append(added);
+        const script = document.createElement("script");
+        script.textContent = "window.hit = 7";
+        document.body.append(script);
+    }""")
+    tab.wait_for_timeout(300)
+    assert tab.evaluate("typeof window.hit") == "undefined"
 
 
 def test_filters_in_a_browser(browser, page):

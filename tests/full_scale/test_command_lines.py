@@ -1,0 +1,173 @@
+"""What a newcomer types: each command line works, or one line says what to type instead."""
+
+import json
+import re
+import shutil
+
+import pytest
+from tiny import save_tiny_checkpoint
+
+from full_scale import evaluate, pretrain, train
+from full_scale.model.shipped import TINY_MODEL
+
+MAIN = {"train": train.main, "evaluate": evaluate.main, "pretrain": pretrain.main}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with what newcomers point at: a model, a run's folder without one, a thesis, a file, a data folder."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    save_tiny_checkpoint(folder / "model")
+    shutil.copytree(folder / "model", folder / "halfway" / "checkpoint-20")
+    (folder / "thesis").mkdir()
+    (folder / "thesis" / "chapter.tex").write_text("precious")
+    (folder / "notes.txt").write_text("no data set")
+    (folder / "no_data").mkdir()
+    shutil.copytree(folder / "model", folder / "pickled")
+    (folder / "pickled" / "model.safetensors").rename(folder / "pickled" / "pytorch_model.bin")
+    shutil.copytree(folder / "model", folder / "cut")
+    (folder / "cut" / "model.safetensors").write_bytes(b"")
+    (folder / "preset.yaml").write_text("stepz: 3\n")
+    (folder / "begun").mkdir()
+    (folder / "begun" / "settings.json").write_text('{"model": "ti')
+    return folder
+
+
+REFUSED = (
+    ("train --lr 1e-4", "--lr: .*did you mean --learning-rate"),
+    ("train --learnig-rate 1e-4", "did you mean --learning-rate"),
+    ("train --learning_rate 1e-4", "did you mean --learning-rate"),
+    ("train --epochs 3", "did you mean --steps"),
+    ("train --num_train_epochs 3", "did you mean --steps"),
+    ("train --output-dir x", "did you mean --out"),
+    ("train --batch-size 8", "did you mean --prompts-per-step"),
+    ("train --model_name_or_path x", "did you mean --model"),
+    ("train --data x", "did you mean --dataset"),
+    ("train --force", "did you mean --overwrite"),
+    ("train --num-generations 4", "did you mean --group-size"),
+    ("train --bf16", "did you mean --mixed-precision"),
+    ("train --gpu", "did you mean --needs-gpu"),
+    ("train --wandb", "--help lists all"),
+    ("train calibrl", "'calibrl': expected a flag in front of it"),
+    ("train --steps 0", "Fix: --steps 1"),
+    ("train --steps 1e3", "--steps: expected a whole number, got '1e3'"),
+    ("train --steps -3", "Fix: --steps 1"),
+    ("train --learning-rate fast", "--learning-rate: expected a number, got 'fast'"),
+    ("train --learning-rate", "expected one argument"),
+    ("train --temperature 0", "temperature=0.0: expected at least"),
+    ("train --limit 0", "Fix: --limit 1"),
+    ("train --group-size 5", "Fix: --micro-batch-rows 80"),
+    ("train --method calbrl", "did you mean 'calibrl'"),
+    ("train --method CalibRL", "did you mean 'calibrl'"),
+    ("train --method gpro", "did you mean 'grpo'"),
+    ("train --method ppo", "method='ppo': expected one of grpo, "),
+    ("train --method grpo --slope 0.3", "choose a --method of calibrl"),
+    ("train --method calibrl:slop=0.3", "did you mean --slope"),
+    ("train --slope high", "--slope: expected a number, got 'high'"),
+    ("train --gap token", "did you mean 'token_aligned'"),
+    ("train --preset qwen-vl-7b", "did you mean 'qwen2.5-vl-7b'"),
+    ("train --preset {place}/nothing.yaml", "nothing.yaml"),
+    ("train --preset {place}/preset.yaml", "did you mean 'steps'"),
+    ("train --preset qwen2.5-vl-7b", "need a GPU"),
+    ("train --vllm", "expected one argument"),
+    ("train --vllm server", "--vllm-url"),
+    ("train --vllm yes", "expected one of none, colocate, server"),
+    ("train --dtype fp16", "expected one of float32, bfloat16"),
+    ("train --model ./my_model", "model='./my_model': .*there is no such folder"),
+    ("train --model tinny", "did you mean 'tiny'"),
+    ("train --model {place}/notes.txt", "it is a file"),
+    ("train --model {place}/thesis", "neither config.json nor adapters"),
+    ("train --model {place}/halfway", "did you mean {place}/halfway/checkpoint-20"),
+    ("train --model {place}/pickled", "safetensors"),
+    ("train --model {place}/cut", "safetensors"),
+    ("train --dataset nope", "unknown data set 'nope'"),
+    ("train --dataset {place}/notes.txt", "notes.txt"),
+    ("train --dataset {place}/no_data", "no_data"),
+    ("train --experts column:nope", "nope"),
+    ("train --experts none", "choose --method grpo"),
+    ("train --preset tiny-text --dataset rendered", "reads text only"),
+    ("train --out {place}/notes.txt", "expected a folder, it is a file"),
+    ("train --out {place}/thesis", "chapter.tex is no file of ours"),
+    ("train --out {place}/thesis --overwrite", "chapter.tex is no file of ours"),
+    ("train --out /proc/run", "/proc/run: cannot be written"),
+    ("train --out {place}/new --resume", "holds no run"),
+    ("train --resume --overwrite", "leave one out"),
+    ("train --checkpoint 40", "Fix: add --resume"),
+    ("train --out {place}/begun --resume", "settings.json: expected JSON"),
+    ("train --max-prompt-length 5", "max_prompt_length"),
+    ("evaluate --model ./my_model", "there is no such folder"),
+    ("evaluate --modle tiny", "did you mean --model"),
+    ("evaluate --checkpoint x", "did you mean --model"),
+    ("evaluate --max-new-tokens 9", "did you mean --max-response-length"),
+    ("evaluate --model {place}/halfway", "did you mean {place}/halfway/checkpoint-20"),
+    ("evaluate --dataset nope", "unknown data set 'nope'"),
+    ("evaluate --split nope", "split"),
+    ("evaluate --samples 2 --pass-at 8", "Fix: --samples 8"),
+    ("evaluate --samples -1", "Fix: --samples 0"),
+    ("evaluate --compare {place}/thesis", "Fix: --compare A B"),
+    ("evaluate --compare {place}/thesis {place}/model", "expected a finished evaluation"),
+    ("evaluate --out {place}/thesis --overwrite", "chapter.tex is no file of ours"),
+    ("evaluate --out {place}/new --resume", "holds no run"),
+    ("evaluate --model {place}/model --merge {place}/thesis", "in use"),
+    ("pretrain", "it is in use"),
+    ("pretrain --txt", "did you mean --text"),
+    ("pretrain --steps 0", "Fix: --steps 1"),
+)
+
+
+@pytest.mark.parametrize(("line", "message"), REFUSED, ids=[line for line, _ in REFUSED])
+def test_a_mistake_is_one_line_that_says_what_to_type(tmp_path, place, line, message, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script, *flags = line.format(place=place).split()
+    before = content(place)
+    with pytest.raises(ValueError, match=message.format(place=re.escape(str(place)))) as caught:
+        MAIN[script](flags)
+    said = str(caught.value)
+    assert len(said.splitlines()) == 1
+    assert len(said) < 900
+    assert content(place) == before
+    assert list(tmp_path.rglob("*")) == []  # nothing was begun
+
+
+def content(folder):
+    return sorted(path for path in folder.rglob("*"))
+
+
+ACCEPTED = (
+    ("train --print-config", "learning_rate"),
+    ("train --preset tiny-text --print-config", "word_problems"),
+    ("train --method calibrl:slope=0.3 --print-config", "slope                  0.3"),
+    ("train --method calibrl --slope 0.3 --print-config", "slope                  0.3"),
+    ("train --learning-rate=1e-5 --print-config", "1e-05"),
+    ("train --limit none --print-config", "limit                  None"),
+    ("train --no-instruct --strict --print-config", "skip_broken            False"),
+    ("train --skip-broken --columns question=q,answer=a --print-config", "question=q,answer=a"),
+    ("train --preset qwen2.5-vl-7b --print-config", "Qwen/Qwen2.5-VL-7B-Instruct"),
+    ("train --help", "--learning-rate FLOAT"),
+    ("evaluate --help", "--samples INT"),
+    ("pretrain --help", "--text"),
+)
+
+
+@pytest.mark.parametrize(("line", "shown"), ACCEPTED, ids=[line for line, _ in ACCEPTED])
+def test_these_work(tmp_path, line, shown, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    script, *flags = line.split()
+    if "--help" in flags:
+        with pytest.raises(SystemExit) as ending:
+            MAIN[script](flags)
+        assert ending.value.code == 0
+    else:
+        MAIN[script](flags)
+    assert shown in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_evaluation_of_a_runs_checkpoint_uses_the_runs_settings(tmp_path, place):
+    (tmp_path / "run").mkdir()
+    shutil.copytree(TINY_MODEL, tmp_path / "run" / "checkpoint-20")
+    settings = {"max_response_length": 5, "instruct": False}
+    (tmp_path / "run" / "settings.json").write_text(json.dumps(settings))
+    flags = ["--model", str(tmp_path / "run" / "checkpoint-20"), "--limit", "1", "--out", str(tmp_path / "e")]
+    found = evaluate.main(flags)["settings"]
+    assert {name: found[name] for name in settings} == settings
