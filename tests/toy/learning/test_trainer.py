@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from calibrl_ref import Rollouts, token_entropy
+from calibrl_ref import RECIPES, Rollouts, Schedule, token_entropy
 from toy.learning.mechanism import MECHANISM_METRICS
-from toy.learning.methods import parse_method
+from toy.learning.methods import Method, parse_method
 from toy.learning.population import Population, build_rollouts, sample_batch
 from toy.learning.settings import Training
 from toy.learning.trainer import EXPLORATION_AXES, train, train_grid
@@ -290,9 +290,15 @@ def test_a_grid_without_an_exploration_axis_needs_no_exploration_term():
         ("calibrl", [{"slope": 1.5}], "slope=1.5"),
         ("cppo", [{"executable": 0.1}], "it drops rows"),
         ("grpo", [{"slope": 0.1}], "it has no exploration term for the axes"),
+        (["grpo", "cppo"], [{"executable": 0.1}], "it drops rows"),
         ("calibrl", [{"slope": 0.1, "executable": 0.1}, {"executable": 0.1, "slope": 0.1}], "the same ones in all"),
     ],
 )
 def test_impossible_grids_are_refused(recipe, cells, message):
+    method = parse_method(recipe) if isinstance(recipe, str) else Method("both", stages(*recipe))
     with pytest.raises(ValueError, match=message):
-        train_grid(parse_method(recipe), WORLD, SHORT, [0], cells)
+        train_grid(method, WORLD, SHORT, [0], cells)
+
+
+def stages(*recipes):
+    return Schedule(tuple((RECIPES[recipe](), 1 / len(recipes)) for recipe in recipes))

@@ -1,6 +1,10 @@
 """From entries as results.json holds them to what figures, tables and the page draw."""
 
+from dataclasses import FrozenInstanceError
+
 import pytest
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 
 from toy.pages.palette import STYLES
 from toy.pages.sections import CHANGES, OUTCOMES, PUSHES, Line, Section, axis_label, build_sections
@@ -55,7 +59,7 @@ def test_values_of_one_number_have_a_ramp_of_colours_in_their_order_and_grpo_is_
     brightness = [sum(int(colour[i : i + 2], 16) * w for i, w in ((1, 3), (3, 6), (5, 1))) for colour in colours[1:]]
     assert brightness == sorted(brightness, reverse=True)
     assert len(set(colours)) == 4
-    assert colours[1] == "#bddf26"  # viridis at 0.9
+    assert colours[1:] == [to_hex(colormaps["viridis"](value)) for value in (0.9, 0.6, 0.3)]
     assert {line.dash for line in section.lines} == {"-"}
 
 
@@ -78,7 +82,8 @@ def test_a_map_has_the_axes_of_its_entries_and_grpo_of_the_same_world_beside_it(
 def test_a_method_without_the_second_axis_stands_in_the_map_too():
     arms = [entry("executable x weight", "grpo", {"executable": 0.5})]
     arms += [entry("executable x weight", "calibrl", {"executable": 0.5, "exploration_weight": 0.1})]
-    (section,) = build_sections(results(*arms))
+    arms += [entry("main", "grpo", world="default")]  # not shown a second time
+    _, section = build_sections(results(*arms))
     assert section.axes == {"executable": [0.5], "exploration_weight": [0.1]}
     assert [line.label for line in section.lines] == ["grpo", "calibrl"]
 
@@ -100,6 +105,12 @@ def test_mechanism_has_a_panel_for_each_method_and_a_line_for_each_push():
         assert push.lines[index].seeds == 3
     assert change.lines[1].curves["grpo"] is arms[0]["curves"]["predicted_entropy_change"]
     assert (push.kinds, change.kinds, main.kinds) == (False, False, True)
+
+
+@pytest.mark.parametrize("part", [OUTCOMES[0], build_sections(results(entry()))[0]])
+def test_parts_of_a_page_do_not_change(part):
+    with pytest.raises(FrozenInstanceError):
+        part.title = "another"
 
 
 def test_names_in_tables_and_files():

@@ -1,3 +1,5 @@
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,11 @@ def curves(value):
 def folder(tmp_path):
     (tmp_path / "arms").mkdir()
     return tmp_path
+
+
+def test_an_arm_does_not_change():
+    with pytest.raises(FrozenInstanceError):
+        ARM.seeds = 3
 
 
 def test_the_file_name_says_what_it_is_and_is_plain():
@@ -60,7 +67,9 @@ def test_a_damaged_file_is_named_with_the_fix(folder):
             load_curves(ARM, folder)
 
 
-@pytest.mark.parametrize("cells", [[{"entropy": np.zeros((3, 1))}], [{"entropy": np.zeros((2, 2))}], [{}], None])
+@pytest.mark.parametrize(
+    "cells", [[{"entropy": np.zeros((3, 1))}], [curves(0.0) | {"kl": np.zeros((2, 2))}], [{}], None]
+)
 def test_another_arms_file_is_named(folder, cells):
     path = folder / "arms" / ARM.file_name
     save_curves([curves(1.0), curves(2.0)] if cells is None else cells, path)
