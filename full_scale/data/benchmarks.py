@@ -185,6 +185,8 @@ MATHVISTA = table_schema(
     official=Scoring(
         score=official.mathvista,
         rule="the choice nearest by edit distance, or the rounded number; rules replace GPT's extraction",
+        warning="Not comparable with published figures where responses have no <answer> tags: those let a GPT extract "
+        "the answer, rules do it here (Bard's published outputs: 348 of 1000 right there, 278 here).",
     ),
 )
 MATHVISION = table_schema(

@@ -34,13 +34,15 @@ class Scoring:
     Args:
         score: (whole response, problem) -> whether it counts as right.
         rule: What that is, for tables: what counts as right, and what stands in for a GPT.
+        warning: What must be said beside its score; empty where nothing must.
     """
 
     score: Callable[[str, Problem], bool]
     rule: str
+    warning: str = ""
 
 
-REWARD_RULE = "equal as a choice's letter or text, or symbolically, in the first <answer>...</answer>"
+REWARD_RULE = "equal as a choice's letter or text, or symbolically, in <answer>...</answer> after the thought"
 """What the training reward asks for."""
 
 SYMBOLIC = Scoring(score=symbolic, rule="equal as a choice's letter or text, or symbolically")

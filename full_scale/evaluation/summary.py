@@ -247,7 +247,7 @@ def disagreement_table(name: str, source: str, summary: Json) -> PageTable | Non
         [entry["reason"], str(entry["count"]), entry["right_by"], ", ".join(entry["examples"])]
         for entry in summary["disagreements"]
     ]
-    note = f"Reward: {BY_SOURCE[source].reward_rule}. Official scoring: {official.rule}."
+    note = f"Reward: {BY_SOURCE[source].reward_rule}. Official scoring: {official.rule}. {official.warning}".rstrip()
     columns = ["reason", "answers", "right by", "problems, for example"]
     return PageTable(
         f"{name}: where reward and official scoring differ", columns, rows or [["nowhere", "0", "-", "-"]], note

@@ -160,14 +160,22 @@ _CHECKER = Checker()
 atexit.register(_CHECKER.stop)
 os.register_at_fork(after_in_child=_CHECKER.forget)
 
+
+def stop() -> None:
+    """End the process that this one asks, if there is one; the next question starts another."""
+    _CHECKER.stop()
+
+
 _ENDLESS = re.compile(
-    r"\d{3,}\s*!|!\s*!|\\(?:sum|prod|int|iint|oint|lim|binom|dbinom|tbinom|begin|pmatrix|bmatrix)|\d{25,}|[eE]\d{4,}"
+    r"\d{3,}\s*!|[!)}]\s*!|[-+]{4,}|\\sqrt\[\s*\d{3,}|\\(?:sum|prod|int|iint|oint|lim|binom|dbinom|tbinom|begin|pmatrix|bmatrix)|\d{25,}|[eE]\d{4,}"
     r"|(?:\^|\*\*)\s*(?:\{[^{}]*(?:\^|\*\*)|[\w.]+\s*(?:\^|\*\*)|\{?\s*(?:\(|\\(?!circ|prime|degree)))"
 )
 _EXPONENT = re.compile(r"(?:\^|\*\*)\s*\{?\s*-?\s*(\d+)")
+_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|log|ln|exp|arc[a-z]+)")
 _VARIABLE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
-_DEEPEST = 20
-_LARGEST_POWER = {True: 12, False: 1000}
+_DEEPEST = 8
+_MOST_FUNCTIONS = 3
+_LARGEST_POWER = {True: 12, False: 1000}  # with variables or functions; without
 
 
 def endless(text: str) -> bool:
@@ -187,10 +195,13 @@ def endless(text: str) -> bool:
     """
     if len(text) > MAX_LENGTH or max(map(text.count, "({[")) > _DEEPEST or _ENDLESS.search(text):
         return True
-    size = 1
+    functions = len(_FUNCTION.findall(text))
+    if functions > _MOST_FUNCTIONS:
+        return True
+    size, is_open = 1, functions > 0 or _VARIABLE.search(text) is not None
     for digits in _EXPONENT.findall(text):
         size *= int(digits[:9]) or 1
-        if size > _LARGEST_POWER[_VARIABLE.search(text) is not None]:
+        if size > _LARGEST_POWER[is_open]:
             return True
     return False
 

@@ -93,7 +93,8 @@ def gllava(response: str, problem: Problem) -> bool:
     Returns:
         The verdict.
     """
-    return gllava_letter(response) == problem.answer_letter
+    letter = gllava_letter(response)
+    return letter is not None and letter == problem.answer_letter
 
 
 def geoqa_program(response: str, problem: Problem) -> bool:

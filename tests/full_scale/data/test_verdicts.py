@@ -24,7 +24,7 @@ def test_every_schema_but_the_programs_own_and_anybodys_has_a_scoring():
     for schema in DATASETS.values():
         assert scoring_of(schema.source) == schema.official, "layouts of one benchmark share its scoring"
         assert schema.official is None or len(schema.official.rule) > 20
-    assert "first <answer>" in BY_SOURCE["mathvista"].reward_rule
+    assert "after the thought" in BY_SOURCE["mathvista"].reward_rule
 
 
 def test_a_source_that_nobody_knows_has_no_scoring():
@@ -59,6 +59,12 @@ def test_verdicts_and_reasons(response, problem, verdict, reason):
     assert verdict.differs == (reason is not None)
     if reason:
         assert re.search(reason, why_different(response, problem))
+
+
+def test_a_score_that_is_not_comparable_has_a_warning_with_its_size():
+    warned = {schema.source for schema in BY_SOURCE.values() if schema.official and schema.official.warning}
+    assert warned == {"mathvista"}
+    assert "348 of 1000 right there, 278 here" in scoring_of("mathvista").warning
 
 
 def test_without_an_official_scoring_nothing_can_differ():
