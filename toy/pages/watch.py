@@ -33,7 +33,7 @@ MARKS: dict[Kind, tuple[str, str]] = {
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 BAR_WIDTH = 32
-OTHER_LINES = 8
+OTHER_LINES = 7
 """Lines of a frame beside the tree: title, four quantities, legend, root, remaining paths."""
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from toy.learning.methods import parse_method
+from toy.learning.population import Population
 from toy.learning.settings import Training
 from toy.learning.trainer import train
 from toy.pages.watch import MARKS, Snapshot, frame, path_tree, watch
@@ -88,6 +89,28 @@ def test_a_frame_fits_and_shows_the_most_probable_path(lines, seed, sharpness):
     text = rendered(frame([now], world, title="here", lines=lines))
     assert len(text.splitlines()) <= max(lines, 12)  # the quantities and one whole path are always shown
     assert f"{now.path_prob.max():.3f}  {MARKS[Kind(now.kind[now.path_prob.argmax()])][0]}" in text
+
+
+def test_a_frame_uses_the_lines_that_it_has():
+    now = snapshot(World(), sharpness=3.0)
+    left = [lines - len(rendered(frame([now], World(), title="", lines=lines)).splitlines()) for lines in range(14, 50)]
+    assert min(left) == 0
+    assert max(left) < 4  # a further path needs at most four
+
+
+def test_a_snapshot_is_of_the_first_member_and_family():
+    world = World(depth=3, families=2, own_sound=1.0, demonstrations=8, executable=0.5)
+    population = Population(world, Training(prompts=4), [5, 6])
+    now, paths = Snapshot.of(7, population), build_paths(world, [5])
+    exact = population.measure(population.node_log_prob())
+    assert now.step == 7
+    assert (now.entropy, now.accuracy) == (exact["entropy"][0].item(), exact["accuracy"][0].item())
+    assert now.path_prob == pytest.approx(paths.prior[0])
+    assert (now.kind == paths.kind[0, 0]).all()
+    assert (now.success == paths.success[0, 0]).all()
+    assert np.flatnonzero(now.shown).tolist() == sorted(paths.demonstration[0, [0, 2]])  # prompts 0 and 2 of four
+    expected = [sum(paths.prior[0][paths.kind[0, 0] == kind]) for kind in Kind]
+    assert now.mass() == pytest.approx(expected)
 
 
 def test_the_history_line_rises_with_the_accuracy_and_falls_with_the_entropy():
