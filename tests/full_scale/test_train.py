@@ -3,10 +3,12 @@
 import json
 import shutil
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
-from realdata import GEOMETRY3K
+from realdata import GEOMETRY3K, ROOT
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import save_tiny_checkpoint
@@ -316,3 +318,19 @@ def test_print_config_starts_nothing(tmp_path, capsys):
     assert main(["--print-config", "--preset", "qwen2.5-vl-7b", "--out", str(tmp_path / "out")]) == {}
     assert "preset qwen2.5-vl-7b" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
+
+
+def test_a_signal_ends_the_command_with_a_checkpoint_and_its_status(tmp_path, checkpoint):
+    flags = [*SMALL, "--model", str(checkpoint), "--limit", "8", "--steps", "50", "--save-every", "50"]
+    command = [sys.executable, "-u", str(ROOT / "full_scale" / "train.py"), *flags, "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("update 1/"):
+                process.send_signal(signal.SIGTERM)
+        process.wait(timeout=300)
+        said = process.stderr.read().splitlines()[-1]
+    assert process.returncode == 128 + signal.SIGTERM
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (results["finished"], results["interrupted_by"]) == (False, "SIGTERM")
+    assert said == f"SIGTERM after update {results['steps']} of 50; the same command with --resume goes on"
+    assert (tmp_path / "out" / f"checkpoint-{results['steps']}" / "manifest.json").is_file()
