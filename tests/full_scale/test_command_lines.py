@@ -7,10 +7,10 @@ import shutil
 import pytest
 from tiny import save_tiny_checkpoint
 
-from full_scale import evaluate, pretrain, train
+from full_scale import evaluate, make_experts, pretrain, train
 from full_scale.model.shipped import TINY_MODEL
 
-MAIN = {"train": train.main, "evaluate": evaluate.main, "pretrain": pretrain.main}
+MAIN = {"train": train.main, "evaluate": evaluate.main, "pretrain": pretrain.main, "make_experts": make_experts.main}
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,12 @@ REFUSED = (
     ("pretrain", "it is in use"),
     ("pretrain --txt", "did you mean --text"),
     ("pretrain --steps 0", "Fix: --steps 1"),
+    ("make_experts", "--base-url, --model, --dataset, --out: expected, but not given"),
+    ("make_experts --url http://h/v1", "did you mean --base-url"),
+    ("make_experts --api-key secret", "did you mean --key-variable"),
+    ("make_experts --base-url http://h/v1 --model m --dataset nope --out {place}/e.jsonl", "unknown data set 'nope'"),
+    ("make_experts --base-url u --model m --dataset rendered --out {place}/e.jsonl --tries 0", "Fix: --tries 1"),
+    ("make_experts --base-url u --model m --dataset rendered --out {place}/e.jsonl", "base_url"),
 )
 
 
@@ -146,6 +152,7 @@ ACCEPTED = (
     ("train --help", "--learning-rate FLOAT"),
     ("evaluate --help", "--samples INT"),
     ("pretrain --help", "--text"),
+    ("make_experts --help", "--base-url TEXT"),
 )
 
 

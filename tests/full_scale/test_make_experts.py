@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import io
 import json
 import os
@@ -18,8 +19,9 @@ import PIL.Image
 import pytest
 
 from full_scale import make_experts
-from full_scale.data import expert_response, load_problems
+from full_scale.data import expert_response, load_problems, making_experts
 from full_scale.data import teacher as teacher_module
+from full_scale.data.quarantine import MOST
 from full_scale.make_experts import main
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import is_correct
@@ -234,7 +236,7 @@ def test_a_server_that_is_gone_ends_the_run(tmp_path):
 
 
 def test_many_failures_in_a_row_end_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(make_experts, "GIVE_UP", 3)
+    monkeypatch.setattr(making_experts, "GIVE_UP", 3)
     with Teacher(lambda *_: 500) as teacher, pytest.raises(ValueError, match=r"3 requests in a row failed \(HTTP 500"):
         ask(teacher, tmp_path / "experts.jsonl", "--retries", "0")
 
@@ -307,7 +309,7 @@ def test_a_cut_off_line_is_taken_away_in_place(tmp_path):
     whole = '{"model": "m"}\n' * 3
     out.write_text(whole + '{"model"')
     number = out.stat().st_ino
-    assert len(make_experts.read_former(out, "m")) == 3
+    assert len(making_experts.read_former(out, "m")) == 3
     assert (out.read_text(), out.stat().st_ino) == (whole, number)
 
 
@@ -413,13 +415,19 @@ def test_ctrl_c_keeps_what_is_there_and_the_same_command_goes_on(tmp_path):
 def test_a_problem_whose_picture_cannot_be_read_stops_before_it_is_asked(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"")
     problem = Problem(id="1", source="s", question="q", answer="1", images=(tmp_path / "broken.png",))
-    server = make_experts.Server(base_url="http://127.0.0.1:9/v1", model="m")
+    server = teacher_module.Server(base_url="http://127.0.0.1:9/v1", model="m")
     with pytest.raises(ValueError, match="cannot read picture"):
-        asyncio.run(make_experts.ask(None, server, problem))
+        asyncio.run(making_experts.ask(None, server, problem))
 
 
 @pytest.mark.parametrize("flag", ["--tries", "--concurrency", "--limit", "--max-tokens"])
-def test_counts_below_one_are_refused(flag, tmp_path, capsys):
-    with pytest.raises(SystemExit):
+def test_counts_below_one_are_refused(flag):
+    with pytest.raises(ValueError, match=rf"^{flag} 0: must be at least 1, got 0. Fix: {flag} 1\.$"):
         main(["--base-url", "u", "--model", "m", "--dataset", "rendered", "--out", os.devnull, flag, "0"])
-    assert "must be at least 1, got 0" in capsys.readouterr().err
+
+
+def test_the_flags_defaults_are_the_servers():
+    flags = {item.name: item.default for item in dataclasses.fields(make_experts.Request)}
+    for item in dataclasses.fields(teacher_module.Server):
+        assert flags[item.name] == item.default
+    assert flags["most_broken"] == MOST

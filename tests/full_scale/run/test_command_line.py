@@ -149,7 +149,7 @@ def test_help_of_another_preset_and_method_shows_theirs(capsys):
     assert "(default: Qwen/Qwen2.5-VL-7B-Instruct)" in " ".join(text.split())
 
 
-@pytest.mark.parametrize("script", ["train", "evaluate", "pretrain"])
+@pytest.mark.parametrize("script", ["train", "evaluate", "pretrain", "make_experts"])
 def test_help_is_answered_without_importing_torch(script):
     code = (
         f"import sys, full_scale.{script} as script\n"
