@@ -463,7 +463,7 @@ class Parser:
         text = self._next.text.replace(",", "")
         self._at += 1
         whole, _, period = text.partition("\\overline")
-        decimals = len(whole.partition(".")[2]) if "e" not in text.lower() else 0
+        decimals = len(whole.partition(".")[2]) if "e" not in whole.lower() else 0
         value = Fraction(whole if not whole.endswith(".") else whole + "0")
         if period:
             digits = re.sub(r"\D", "", period)
@@ -513,8 +513,8 @@ class Parser:
         if token.kind == "word" and text == "m" and self._ahead("∠", 1):  # the measure of an angle
             self._at += 1
             return self._atom(mixed=False)
-        if token.kind == "word" and not (len(text) == 1 or (text.isupper() and len(text) < 6)):
-            if len(text) > 2 or not text.isascii() or text.lower() in _NO_PRODUCTS:
+        if token.kind == "word" and not (text.isascii() and (len(text) == 1 or (text.isupper() and len(text) < 6))):
+            if len(text) > 2 or not text.isascii() or text.lower() in _NO_PRODUCTS or unit_named(text):
                 raise NotUnderstoodError(f"{text!r} is a word")
             self._words[self._at] = Token("word", text[1:], spaced=False)
             return Node("name", value=text[0])
@@ -579,6 +579,8 @@ class Parser:
             return Node("set", tuple(items))
         if len(items) == 1 and (opening, closing) == ("(", ")"):
             return items[0]
+        if len(items) == 1 and (opening, closing) != ("[", "]"):
+            raise NotUnderstoodError("brackets that do not match")
         return Node("tuple", tuple(items), opening + closing)
 
     def _bar(self) -> Node:

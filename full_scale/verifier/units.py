@@ -48,8 +48,8 @@ class Unit:
         theirs = dict(other.dimensions)
         if "length" in powers and "unit" in theirs and "unit" not in powers:
             powers["unit"] = powers.pop("length")
-        if "things" in theirs and powers.keys() <= NOUNS and len(powers) == 1:
-            return (("things", 1),)
+        if theirs == {"things": 1} and powers.keys() <= NOUNS and list(powers.values()) == [1]:
+            return other.dimensions
         return tuple(sorted(powers.items()))
 
 

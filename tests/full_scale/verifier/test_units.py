@@ -1,0 +1,117 @@
+"""Units: which are understood, what they are worth in each other, which contradict each other."""
+
+from fractions import Fraction
+
+import pytest
+
+from full_scale.verifier.units import DEGREE, NOUNS, UNITS, Unit, unit_named
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "factor"),
+    [
+        ("km", "m", 1000),
+        ("cm", "m", Fraction(1, 100)),
+        ("dm", "cm", 10),
+        ("mm", "cm", Fraction(1, 10)),
+        ("厘米", "cm", 1),
+        ("公里", "km", 1),
+        ("inch", "cm", Fraction("2.54")),
+        ("feet", "inches", 12),
+        ("yard", "ft", 3),
+        ("mile", "yd", 1760),
+        ("海里", "m", 1852),
+        ("nautical-miles", "海里", 1),
+        ("尺", "寸", 10),
+        ("里", "m", 500),
+        ("h", "min", 60),
+        ("min", "s", 60),
+        ("day", "h", 24),
+        ("week", "day", 7),
+        ("小时", "分钟", 60),
+        ("year", "month", 12),
+        ("kg", "g", 1000),
+        ("吨", "kg", 1000),
+        ("斤", "g", 500),
+        ("L", "mL", 1000),
+        ("mL", "cl", Fraction(1, 10)),
+        ("公顷", "亩", 15),
+        ("°", "'", 60),
+        ("'", "''", 60),
+        ("dollar", "cent", 100),
+        ("万元", "元", 10000),
+        ("亿元", "万元", 10000),
+        ("lb", "oz", 16),
+        ("mph", "kph", Fraction("1.609344")),
+        ("千米每小时", "kph", 1),
+        ("平方米", "平方厘米", 10000),
+        ("立方米", "L", 1000),
+        ("立方厘米", "mL", 1),
+        ("μm", "nm", 1000),
+    ],
+)
+def test_conversions(name, other, factor):
+    one, two = unit_named(name), unit_named(other)
+    assert not one.contradicts(two)
+    assert one.converts_to(two) == factor
+    assert two.converts_to(one) == 1 / Fraction(factor)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("cm", "kg"),
+        ("cm", "s"),
+        ("m", "平方米"),
+        ("平方米", "立方米"),
+        ("dollar", "euro"),
+        ("°", "rad"),
+        ("%", "cm"),
+        ("apple", "orange"),
+        ("year", "day"),
+        ("celsius", "fahrenheit"),
+        ("celsius", "°"),
+        ("kph", "km"),
+        ("apple", "cm"),
+        ("个", "cm"),
+        ("unit", "kg"),
+    ],
+)
+def test_contradictions(name, other):
+    one, two = unit_named(name), unit_named(other)
+    assert one.contradicts(two)
+    assert two.contradicts(one)
+    assert one.converts_to(two) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "power"),
+    [("unit", "cm", 1), ("units", "cm", 2), ("unit", "km", 3), ("apples", "个", 1), ("things", "人", 1)],
+)
+def test_general_units_contradict_none_of_their_kind(name, other, power):
+    one, two = unit_named(name).power(power), unit_named(other).power(power)
+    assert not one.contradicts(two)
+    assert not two.contradicts(one)
+    assert one.power(2).contradicts(two)
+
+
+def test_names_are_found_whatever_their_case_and_number():
+    assert unit_named("CM") == unit_named("cm") == unit_named("Centimetres")
+    assert unit_named("boxes") == unit_named("box")
+    assert unit_named("children") == unit_named("child")
+    assert unit_named("people") == unit_named("person")
+    assert [unit_named(name) for name in ("thousand", "", "每", "米每", "平方", "平方apple吃")] == [None] * 6
+
+
+def test_products_and_powers():
+    speed = unit_named("m") * unit_named("s").power(-1)
+    assert speed.dimensions == (("length", 1), ("time", -1))
+    assert (speed * unit_named("s")) == unit_named("m")
+    assert unit_named("cm").power(3) == Unit(Fraction(1, 10**6), (("length", 3),))
+
+
+def test_the_table_is_whole():
+    assert len(UNITS) > 600
+    assert UNITS["°"] is DEGREE or UNITS["°"] == DEGREE
+    assert "apple" in NOUNS
+    assert all(unit.scale > 0 and unit.dimensions for unit in UNITS.values())
