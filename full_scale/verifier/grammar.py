@@ -536,7 +536,9 @@ class Parser:
             power = self._exponent()
         outer, self._degrees = self._degrees, False
         argument = self._function_argument()
-        if self._degrees or self._take("°"):
+        if argument.kind == "quantity" and argument.value == DEGREE:
+            argument = Node("*", (argument.parts[0], _HALF_TURN))
+        elif self._degrees or self._take("°"):
             argument = Node("*", (argument, _HALF_TURN))
         self._degrees = outer
         if (name == "log") < bool(base):
