@@ -30,10 +30,12 @@ def mean_shift(
 
 
 SHIFTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"sum": summed_shift, "mean": mean_shift}
+"""Name -> how much surer than a reference the policy is of a response: of the whole, or per token."""
 CONFIDENCE_GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "softplus": torch.nn.functional.softplus,
     "relu": torch.nn.functional.relu,
 }
+"""Name -> what is made of a confidence shift."""
 
 
 def confidence_advantage(

@@ -52,6 +52,7 @@ IMITATION_WEIGHTS: dict[str, Callable[[Rollouts], Tensor]] = {
     "low_entropy": low_entropy_weight,
     "high_entropy": high_entropy_weight,
 }
+"""Name -> the weight of every token of an expert's row, as a function of the rollouts."""
 _NEED_ENTROPY = ("low_entropy", "high_entropy")
 
 

@@ -44,6 +44,7 @@ class Remembered:
 
 
 Buffer = Mapping[Hashable, Remembered]
+"""Prompt -> what is remembered of it."""
 
 
 def remember(

@@ -24,15 +24,19 @@ version = release = calibrl_ref.__version__
 html_title = f"{project} {release}"
 
 root_doc = "README"
-include_patterns = [
-    "*.md",
-    "docs/**",
-    "examples/README.md",
-    "full_scale/README.md",
-    "tutorials/*.md",
-    "tutorials/*.ipynb",
+include_patterns = ["*.md", "*/README.md", "docs/**", "tutorials/*.md", "tutorials/*.ipynb"]
+exclude_patterns = [
+    ".*",
+    "calibrl_ref",
+    "cli",
+    "benchmarks",
+    "toy/[a-z]*",
+    "full_scale/[a-z]*",
+    "tests",
+    "runs",
+    "mutants",
+    "dist",
 ]
-exclude_patterns = [".*", "calibrl_ref", "toy", "full_scale/[a-z]*", "tests", "runs", "mutants", "dist"]
 extensions = [
     "myst_nb",
     "sphinx.ext.apidoc",
@@ -101,6 +105,7 @@ tutorials/[0-9]*
 
 docs/your_*
 full_scale/README
+toy/README
 Reference <docs/api/modules>
 CONTRIBUTING
 CHANGELOG
