@@ -54,7 +54,8 @@ test-tutorials: .venv/installed  ## execute every notebook in a reduced budget, 
 test-real-processor: .venv-real/installed  ## train and evaluate with transformers' own processor (installs several GB)
 	OMP_NUM_THREADS=1 .venv-real/bin/python -m pytest -o addopts= -p no:cacheprovider tests/real_processor
 
-bench: .venv/installed  ## measure the toy's speed and the cost of a training step beside stock TRL (minutes)
+bench: .venv/installed  ## measure the core's cost, the toy's speed and the cost of a training step beside stock TRL (minutes)
+	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.toy
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks.full_scale
 

@@ -4,6 +4,9 @@ Start with ``calibrl_ref.calibration`` (the four pieces and their composition), 
 methods by name). ``toy`` and ``full_scale`` train with these objects and add no formula of their own.
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from calibrl_ref.advantages import AdvantageEstimator, GroupAdvantage, VerdictAdvantage, group_advantage
 from calibrl_ref.aggregation import AGGREGATIONS, Aggregation, aggregate, aggregation_divisor
 from calibrl_ref.baselines import BASELINES, GAPS, Baseline, GapLevel, expert_row
@@ -15,7 +18,6 @@ from calibrl_ref.calibration import (
     leaky_relu_gate,
     log_prob_gap,
 )
-from calibrl_ref.composition import Recipe, recipe
 from calibrl_ref.confidence import CONFIDENCE_GATES, SHIFTS, ConfidencePenalisedSurrogate, confidence_advantage
 from calibrl_ref.controllers import EntropyCoefficient, EntropyTarget, SlopeController
 from calibrl_ref.covariance import ClipCovSurrogate, KLCovSurrogate, token_covariance
@@ -41,10 +43,8 @@ from calibrl_ref.log_probs import (
 )
 from calibrl_ref.objective import Losses, Objective
 from calibrl_ref.recipe_reader import HyperParameter, OneOf, hyper_parameters_of
-from calibrl_ref.recipes import RECIPES
 from calibrl_ref.replay import Buffer, Remembered, Success, anchor, draw_prompts, remember, replay_weights, solved_ratio
 from calibrl_ref.rollouts import Rollouts
-from calibrl_ref.schedules import SCHEDULES, Plateau, Schedule, chord_mu, hyper_parameters, read_method
 from calibrl_ref.selection import OverlongPenalty, PruneByAdvantage, SwitchBySuccess, informative_groups
 from calibrl_ref.soft_clipping import SigmoidSurrogate, TruncatedReinforce, sigmoid_surrogate, truncated_reinforce
 from calibrl_ref.surrogates import (
@@ -62,6 +62,29 @@ from calibrl_ref.terms import ClippedSurrogate, EntropyBonus, Exploration, Hybri
 from calibrl_ref.top_entropy import TopEntropySurrogate, top_entropy_tokens
 
 __version__ = "0.2.0"
+
+if TYPE_CHECKING:
+    from calibrl_ref.composition import Recipe, recipe
+    from calibrl_ref.recipes import RECIPES
+    from calibrl_ref.schedules import SCHEDULES, Plateau, Schedule, chord_mu, hyper_parameters, read_method
+else:
+    # Whole methods are imported when one of their names is first asked for: making their classes takes longer than
+    # importing everything else.
+    _OF_METHODS = {
+        "composition": ("Recipe", "recipe"),
+        "recipes": ("RECIPES",),
+        "schedules": ("SCHEDULES", "Plateau", "Schedule", "chord_mu", "hyper_parameters", "read_method"),
+    }
+    _MODULE_OF = {name: module for module, names in _OF_METHODS.items() for name in names}
+
+    def __getattr__(name):  # noqa: ANN001, ANN202  # typed by the imports above
+        """Import a name of whole methods."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value
+
 
 __all__ = [
     "AGGREGATIONS",

@@ -183,4 +183,5 @@ def exploration_loss(
     """
     check_row_values("policy_log_prob", policy_log_prob, correct=correct, advantage=advantage)
     gap = log_prob_gap(policy_log_prob, expert_log_prob)
-    return advantage_weight(advantage) * gate(-correctness_sign(correct) * gap, slope=slope)
+    signed = gap.mul_(-correctness_sign(correct))  # in place: the gap is this function's own, and large
+    return advantage_weight(advantage) * gate(signed, slope=slope)
