@@ -12,7 +12,7 @@ from full_scale.data.cells import as_text, choices_of, pictures_of, shown
 from full_scale.data.chats import Chat, is_chat, read_chat, spoken
 from full_scale.data.records import ROW_NUMBER, Cell, Record, Row, did_you_mean, fingerprint, names_of
 from full_scale.data.schema import Request, Schema
-from full_scale.data.tables import columns_of, table_rows, tables_of
+from full_scale.data.tables import check_readable, columns_of, table_rows, tables_of
 from full_scale.data.wording import IMAGE_MARK, listed_choices, with_choices
 from full_scale.problems.problem import LETTERS, Problem
 from full_scale.verifier.answer import equal_answers, extract_answer, unboxed
@@ -118,9 +118,13 @@ def explain(path: Path, columns: Mapping[str, str]) -> str:
 
     Returns:
         The columns that were found and those that are wanted; empty where there is no table.
+
+    Raises:
+        ValueError: A table cannot be read at all.
     """
     lines = []
     for table in tables_of(path)[:3]:
+        check_readable(table)
         found = columns_of(table)
         wanted = [
             f"{role} ({columns[role]!r}{did_you_mean(columns[role], found)})"

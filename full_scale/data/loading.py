@@ -208,9 +208,15 @@ def find_schema(dataset: str, columns: str | None = None) -> tuple[Schema, Path]
         )
     schema = schema or next((one for one in DATASETS.values() if one.recognise(path)), None)
     if schema is None:
-        reason = generic.explain(path, {}) or "no table (.jsonl, .json, .csv, .parquet, save_to_disk) in it"
-        raise ValueError(f"{path} has none of the known layouts: {reason}; {_valid()}")
+        raise ValueError(f"{path} has none of the known layouts: {_why_unknown(path)}; {_valid()}")
     return schema, path
+
+
+def _why_unknown(path: Path) -> str:
+    try:
+        return generic.explain(path, {}) or "no table (.jsonl, .json, .csv, .parquet, save_to_disk) in it"
+    except ValueError as error:
+        return str(error)
 
 
 def _valid() -> str:

@@ -48,9 +48,21 @@ def table_rows(path: Path, split: str, fits: Callable[[set[str]], bool], *, firs
         yield from rows_of(table, path)
     if not named:
         for table in candidates if len(candidates) == 1 else [one for one in candidates if _split_of(one, path)]:
-            for row in islice(rows_of(table), 20):
-                if isinstance(row, ValueError):
-                    raise row  # says why it cannot be read
+            check_readable(table)
+
+
+def check_readable(table: Path) -> None:
+    """Say why a table cannot be read, by its first rows.
+
+    Args:
+        table: One of :func:`tables_of`.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    for row in islice(rows_of(table), 20):
+        if isinstance(row, ValueError):
+            raise row
 
 
 def _only(tables: list[Path], path: Path, split: str) -> list[Path]:

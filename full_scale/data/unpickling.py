@@ -12,6 +12,7 @@ import json
 import pickle
 import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ MEMORY = 2**30
 
 SECONDS = 300
 """Processor time."""
+
+MOST = 5_000_000
+"""Entries of all containers together; a pickle may hold one list a billion times. GeoQA has about 500,000."""
 
 _NUMPY = {
     ("numpy", "ndarray"),
@@ -58,18 +62,21 @@ class ArrayUnpickler(pickle.Unpickler):
         return getattr(importlib.import_module(module.replace("numpy.core", "numpy._core")), name)
 
 
-def as_json(value: object) -> Any:  # noqa: ANN401  # whatever JSON can say
+def as_json(value: object, left: Iterator[int]) -> Any:  # noqa: ANN401  # whatever JSON can say
     """A value as JSON can say it.
 
     Args:
         value: Plain containers, texts, numbers, arrays.
+        left: Gives a number for each entry that may still come.
 
     Returns:
         The same; an array is an object with its dtype, its shape and, where it is a grey or RGB picture, its PNG.
 
     Raises:
-        ValueError: It holds anything else.
+        ValueError: It holds anything else, or too much.
     """
+    if next(left, None) is None:
+        raise ValueError("it holds more entries than any data set of this kind; do not trust this file")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.ndarray):
@@ -77,9 +84,9 @@ def as_json(value: object) -> Any:  # noqa: ANN401  # whatever JSON can say
     if isinstance(value, np.number):
         return value.item()
     if isinstance(value, dict):
-        return {str(name): as_json(entry) for name, entry in value.items()}
+        return {str(name): as_json(entry, left) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [as_json(entry) for entry in value]
+        return [as_json(entry, left) for entry in value]
     raise ValueError(f"it holds a {type(value).__name__}; expected texts, numbers and arrays")
 
 
@@ -100,7 +107,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         with Path(sys.argv[1]).open("rb") as file:
-            answer = json.dumps({"value": as_json(ArrayUnpickler(file).load())})
+            answer = json.dumps({"value": as_json(ArrayUnpickler(file).load(), iter(range(MOST)))})
     except Exception as error:  # a damaged pickle may raise anything
         answer = json.dumps({"error": f"{error!s:.200}" if type(error) is ValueError else f"{error!r:.200}"})
     print(answer)
