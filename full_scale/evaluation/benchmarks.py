@@ -1,5 +1,6 @@
 """The benchmarks of an evaluation: their problems, and what must hold before they are answered."""
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from full_scale.data import Quarantine, find_schema, load_problems
+from full_scale.data.readable import readable_problems
 from full_scale.evaluation.request import Request
 from full_scale.model.processor import Processor
 from full_scale.problems.problem import Problem
@@ -78,18 +80,28 @@ def scored_split(dataset: str, columns: str | None = None) -> str:
     return next((name for name in splits if not name.startswith(("train", "val"))), splits[0])
 
 
-def check_pictures(processor: Processor, benchmarks: Sequence[Benchmark]) -> None:
-    """Refuse problems with pictures for a model that reads text only.
+def readable_benchmarks(
+    processor: Processor, benchmarks: Sequence[Benchmark], quarantine: Quarantine | None = None
+) -> list[Benchmark]:
+    """The benchmarks as the model can read them.
 
     Args:
         processor: Of the model.
         benchmarks: What it shall answer.
+        quarantine: Takes problems with a special token of the model; without one the first ends the program.
+
+    Returns:
+        The benchmarks, without these problems.
 
     Raises:
-        ValueError: A benchmark has pictures that the model cannot see.
+        ValueError: A benchmark has pictures and the model reads text only, or a special token, which is named.
     """
     for benchmark in benchmarks:
         if isinstance(processor, PreTrainedTokenizerBase) and any(problem.images for problem in benchmark.problems):
             raise ValueError(
                 f"{benchmark.name} has pictures, but the model reads text only. Fix: choose another --dataset."
             )
+    return [
+        dataclasses.replace(item, problems=readable_problems(item.problems, processor, quarantine))
+        for item in benchmarks
+    ]

@@ -26,7 +26,7 @@ from full_scale.evaluation.answer_log import (
     evaluation_folder,
 )
 from full_scale.evaluation.answering import answer_all, blanked
-from full_scale.evaluation.benchmarks import Benchmark, check_pictures, load_benchmarks
+from full_scale.evaluation.benchmarks import Benchmark, load_benchmarks, readable_benchmarks
 from full_scale.evaluation.comparison import compare
 from full_scale.evaluation.request import Options, Request
 from full_scale.evaluation.summary import category_table, disagreement_table, overview, summarise
@@ -114,7 +114,7 @@ def evaluate(request: Request, folder: RunFolder, output: Output, console: Conso
         quarantine = Quarantine(Path(place, QUARANTINE_FILE)) if request.skip_broken else None
         benchmarks = load_benchmarks(request, quarantine)
         model, processor = load_checkpoint(request.model, remote_code=request.remote_code)
-        check_pictures(processor, benchmarks)
+        benchmarks = readable_benchmarks(processor, benchmarks, quarantine)
         settings = describe(request.model, model, options, benchmarks)
         log = AnswerLog(folder, settings, resume=output.resume)
         if quarantine and quarantine.count:

@@ -68,6 +68,20 @@ def reserved_in(text: str, reserved: Sequence[str]) -> str | None:
     return next((token for token in reserved if token in text), None)
 
 
+def check_question(problem: Problem, reserved: Sequence[str]) -> None:
+    """Refuse a question that the model would not read as it is written.
+
+    Args:
+        problem: A problem.
+        reserved: From :func:`reserved_tokens`.
+
+    Raises:
+        ValueError: It holds a special token; the message names the record.
+    """
+    if token := reserved_in(problem.question, reserved):
+        raise ValueError(f"{problem.name}: the question holds {token!r}, a special token of this model; remove it")
+
+
 def without_end(text: str, reserved: Sequence[str]) -> str:
     r"""A response without the special tokens at its end: the program itself ends it, once.
 

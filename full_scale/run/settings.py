@@ -94,8 +94,29 @@ class Settings:
                 f"micro_batch_rows={self.micro_batch_rows}: expected a divisor of prompts_per_step x group_size "
                 f"= {rows}. Fix: --micro-batch-rows {self._micro_batch_that_fits(rows)}."
             )
+        if self.limit is not None:
+            self.check_enough(self.limit, "limit")
         if self.vllm == "server" and self.vllm_url is None:
             raise ValueError("vllm='server': expected an address. Fix: give --vllm-url http://host:8000.")
+
+    def check_enough(self, problems: int, what: str) -> None:
+        """Refuse fewer problems than one sampling takes: not a single update could be made.
+
+        Args:
+            problems: Their number.
+            what: Of what they are, for the message.
+
+        Raises:
+            ValueError: They are too few.
+        """
+        wanted = self.prompts_per_step * self.updates_per_sampling
+        if problems < wanted:
+            prompts = max(problems // self.updates_per_sampling, 1)
+            raise ValueError(
+                f"{what}: {problems} problems, but prompts_per_step x updates_per_sampling = {wanted} are drawn at once."
+                f" Fix: more problems, or --prompts-per-step {prompts} "
+                f"--micro-batch-rows {self._micro_batch_that_fits(prompts * self.group_size)}."
+            )
 
     def _micro_batch_that_fits(self, rows: int) -> int:
         """The largest divisor of an update's rows that is no larger than what was asked for."""

@@ -11,7 +11,7 @@ from full_scale.data import Quarantine, expert_response
 from full_scale.data.quarantine import HINT
 from full_scale.model.processor import Processor, tokenizer_of
 from full_scale.model.prompting import conversation, model_inputs
-from full_scale.model.reserved import check_format, reserved_in, reserved_tokens, without_end
+from full_scale.model.reserved import check_format, check_question, reserved_in, reserved_tokens, without_end
 from full_scale.problems.problem import Problem
 from full_scale.verifier.rewards import reward
 
@@ -137,8 +137,7 @@ def training_rows(
 
 def _read(problem: Problem, processor: Processor, *, instruct: bool, format_weight: float) -> tuple[int, Expert | None]:
     """A prompt's tokens, and its expert; raises where the model would read anything else than what is written."""
-    if token := reserved_in(problem.question, reserved_tokens(processor)):
-        raise ValueError(f"{problem.name}: the question holds {token!r}, a special token of this model; remove it")
+    check_question(problem, reserved_tokens(processor))
     try:
         length = model_inputs(processor, [problem], instruct=instruct)["input_ids"].shape[1]
     except ValueError as error:  # a picture that this processor does not take

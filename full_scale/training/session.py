@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 from cli.folder import Output, RunFolder, write_json
 from cli.program import Interrupted
 from full_scale.data import MissingSplitError, Quarantine, load_problems
+from full_scale.data.readable import readable_problems
 from full_scale.evaluation.held_out import HeldOut, Outcome, answer_held_out, blank_accuracy, held_out_problems
 from full_scale.model.checkpoint import load_model
 from full_scale.model.processor import Processor, load_processor
@@ -50,7 +51,7 @@ from full_scale.run.manifest import update_of
 from full_scale.run.settings import Settings
 from full_scale.training.engine import adapters, trainer_arguments
 from full_scale.training.reporter import Reporter
-from full_scale.training.rows import training_rows
+from full_scale.training.rows import Dropped, training_rows
 from full_scale.training.trainer import HybridPolicyTrainer
 from full_scale.verifier.rewards import accuracy, formatted
 
@@ -71,6 +72,7 @@ class Parts:
         model: The initial one.
         problems: For training.
         rows: Of these, as the trainer reads them.
+        dropped: What was left out of them.
         held_out: Problems that are answered before and after training.
         versions: Of the packages.
     """
@@ -79,6 +81,7 @@ class Parts:
     model: PreTrainedModel
     problems: Sequence[Problem]
     rows: Dataset
+    dropped: Dropped
     held_out: Sequence[Problem]
     versions: dict[str, str]
 
@@ -153,26 +156,36 @@ def load(settings: Settings, console: Console, quarantine: Quarantine | None = N
         columns=settings.columns,
         quarantine=quarantine,
     )
-    rows = load_rows(settings, problems, processor, console)
+    settings.check_enough(len(problems), settings.dataset)
+    rows, dropped = load_rows(settings, problems, processor, console, quarantine)
     return Parts(
         processor=processor,
         problems=problems,
         rows=rows,
-        held_out=_held_out(settings, quarantine, console),
+        dropped=dropped,
+        held_out=_held_out(settings, processor, quarantine, console),
         model=load_model(settings.model_folder, dtype=getattr(torch, settings.dtype), remote_code=settings.remote_code),
         versions=found,
     )
 
 
-def _held_out(settings: Settings, quarantine: Quarantine | None, console: Console) -> Sequence[Problem]:
+def _held_out(
+    settings: Settings, processor: Processor, quarantine: Quarantine | None, console: Console
+) -> Sequence[Problem]:
     try:
-        return held_out_problems(settings, quarantine)
+        return readable_problems(held_out_problems(settings, quarantine), processor, quarantine)
     except MissingSplitError as error:
         console.print(f"nothing is measured before and after training, as no problems are held out: {error}")
         return []
 
 
-def load_rows(settings: Settings, problems: Sequence[Problem], processor: Processor, console: Console) -> Dataset:
+def load_rows(
+    settings: Settings,
+    problems: Sequence[Problem],
+    processor: Processor,
+    console: Console,
+    quarantine: Quarantine | None = None,
+) -> tuple[Dataset, Dropped]:
     """The training rows of a run's problems.
 
     Args:
@@ -180,9 +193,10 @@ def load_rows(settings: Settings, problems: Sequence[Problem], processor: Proces
         problems: For training.
         processor: Of the model.
         console: Where it says what was dropped.
+        quarantine: Takes problems that the model cannot read; without one the first ends the program.
 
     Returns:
-        The rows.
+        The rows, and what was dropped.
 
     Raises:
         ValueError: If the data does not fit the model or the method.
@@ -199,12 +213,20 @@ def load_rows(settings: Settings, problems: Sequence[Problem], processor: Proces
         )
     lengths = {name: getattr(settings, name) for name in ("max_prompt_length", "max_response_length")}
     rows, dropped = training_rows(
-        problems, processor, instruct=settings.instruct, format_weight=settings.format_weight, **lengths
+        problems,
+        processor,
+        instruct=settings.instruct,
+        format_weight=settings.format_weight,
+        quarantine=quarantine,
+        **lengths,
     )
+    settings.check_enough(len(rows), f"{settings.dataset} after what was dropped ({dropped})")
+    if settings.schedule().uses_expert:
+        dropped.check_experts(settings.method)
     missing = sum(problem.solution is None for problem in problems)
     console.print(f"{settings.method} on {settings.dataset}: {len(rows)} problems; {dropped}; {missing} without expert")
     console.print(f"expert: {EXPERTS.get(settings.experts, settings.experts)}")
-    return rows
+    return rows, dropped
 
 
 def _start(
@@ -237,6 +259,7 @@ def _run(settings: Settings, out: Path, parts: Parts, checkpoint: Path | None, c
     trainer.save_model(str(out))
     results: dict[str, Any] = {"finished": False, "method": settings.method, "steps": trainer.state.global_step}
     results |= {"processes": processes(), "versions": parts.versions}
+    results |= {"problems": len(parts.rows), "dropped": dataclasses.asdict(parts.dropped)}
     results |= {"settings": dataclasses.asdict(settings) | {"recipe": settings.hyper_parameters()}}
     if is_main_process():
         parts.processor.save_pretrained(out)
@@ -359,5 +382,8 @@ def write_outcome(
     write_json(out / RESULTS_FILE, results)  # last: with it the run counts as finished
     files = ["results.json", "metrics.jsonl", "curves.png", *(["answers.html"] if outcome else [])]
     files = [name for name in files if (out / name).is_file()]
+    dropped = Dropped(**results["dropped"])
+    if dropped.long_prompts or dropped.share:
+        console.print(str(dropped))
     console.print(f"{results['seconds']:.0f} s; checkpoint, {', '.join(files)} in {out}")
     console.print(f"curves of all metrics: tensorboard --logdir {out}")

@@ -9,7 +9,7 @@ from tiny import tiny_processor
 
 from full_scale.data import Quarantine
 from full_scale.data.rendered import rendered_problems
-from full_scale.evaluation.benchmarks import Benchmark, check_pictures, load_benchmarks, scored_split
+from full_scale.evaluation.benchmarks import Benchmark, readable_benchmarks, load_benchmarks, scored_split
 from full_scale.evaluation.request import Request
 
 
@@ -69,8 +69,8 @@ def test_the_scored_split_is_the_first_that_is_not_for_training():
 def test_pictures_are_refused_for_a_text_model():
     processor = tiny_processor()
     problems = benchmark(rendered_problems(1, seed=0))
-    check_pictures(processor, [problems])
+    assert readable_benchmarks(processor, [problems]) == [problems]
     text = benchmark([dataclasses.replace(problems.problems[0], images=())])
-    check_pictures(processor.tokenizer, [text])
+    assert readable_benchmarks(processor.tokenizer, [text]) == [text]
     with pytest.raises(ValueError, match="b has pictures, but the model reads text only"):
-        check_pictures(processor.tokenizer, [text, problems])
+        readable_benchmarks(processor.tokenizer, [text, problems])

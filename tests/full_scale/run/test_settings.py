@@ -105,5 +105,23 @@ def test_a_value_of_the_wrong_type_or_name_is_refused(name, value, message):
 
 def test_none_and_whole_numbers_are_values_where_the_type_says_so():
     assert dataclasses.replace(settings_of(), limit=None, learning_rate=1).learning_rate == 1
-    assert dataclasses.replace(settings_of(), limit=3).limit == 3
+    assert dataclasses.replace(settings_of(), limit=300).limit == 300
+
+
+def test_fewer_problems_than_an_update_takes_are_refused_with_what_to_set():
+    small = dataclasses.replace(settings_of(), prompts_per_step=16, group_size=8, micro_batch_rows=128, limit=None)
+    small.check_enough(16, "own")
+    with pytest.raises(
+        ValueError, match=r"^own: 15 problems, but .* = 16 .*--prompts-per-step 15 --micro-batch-rows 120\.$"
+    ):
+        small.check_enough(15, "own")
+    assert dataclasses.replace(small, prompts_per_step=15, micro_batch_rows=120, limit=15).limit == 15
+    with pytest.raises(ValueError, match="^limit: 15 problems"):
+        dataclasses.replace(small, limit=15)
+    twice = dataclasses.replace(small, updates_per_sampling=2)
+    twice.check_enough(32, "own")
+    with pytest.raises(ValueError, match=r"= 32 are drawn at once.*--prompts-per-step 15 "):
+        twice.check_enough(31, "own")
+    with pytest.raises(ValueError, match="--prompts-per-step 1 --micro-batch-rows 8"):
+        twice.check_enough(1, "own")
     assert dataclasses.replace(settings_of(), lora_rank=0, group_size=16).group_size == 16
