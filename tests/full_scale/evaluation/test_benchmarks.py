@@ -9,7 +9,7 @@ from tiny import tiny_processor
 
 from full_scale.data import Quarantine
 from full_scale.data.rendered import rendered_problems
-from full_scale.evaluation.benchmarks import Benchmark, readable_benchmarks, load_benchmarks, scored_split
+from full_scale.evaluation.benchmarks import Benchmark, load_benchmarks, readable_benchmarks, scored_split
 from full_scale.evaluation.request import Request
 
 

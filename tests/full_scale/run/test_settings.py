@@ -116,12 +116,12 @@ def test_fewer_problems_than_an_update_takes_are_refused_with_what_to_set():
     ):
         small.check_enough(15, "own")
     assert dataclasses.replace(small, prompts_per_step=15, micro_batch_rows=120, limit=15).limit == 15
-    with pytest.raises(ValueError, match="^limit: 15 problems"):
+    with pytest.raises(ValueError, match=r"^limit: 15 problems"):
         dataclasses.replace(small, limit=15)
     twice = dataclasses.replace(small, updates_per_sampling=2)
     twice.check_enough(32, "own")
     with pytest.raises(ValueError, match=r"= 32 are drawn at once.*--prompts-per-step 15 "):
         twice.check_enough(31, "own")
-    with pytest.raises(ValueError, match="--prompts-per-step 1 --micro-batch-rows 8"):
+    with pytest.raises(ValueError, match=r"--prompts-per-step 1 --micro-batch-rows 8"):
         twice.check_enough(1, "own")
     assert dataclasses.replace(settings_of(), lora_rank=0, group_size=16).group_size == 16
