@@ -113,7 +113,7 @@ class Settings:
         if problems < wanted:
             prompts = max(problems // self.updates_per_sampling, 1)
             raise ValueError(
-                f"{what}: {problems} problems, but prompts_per_step x updates_per_sampling = {wanted} are drawn at once."
+                f"{what}: {problems} problems, but prompts_per_step x updates_per_sampling = {wanted} are drawn."
                 f" Fix: more problems, or --prompts-per-step {prompts} "
                 f"--micro-batch-rows {self._micro_batch_that_fits(prompts * self.group_size)}."
             )

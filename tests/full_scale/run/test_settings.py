@@ -120,7 +120,7 @@ def test_fewer_problems_than_an_update_takes_are_refused_with_what_to_set():
         dataclasses.replace(small, limit=15)
     twice = dataclasses.replace(small, updates_per_sampling=2)
     twice.check_enough(32, "own")
-    with pytest.raises(ValueError, match=r"= 32 are drawn at once.*--prompts-per-step 15 "):
+    with pytest.raises(ValueError, match=r"= 32 are drawn.*--prompts-per-step 15 "):
         twice.check_enough(31, "own")
     with pytest.raises(ValueError, match=r"--prompts-per-step 1 --micro-batch-rows 8"):
         twice.check_enough(1, "own")
