@@ -12,12 +12,6 @@ from full_scale.verifier.rewards import format_reward
 BY_SOURCE: dict[str, Schema] = {schema.source: schema for schema in DATASETS.values()}
 """`Problem.source` -> a schema with its rules of scoring, which all layouts of one benchmark share."""
 
-OFFICIAL_WARNINGS: dict[str, str] = {
-    "mathvista": "not comparable with published figures where responses have no <answer> tags: those let a GPT extract "
-    "the answer, rules do it here (Bard's published outputs: 348 of 1000 right there, 278 here)",
-}
-"""`Problem.source` -> what must be printed beside its official score."""
-
 
 @dataclass(frozen=True)
 class Verdict:

@@ -64,6 +64,8 @@ def summarise(problems: Sequence[Problem], answers: Answers, *, pass_at: Sequenc
     if problems[0].source == "mathverse":
         summary["image_versions"] = _image_versions(problems, answers.greedy)
     summary["disagreements"] = disagreements(problems, [*greedy, *sampled])
+    if (official := scoring_of(problems[0].source)) and official.warning:
+        summary["warning"] = official.warning
     return summary
 
 
@@ -191,7 +193,7 @@ def disagreements(problems: Sequence[Problem], groups: Sequence[Sequence[Record]
 
 
 def overview(benchmarks: Mapping[str, Json]) -> PageTable:
-    """The figures of all benchmarks, one column each."""
+    """The figures of all benchmarks, one column each; below them what must be said of an official score."""
     summaries = benchmarks.values()
     rows = [["problems", *(str(summary["problems"]) for summary in summaries)]]
     for kind in ("greedy", "sampled"):
@@ -203,7 +205,9 @@ def overview(benchmarks: Mapping[str, Json]) -> PageTable:
     passes = [(summary["sampled"] or {}).get("pass_at", {}) for summary in summaries]
     for k in sorted({k for chances in passes for k in chances}, key=int):
         rows.append([f"pass@{k}", *(_cell(chances.get(k), True) for chances in passes)])
-    return PageTable("Figures", ["", *benchmarks], [row for row in rows if set(row[1:]) != {"-"}], NOTE)
+    warnings = [f"{name}: {summary['warning']}" for name, summary in benchmarks.items() if "warning" in summary]
+    shown = [row for row in rows if set(row[1:]) != {"-"}]
+    return PageTable("Figures", ["", *benchmarks], shown, " ".join([*warnings, NOTE]))
 
 
 def category_table(name: str, summary: Json) -> PageTable:

@@ -103,6 +103,23 @@ def test_a_link_is_foreign_and_not_followed(tmp_path):
     assert (tmp_path / "data" / "state.json").read_text() == "precious"
 
 
+def test_a_link_with_a_name_of_ours_is_foreign(tmp_path):
+    (tmp_path / "elsewhere.jsonl").write_text("precious")
+    begin(tmp_path / "run")
+    (tmp_path / "run" / "metrics.jsonl").unlink()
+    (tmp_path / "run" / "metrics.jsonl").symlink_to(tmp_path / "elsewhere.jsonl")
+    assert folder(tmp_path / "run").foreign() == ["metrics.jsonl"]
+
+
+def test_a_folder_can_be_locked_again(tmp_path):
+    found = folder(tmp_path)
+    for _ in range(2):
+        with found:
+            assert (tmp_path / LOCK).is_file()
+            with pytest.raises(ValueError, match="another run"), folder(tmp_path):
+                pass
+
+
 def test_clearing_removes_the_run_and_leaves_empty_folders_of_others(tmp_path):
     begin(tmp_path)
     (tmp_path / "mine").mkdir()

@@ -140,3 +140,14 @@ def test_the_overview_has_a_column_for_each_benchmark():
     assert rows["pass@2"][1].startswith("100.0 %")
     assert rows["greedy: accuracy by the official scoring"][1] == "-"
     assert "sampled: accuracy by the official scoring" not in rows
+
+
+def test_an_official_score_that_is_not_comparable_is_said_beside_the_figures():
+    vista = summarise([problem(0, "mathvista")], [record(0, True, official=True)], pass_at=[])
+    other = summarise([problem(0)], [record(0, True, official=True)], pass_at=[])
+    assert "348 of 1000 right there, 278 here" in vista["warning"]
+    assert "warning" not in other
+    note = overview({"mathvista": vista, "geometry3k": other}).note
+    assert note.startswith("mathvista: Not comparable with published figures")
+    assert note.count("comparable") == 1
+    assert "comparable" not in overview({"geometry3k": other}).note
