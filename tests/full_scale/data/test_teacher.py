@@ -1,0 +1,71 @@
+"""What a server's failures mean; requests over a real connection are in test_make_experts.py."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from full_scale.data.teacher import PASSING, RequestError, Server, ServerError, _refusal, _response, retry_after
+
+
+def server(**changes):
+    return Server(**{"base_url": "http://host:1/v1", "model": "m"} | changes)
+
+
+def test_seconds_to_wait():
+    assert [retry_after(text) for text in ("0", "2.5", "61", "-1", "", "x", "nan", "inf", "\u00b2")] == [
+        *(0.0, 2.5, 60.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    ]
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    assert 25 < retry_after(soon) <= 30
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+
+
+@pytest.mark.parametrize("given", ["http://host:1/v1", "http://host:1/v1/", "http://host:1/v1/chat/completions"])
+def test_the_address_of_completions(given):
+    assert server(base_url=given).address == "http://host:1/v1/chat/completions"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 413, 422, 425, 429, 499, 500, 503])
+def test_statuses(status):
+    error = _refusal(httpx.Response(status, headers={"Retry-After": "7"}), b'{"error": {"message": "so"}}', server())
+    if status in (401, 403, 404):
+        assert isinstance(error, ServerError)
+        assert str(error).endswith("(m): so")
+    else:
+        assert isinstance(error, RequestError)
+        assert (error.reason, error.wait, error.reached) == (f"HTTP {status}: so", 7.0, True)
+        assert error.retry == (status >= 500 or status in PASSING)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"message": "a\\nb"}', "a b"),
+        (b'{"detail": "d"}', "d"),
+        (b"plain", "plain"),
+        (b'{"error": "e"}', "e"),
+        (b'{"error": {"code": 5}}', '{"code": 5}'),
+        (b"\xff", "\ufffd"),
+        (b"x" * 301, "x" * 300 + " ..."),
+    ],
+)
+def test_what_a_server_says_is_one_short_line(content, said):
+    assert _refusal(httpx.Response(400), content, server()).reason == f"HTTP 400: {said}"
+    assert _refusal(httpx.Response(400), b"", server()).reason == "HTTP 400"
+
+
+def test_the_key_is_taken_out_of_all_that_a_server_says(monkeypatch):
+    monkeypatch.setenv("EXPERT_API_KEY", "12345678")
+    assert _refusal(httpx.Response(400), b"bad 12345678", server()).reason == "HTTP 400: bad ***"
+    assert _response(b'{"choices": [{"message": {"content": "is 12345678"}}]}', server()) == ("is ***", False)
+    monkeypatch.setenv("EXPERT_API_KEY", "1234567")
+    assert server().without_key("1234567") == "1234567", "so short a key may stand in any text"
+
+
+def test_thoughts_are_put_in_front_once():
+    reply = b'{"choices": [{"message": {"content": "%s", "%s": "t"}, "finish_reason": "%s"}]}'
+    assert _response(reply % (b"a", b"reasoning", b"stop"), server()) == ("<think>t</think>a", False)
+    assert _response(reply % (b"a", b"reasoning_content", b"length"), server()) == ("<think>t</think>a", True)
+    assert _response(reply % (b"<think>a", b"reasoning", b"stop"), server()) == ("<think>a", False)
