@@ -242,6 +242,8 @@ def checkpoint_to_resume(folder: Path, name: str | None) -> Path | None:
 def set_aside_later(checkpoint: Path) -> list[str]:
     """Rename the checkpoints after one that is gone on from, since a later resumption takes the last.
 
+    The empty place of one that was cut off while it was written is removed.
+
     Args:
         checkpoint: The one that is gone on from.
 
@@ -251,7 +253,9 @@ def set_aside_later(checkpoint: Path) -> list[str]:
     step, renamed = update_of(checkpoint), []
     for path in sorted(checkpoint.parent.glob("checkpoint-*")):
         number = path.name.rpartition("-")[2]
-        if number.isdigit() and int(number) > step:
+        if number.isdigit() and int(number) > step and not any(path.iterdir()):
+            path.rmdir()
+        elif number.isdigit() and int(number) > step:
             target = next(
                 place
                 for count in range(1, 1000)

@@ -67,6 +67,7 @@ class Settings:
     generation_rounds: int = _option(
         "training", "samplings in place of groups that the method drops (DAPO)", 10, least=1
     )
+    skip_limit: int = _option("training", "updates in a row with a loss or gradient not finite that end it", 3, least=1)
     micro_batch_rows: int = _option("training", "responses in one forward pass; fastest: whole groups", least=1)
     learning_rate: float = _option("training", "of AdamW, at the start", least=0)
     learning_rate_schedule: Literal["constant", "linear"] = _option("training", "over all steps", "constant")

@@ -350,6 +350,7 @@ def build_trainer(
         schedule=schedule,
         method=settings.method,
         generation_rounds=settings.generation_rounds,
+        skip_limit=settings.skip_limit,
         model=parts.model,
         reward_funcs=[accuracy, formatted],
         args=trainer_arguments(settings, out, needs_reference=needs_reference),

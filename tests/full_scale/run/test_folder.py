@@ -174,6 +174,8 @@ def test_later_checkpoints_are_set_aside_and_never_replaced(begun):
     for _ in range(2):
         for step in (2, 4, 10):
             (begun.path / f"checkpoint-{step}").mkdir(exist_ok=True)
+            (begun.path / f"checkpoint-{step}" / "model.safetensors").touch()
+        (begun.path / "checkpoint-11").mkdir()  # the place of one that was cut off
         renamed = set_aside_later(begun.path / "checkpoint-4")
     assert renamed == ["former-2-checkpoint-10"]
     names = sorted(path.name for path in begun.path.glob("*checkpoint*"))
