@@ -80,12 +80,12 @@ CONTENTS = """
 ```{toctree}
 :hidden:
 :caption: Understand
+:glob:
 
 docs/formulas
 docs/methods
 docs/toy_findings
-docs/verification
-docs/architecture
+docs/[!y]*
 ```
 
 ```{toctree}
