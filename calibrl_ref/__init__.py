@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from calibrl_ref.advantages import AdvantageEstimator, GroupAdvantage, VerdictAdvantage, group_advantage
 from calibrl_ref.aggregation import AGGREGATIONS, Aggregation, aggregate, aggregation_divisor
-from calibrl_ref.baselines import BASELINES, GAPS, Baseline, GapLevel, expert_row
+from calibrl_ref.baselines import BASELINES, GAPS, Baseline, BaselineRule, GapLevel, expert_row
 from calibrl_ref.calibration import (
     Gate,
     advantage_weight,
@@ -31,8 +31,10 @@ from calibrl_ref.diagnostics import (
     predicted_entropy_change,
     quadrant_table,
 )
+from calibrl_ref.divisors import Divisors
 from calibrl_ref.gates import GATES, RandomGate, linear_gate, random_gate, relu_gate, sigmoid_gate, softplus_gate
 from calibrl_ref.hybrid_terms import IMITATION_WEIGHTS, EntropyWeightedReinforce, WeightedImitation, WeightedSurrogate
+from calibrl_ref.linearisation import Linearisation, linearise
 from calibrl_ref.log_probs import (
     chunked_token_log_probs,
     chunked_token_log_probs_and_entropy,
@@ -100,10 +102,12 @@ __all__ = [
     "AdvantageEstimator",
     "Aggregation",
     "Baseline",
+    "BaselineRule",
     "Buffer",
     "ClipCovSurrogate",
     "ClippedSurrogate",
     "ConfidencePenalisedSurrogate",
+    "Divisors",
     "EntropyBonus",
     "EntropyCoefficient",
     "EntropyTarget",
@@ -117,6 +121,7 @@ __all__ = [
     "Imitation",
     "KLCovSurrogate",
     "KLPenalty",
+    "Linearisation",
     "Losses",
     "Objective",
     "OneOf",
@@ -165,6 +170,7 @@ __all__ = [
     "k3_kl",
     "leaky_relu_gate",
     "linear_gate",
+    "linearise",
     "log_prob_gap",
     "luffy_shaping",
     "off_policy_surrogate",

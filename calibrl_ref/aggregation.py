@@ -19,6 +19,7 @@ from calibrl_ref._segments import dense_ids, segment_sum
 class _Mode:
     per_token: bool  # divide each row by its own number of tokens
     divisor: Callable[..., Tensor]  # (tokens, rows, max_length) -> divisor
+    counts: bool = True  # the divisor is a count, which adds up over parts of a batch; else a constant
 
 
 AGGREGATIONS: dict[str, _Mode] = {
@@ -27,7 +28,7 @@ AGGREGATIONS: dict[str, _Mode] = {
     "sequence_mean_token_sum": _Mode(per_token=False, divisor=lambda tokens, rows, max_length: rows),
     "constant_length": _Mode(per_token=False, divisor=lambda tokens, rows, max_length: rows * max_length),
     "constant_length_sum": _Mode(
-        per_token=False, divisor=lambda tokens, rows, max_length: torch.full_like(rows, max_length)
+        per_token=False, divisor=lambda tokens, rows, max_length: torch.full_like(rows, max_length), counts=False
     ),
 }
 """Name of an aggregation -> its numerator and divisor; the formulas are in ``aggregate``."""
@@ -101,7 +102,7 @@ def aggregate_rows(
     """
     if look_up(AGGREGATIONS, "mode", mode).per_token:
         row_loss = row_loss / tokens.clamp(min=1)
-    return (row_loss / divisor.to(row_loss.dtype)).sum()
+    return (row_loss / divisor.where(divisor > 0.0, 1.0).to(row_loss.dtype)).sum()
 
 
 def aggregation_divisor(
@@ -120,7 +121,8 @@ def aggregation_divisor(
         replica: the independent batch that each row belongs to.
 
     Returns:
-        A scalar of at least 1; with ``replica``, one value per row, that of the row's replica.
+        A scalar; with ``replica``, one value per row, that of the row's replica. 0 where a count finds nothing, so that
+        the counts of several processes add up; ``aggregate`` then gives 0.
 
     Raises:
         ValueError: unknown ``mode``, ``max_length`` below 1.
@@ -139,10 +141,10 @@ def aggregation_divisor(
 def _divisor(tokens: Tensor, length: int, mode: str, replica: Tensor | None) -> Tensor:
     divide = look_up(AGGREGATIONS, "mode", mode).divisor
     if replica is None:
-        return divide(tokens.sum().double(), (tokens > 0).sum().double(), length).clamp(min=1.0)
+        return divide(tokens.sum().double(), (tokens > 0).sum().double(), length)
     segment, count = dense_ids(replica)
     by_replica = (segment_sum(values.double(), segment, count) for values in (tokens, tokens > 0))
-    return divide(*by_replica, length).clamp(min=1.0)[segment]
+    return divide(*by_replica, length)[segment]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +162,11 @@ class Aggregation:
     def __post_init__(self) -> None:
         look_up(AGGREGATIONS, "aggregation", self.mode)
         check_count("max_length", self.max_length)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the divisor is a count, which adds up over the parts of a batch; else it is a constant."""
+        return AGGREGATIONS[self.mode].counts
 
     def divisor(
         self, tokens: Int[Tensor, " rows"], padded_length: int, replica: Int[Tensor, " rows"] | None

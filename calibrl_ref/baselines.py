@@ -1,7 +1,8 @@
 """What a response is compared with (baseline), and at which level its gap to the baseline is taken.
 
 A baseline is a function ``rollouts -> Baseline``; a gap level gives the two log-probabilities whose difference is the
-gap. To add one: ``BASELINES["name"] = function`` or ``GAPS["name"] = GapLevel(...)``.
+gap. To add one: ``BASELINES["name"] = function``, better ``BaselineRule(find=function, scope=...)``, or
+``GAPS["name"] = GapLevel(...)``.
 """
 
 from collections.abc import Callable
@@ -12,13 +13,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from calibrl_ref._checks import bad_value, check_bool, check_integer, check_same_shape
+from calibrl_ref._checks import bad_value, check_bool, check_integer, check_same_shape, look_up
 from calibrl_ref._segments import dense_ids, segment_sum
 from calibrl_ref.log_probs import trajectory_log_prob
 from calibrl_ref.rollouts import Rollouts
 
 Compared = tuple[Tensor, Tensor]  # log-probabilities of the policy's response and of its baseline, of one shape
 Unit = Literal["token", "trajectory"]
+Scope = Literal["row", "group", "batch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,16 +197,53 @@ def reference_baseline(rollouts: Rollouts) -> Baseline:
     return Baseline(token_log_prob=rollouts.reference_token_log_prob, mask=rollouts.mask, present=present)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BaselineRule:
+    """A baseline with what others must know of it.
+
+    The defaults are right for any function, so one that is registered bare is never cut wrongly; a narrower scope
+    spares a trainer a forward pass, and an expert that is held fixed its backward pass.
+
+    Attributes:
+        find: gives every row its baseline.
+        scope: with which rows a row is compared: "row" for itself alone, "group" for its group's (its experts, if it
+            ``needs`` the expert), "batch" for any.
+        moves_expert: whether a gradient flows into an expert's row.
+        needs: what it reads beyond the policy's rows: of "expert", or a field of ``Rollouts``.
+    """
+
+    find: Callable[[Rollouts], Baseline]
+    scope: Scope = "batch"
+    moves_expert: bool = True
+    needs: frozenset[str] = frozenset({"expert"})
+
+    def __call__(self, rollouts: Rollouts) -> Baseline:
+        """Return the baseline of every row."""
+        return self.find(rollouts)
+
+
 BASELINES: dict[str, Callable[[Rollouts], Baseline]] = {
-    "expert": expert_baseline,
-    "old_expert": old_expert_baseline,
-    "shuffled_expert": shuffled_expert_baseline,
-    "precomputed_expert": precomputed_expert_baseline,
-    "reference": reference_baseline,
+    "expert": BaselineRule(find=expert_baseline, scope="group"),
+    "old_expert": BaselineRule(find=old_expert_baseline, scope="group", moves_expert=False),
+    "shuffled_expert": BaselineRule(find=shuffled_expert_baseline, scope="batch"),
+    "precomputed_expert": BaselineRule(
+        find=precomputed_expert_baseline, scope="row", moves_expert=False, needs=frozenset({"expert_log_prob"})
+    ),
+    "reference": BaselineRule(
+        find=reference_baseline, scope="row", moves_expert=False, needs=frozenset({"reference_token_log_prob"})
+    ),
 }
-"""Name -> what a response is compared with: a function of the rollouts."""
-NEEDS_OF_BASELINE = {"reference": "reference_token_log_prob", "precomputed_expert": "expert_log_prob"}
-"""Which field of ``Rollouts`` a baseline reads, where that is not an expert's row."""
+"""Name -> what a response is compared with: a function of the rollouts, best a ``BaselineRule``."""
+
+
+def baseline_rule(name: str) -> BaselineRule:
+    """Return a registered baseline as a rule; a bare function has a rule's defaults.
+
+    Raises:
+        ValueError: there is no such baseline.
+    """
+    found = look_up(BASELINES, "baseline", name)
+    return found if isinstance(found, BaselineRule) else BaselineRule(find=found)
 
 
 def trajectory_log_probs(rollouts: Rollouts, baseline: Baseline) -> Compared:

@@ -12,7 +12,7 @@ from calibrl_ref._checks import check_float, check_range, check_same_shape, look
 from calibrl_ref.log_probs import trajectory_log_prob
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.surrogates import clipped_surrogate, importance_ratio
-from calibrl_ref.terms import ClippedSurrogate, OnPolicyTerm, require
+from calibrl_ref.terms import ClippedSurrogate, OnPolicyTerm, RowWise, require
 
 
 def summed_shift(
@@ -76,7 +76,7 @@ def confidence_advantage(
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfidencePenalisedSurrogate(OnPolicyTerm):
+class ConfidencePenalisedSurrogate(RowWise, OnPolicyTerm):
     """The clipped surrogate with ACE's advantage.
 
     Attributes:

@@ -11,7 +11,7 @@ from torch import Tensor
 from calibrl_ref._checks import check_range, look_up
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.surrogates import off_policy_surrogate
-from calibrl_ref.terms import ClippedSurrogate, Imitation, TokenTerm, require
+from calibrl_ref.terms import ClippedSurrogate, Imitation, RowWise, TokenTerm, require
 
 
 def row_entropy(rollouts: Rollouts) -> Float[Tensor, "rows 1"]:
@@ -100,7 +100,7 @@ class WeightedSurrogate(ClippedSurrogate):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EntropyWeightedReinforce(TokenTerm):
+class EntropyWeightedReinforce(RowWise, TokenTerm):
     """SRFT's reinforcement, over all rows, without ratio or clip.
 
     A right response of the policy: ``-positive_scale * exp(H) * log pi``, H its own mean entropy, as data; a wrong one:

@@ -9,11 +9,14 @@ from torch import Tensor
 from calibrl_ref._checks import bad_value, check_same_shape
 from calibrl_ref.advantages import AdvantageEstimator
 from calibrl_ref.aggregation import Aggregation
+from calibrl_ref.baselines import Scope
 from calibrl_ref.controllers import SlopeController
+from calibrl_ref.divisors import Divisors
 from calibrl_ref.rollouts import Rollouts
-from calibrl_ref.selection import OverlongPenalty, PruneByAdvantage, Selection
+from calibrl_ref.selection import OverlongPenalty, Selection
 from calibrl_ref.terms import Exploration, Term
 
+SCOPES: tuple[Scope, ...] = ("row", "group", "batch")  # each holds the one before
 _ROW_MEAN = Aggregation(mode="sequence_mean_token_sum")  # of a [rows, 1] loss: the mean over counted rows
 
 
@@ -84,14 +87,24 @@ class Objective:
 
     @property
     def ranks_batch(self) -> bool:
-        """Whether the selection ranks all rows that ``keep`` is given, not those of each group."""
-        return isinstance(self.selection, PruneByAdvantage) and self.selection.scope == "batch"
+        """Whether the selection ranks all rows that ``keep`` is given, not those of each group; it says so itself."""
+        return getattr(self.selection, "scope", "group") == "batch"
+
+    @property
+    def scope(self) -> Scope:
+        """With which rows a row is compared, the widest of its terms': what a micro-batch must hold together."""
+        return max((term.scope for term in self.terms), key=SCOPES.index)
+
+    @property
+    def moves_expert(self) -> bool:
+        """Whether an expert's row receives a gradient, so that it needs a backward pass."""
+        return any(term.moves_expert for term in self.terms)
 
     def __call__(self, rollouts: Rollouts, *, divisors: tuple[Tensor, ...] | None = None) -> Losses:
         """Return the loss of a batch, or a micro-batch's share of it.
 
         Args:
-            rollouts: the batch; a micro-batch holds whole groups.
+            rollouts: the batch; a micro-batch holds together what ``scope`` says.
             divisors: ``self.divisors(whole_batch)`` for a micro-batch, so that the shares add up to the batch's loss;
                 None takes the divisors of ``rollouts`` themselves.
 
@@ -99,10 +112,13 @@ class Objective:
             The total and each term's share. A term that counts no row gives exactly 0.
 
         Raises:
-            ValueError: a term reads a field that the rollouts lack; ``divisors`` given for rollouts with replicas.
+            ValueError: a term reads a field that the rollouts lack; ``divisors`` given for rollouts with replicas; the
+                micro-batch lacks rows that its rows are compared with (not seen if ``divisors`` is a bare tuple).
         """
         if divisors is not None and rollouts.replica is not None:
             raise bad_value("divisors", "given", "None for rollouts with replicas", "reduce each replica on its own")
+        if isinstance(divisors, Divisors):
+            divisors.check_part(rollouts, self.scope, experts_only=self.uses_expert)
         shares: dict[str, Tensor] = {}
         for term, divisor in zip(self.terms, divisors or self.divisors(rollouts), strict=True):
             counted = _counted(term, rollouts)
@@ -111,15 +127,21 @@ class Objective:
             shares[term.name] = shares[term.name] + share if term.name in shares else share
         return Losses(total=torch.stack(list(shares.values())).sum(), terms=shares)
 
-    def divisors(self, rollouts: Rollouts) -> tuple[Tensor, ...]:
+    def divisors(self, rollouts: Rollouts) -> Divisors:
         """Return what each term's loss is divided by: a scalar each, or one value per row if there are replicas.
 
-        They depend on masks and rows alone, so a batch's divisors are known before its first micro-batch is scored;
-        those of several processes are added up.
+        They depend on masks and rows alone, so a batch's divisors are known before its first micro-batch is scored. For
+        a batch that several processes share, see ``Divisors.over_processes``.
         """
-        return tuple(
-            self._aggregation(term).divisor(_counted(term, rollouts), rollouts.mask.shape[1], rollouts.replica)
-            for term in self.terms
+        aggregations = [self._aggregation(term) for term in self.terms]
+        return Divisors(
+            (
+                aggregation.divisor(_counted(term, rollouts), rollouts.mask.shape[1], rollouts.replica)
+                for aggregation, term in zip(aggregations, self.terms, strict=True)
+            ),
+            counts=tuple(aggregation.counts for aggregation in aggregations),
+            group=rollouts.group,
+            is_expert=rollouts.is_expert,
         )
 
     def keep(

@@ -10,7 +10,7 @@ from torch import Tensor
 from calibrl_ref._checks import bad_value, check_float, check_range, check_row_values, check_same_shape
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.surrogates import importance_ratio
-from calibrl_ref.terms import OnPolicyTerm
+from calibrl_ref.terms import OnPolicyTerm, RowWise
 
 
 def truncated_reinforce(
@@ -110,7 +110,7 @@ def check_temperatures(tau_positive: float, tau_negative: float) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TruncatedReinforce(OnPolicyTerm):
+class TruncatedReinforce(RowWise, OnPolicyTerm):
     """CISPO's term; see ``truncated_reinforce``.
 
     Attributes:
@@ -133,7 +133,7 @@ class TruncatedReinforce(OnPolicyTerm):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SigmoidSurrogate(OnPolicyTerm):
+class SigmoidSurrogate(RowWise, OnPolicyTerm):
     """SAPO's term; see ``sigmoid_surrogate``.
 
     Attributes:

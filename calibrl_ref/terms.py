@@ -1,8 +1,9 @@
 """The terms that objectives are made of: small frozen dataclasses, callable on rollouts, giving an element-wise loss.
 
 A term says which rows it counts and its unit: a token term gives ``[rows, time]`` and is reduced by the objective's
-aggregation, a trajectory term gives ``[rows]`` and is reduced by the mean over counted rows. To add one: a class with
-the members of ``Term``.
+aggregation, a trajectory term gives ``[rows]`` and is reduced by the mean over counted rows. It also says what a
+trainer must know to cut a batch: its scope, and whether it moves an expert's row. To add one: a class with the members
+of ``Term``, best on ``TokenTerm`` or ``OnPolicyTerm``, with ``RowWise`` before it if it looks at each row alone.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from torch import Tensor
 
 from calibrl_ref._checks import bad_value, check_range, look_up
 from calibrl_ref.aggregation import Aggregation
-from calibrl_ref.baselines import BASELINES, GAPS, NEEDS_OF_BASELINE, Unit
-from calibrl_ref.calibration import Gate, exploration_loss
+from calibrl_ref.baselines import GAPS, Scope, Unit, baseline_rule
+from calibrl_ref.calibration import Gate, correctness_sign, exploration_loss
 from calibrl_ref.gates import GATES, RandomGate
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.surrogates import (
@@ -51,6 +52,14 @@ class Term(Protocol):
     def aggregation(self) -> Aggregation | None:
         """How its token losses become one number; None: as the objective's do."""
 
+    @property
+    def scope(self) -> Scope:
+        """With which rows a row is compared: "row" for itself alone, "group" for its group's, "batch" for any."""
+
+    @property
+    def moves_expert(self) -> bool:
+        """Whether a gradient flows into an expert's row."""
+
     def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
         """Return which rows the term counts."""
 
@@ -62,7 +71,10 @@ class Term(Protocol):
 
 
 class TokenTerm:
-    """What most terms have in common: a token term that counts all tokens of all rows and reads nothing beyond them."""
+    """What most terms have in common: a token term that counts all tokens of all rows and reads nothing beyond them.
+
+    Its scope is the widest, so that a term that does not say what it compares is never cut wrongly.
+    """
 
     aggregation: Aggregation | None = None
 
@@ -75,6 +87,16 @@ class TokenTerm:
     def needs(self) -> frozenset[str]:
         """Nothing."""
         return frozenset()
+
+    @property
+    def scope(self) -> Scope:
+        """The batch."""
+        return "batch"
+
+    @property
+    def moves_expert(self) -> bool:
+        """Where it reads the expert."""
+        return "expert" in self.needs
 
     def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
         """Return all rows."""
@@ -97,8 +119,17 @@ class OnPolicyTerm(TokenTerm):
         return None if rollouts.off_policy is None else rollouts.mask & ~rollouts.off_policy
 
 
+class RowWise:
+    """What a term inherits first if it looks at each row alone."""
+
+    @property
+    def scope(self) -> Scope:
+        """The row."""
+        return "row"
+
+
 @dataclass(frozen=True, kw_only=True)
-class ClippedSurrogate(OnPolicyTerm):
+class ClippedSurrogate(RowWise, OnPolicyTerm):
     """PPO's clipped surrogate over the policy's own responses; see ``clipped_surrogate``.
 
     Attributes:
@@ -140,7 +171,7 @@ class ClippedSurrogate(OnPolicyTerm):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HybridSurrogate(TokenTerm):
+class HybridSurrogate(RowWise, TokenTerm):
     """One surrogate over all rows: ``on_policy`` on the policy's tokens, shaped policy gradient on the off-policy ones.
 
     Both kinds of token share one divisor, as in LUFFY and RL-PLUS. A batch without experts is the on-policy term alone.
@@ -206,12 +237,22 @@ class Exploration(OnPolicyTerm):
         check_range("slope", self.slope, 0.0, 1.0)
         look_up(GAPS, "gap", self.gap)
         look_up(GATES, "gate", self.gate)
-        look_up(BASELINES, "baseline", self.baseline)
+        baseline_rule(self.baseline)
 
     @property
     def needs(self) -> frozenset[str]:
-        """The expert, or the reference policy."""
-        return frozenset({NEEDS_OF_BASELINE.get(self.baseline, "expert")})
+        """What the baseline needs."""
+        return baseline_rule(self.baseline).needs
+
+    @property
+    def scope(self) -> Scope:
+        """That of the baseline."""
+        return baseline_rule(self.baseline).scope
+
+    @property
+    def moves_expert(self) -> bool:
+        """Where the baseline does, unless it is detached."""
+        return baseline_rule(self.baseline).moves_expert and not self.detach_baseline
 
     @property
     def unit(self) -> Unit:
@@ -220,16 +261,30 @@ class Exploration(OnPolicyTerm):
 
     def __call__(self, rollouts: Rollouts) -> Float[Tensor, "rows *time"]:
         """Return the loss, per row or per token as the gap is; exactly 0 for a row without a baseline."""
-        baseline = BASELINES[self.baseline](rollouts)
-        policy, reference = GAPS[self.gap].log_probs(rollouts, baseline)
-        if self.detach_baseline:
-            reference = reference.detach()  # stop-gradient: the expert is a fixed reference point
+        policy, reference, present = self._compared(rollouts)
         advantage = rollouts.advantage if self.weighted else torch.ones_like(rollouts.advantage)
-        weighted = self.weight * advantage.where(baseline.present, 0.0)  # |weight * A| is weight * |A|
+        weighted = self.weight * advantage.where(present, 0.0)  # |weight * A| is weight * |A|
         correct, slope = rollouts.correct, self.slope
         if self.unit == "token":  # a gap per token: each row's values hold for all its tokens
             correct, weighted, slope = correct.unsqueeze(1), weighted.unsqueeze(1), _row_column(slope)
         return exploration_loss(policy, reference, correct, weighted, slope=slope, gate=self._gate(rollouts))
+
+    def open_gates(self, rollouts: Rollouts) -> Bool[Tensor, "rows *time"]:
+        """Return where the signed gap is above 0, the side of slope 1; False where nothing is compared or counted."""
+        policy, reference, present = self._compared(rollouts)
+        counted = present & self.rows(rollouts)
+        sign = correctness_sign(rollouts.correct)
+        if self.unit == "token":
+            return (-sign.unsqueeze(1) * (policy - reference) > 0) & counted.unsqueeze(1) & rollouts.mask
+        return (-sign * (policy - reference) > 0) & counted
+
+    def _compared(self, rollouts: Rollouts) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the policy's and the baseline's log-probabilities, and which rows have a baseline."""
+        baseline = baseline_rule(self.baseline)(rollouts)
+        policy, reference = GAPS[self.gap].log_probs(rollouts, baseline)
+        if self.detach_baseline:
+            reference = reference.detach()  # stop-gradient: the expert is a fixed reference point
+        return policy, reference, baseline.present
 
     def _gate(self, rollouts: Rollouts) -> Gate:
         gate = GATES[self.gate]
@@ -242,7 +297,7 @@ def _row_column(value: float | Tensor) -> float | Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EntropyBonus(OnPolicyTerm):
+class EntropyBonus(RowWise, OnPolicyTerm):
     """Reward the policy's entropy: ``-weight * H_t`` per token.
 
     Attributes:
@@ -264,6 +319,11 @@ class EntropyBonus(OnPolicyTerm):
         """The entropy of each token."""
         return frozenset({"token_entropy"})
 
+    @property
+    def moves_expert(self) -> bool:
+        """Where the experts' rows count."""
+        return self.on_experts
+
     def rows(self, rollouts: Rollouts) -> Bool[Tensor, " rows"]:
         """Return the on-policy rows, or all."""
         return torch.ones_like(rollouts.is_expert) if self.on_experts else super().rows(rollouts)
@@ -278,7 +338,7 @@ class EntropyBonus(OnPolicyTerm):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KLPenalty(OnPolicyTerm):
+class KLPenalty(RowWise, OnPolicyTerm):
     """Stay near a reference policy: ``weight * k3_kl`` per token; see ``k3_kl``.
 
     Attributes:
@@ -303,7 +363,7 @@ class KLPenalty(OnPolicyTerm):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imitation(TokenTerm):
+class Imitation(RowWise, TokenTerm):
     """Supervised fine-tuning on the experts' text: ``weight`` times ``-log pi(token)``.
 
     Attributes:

@@ -71,7 +71,6 @@ from full_scale.training.checks import (
     no_advantage,
     plan_of,
 )
-from full_scale.training.gradients import looks_beyond_groups
 from full_scale.training.rollouts import as_batch, expert_rows, finite_logits, inputs_of, pruned, sample_groups
 from full_scale.training.rows import Expert, Row
 from full_scale.training.update import MicroBatch, Update, cut
@@ -447,7 +446,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         """Whether each micro-batch holds all rows that the objective compares with each other."""
         parts = self.args.gradient_accumulation_steps * self.accelerator.num_processes
         fits = self.args.per_device_train_batch_size % self.num_generations == 0
-        return fits and (parts == 1 or not looks_beyond_groups(self.objective))
+        return fits and (parts == 1 or self.objective.scope != "batch")
 
     def _sample_groups(self, prompts: list[Row]) -> Batch:
         self._verdicts = []

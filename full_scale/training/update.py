@@ -20,9 +20,8 @@ from accelerate import PartialState
 from accelerate.utils import reduce
 from torch import Tensor
 
-from calibrl_ref import Objective, Rollouts
+from calibrl_ref import Objective, Rollouts, linearise
 from full_scale.training.batching import Batch, chunks, gather_rollouts, group_members, join_rollouts
-from full_scale.training.gradients import coefficients, moves_experts
 from full_scale.training.tally import Tally
 
 Score: TypeAlias = Callable[[Batch], tuple[Tensor, Tensor]]
@@ -99,8 +98,7 @@ class Update:
         everyone = gather_rollouts([_unscored(part.rows) for part in self.micro_batches if not part.idle]) or []
         parts = [part for process in everyone for part in process]
         if parts:
-            divisors = self.objective.divisors(join_rollouts(parts))
-            self._divisors = tuple(divisor / self._processes for divisor in divisors)
+            self._divisors = self.objective.divisors(join_rollouts(parts)).divided(self._processes)
 
     def _set_coefficients(self, peek: Score) -> None:
         scores = []
@@ -117,13 +115,13 @@ class Update:
 
     def _deal_out(self, everyone: list[list[Rollouts]]) -> None:
         """Give each micro-batch its rows' coefficients, and an equal share of the update's loss to report."""
-        found = coefficients(self.objective, join_rollouts([part for process in everyone for part in process]))
+        found = linearise(self.objective, join_rollouts([part for process in everyone for part in process]))
         self._tally.add_terms(found.terms)
         row = sum(len(part.group) for process in everyone[: PartialState().process_index] for part in process)
         share, dealt = float(found.total) / len(self.micro_batches), []
         for part in self.micro_batches:
             derivatives = (
-                None if part.idle else (self._own(part, found.log_prob, row), self._own(part, found.entropy, row))
+                None if part.idle else (self._own(part, found.by_log_prob, row), self._own(part, found.by_entropy, row))
             )
             row += 0 if part.idle else len(part.rows)
             dealt.append(replace(part, derivatives=derivatives, share=share))
@@ -156,7 +154,7 @@ class Update:
 
     def _scores(self, rows: Batch, score: Score, score_fixed: Score | None) -> tuple[Tensor, Tensor]:
         """As ``score``, but without a backward pass through experts that the objective does not move."""
-        if score_fixed is None or not rows.is_expert.any() or moves_experts(self.objective):
+        if score_fixed is None or not rows.is_expert.any() or self.objective.moves_expert:
             return score(rows)
         own, fixed = (~rows.is_expert).nonzero().flatten(), rows.is_expert.nonzero().flatten()
         scores = score(rows.take(own.tolist()))

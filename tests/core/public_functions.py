@@ -186,7 +186,7 @@ CALLS = (
 )
 
 # these make and read recipes and methods: test_recipes.py, test_recipe_reader.py, test_schedules.py
-# and these keep no tensors: test_schedules.py, test_replay.py
-WITHOUT_TENSORS = {"anchor", "chord_mu", "draw_prompts", "remember", "replay_weights", "solved_ratio"}
+# and these take no bare tensors: test_schedules.py, test_replay.py, test_linearisation.py
+WITHOUT_TENSORS = {"anchor", "chord_mu", "draw_prompts", "linearise", "remember", "replay_weights", "solved_ratio"}
 OF_RECIPES = {"hyper_parameters", "hyper_parameters_of", "read_method", "recipe"}
 FUNCTIONS = sorted({name for name in c.__all__ if inspect.isfunction(getattr(c, name))} - OF_RECIPES - WITHOUT_TENSORS)

@@ -30,6 +30,7 @@ WITHOUT_FORMULA = {
     "clip_fraction",  # shares of tokens
     "dual_clip_fraction",
     "expert_row",  # an index
+    "linearise",  # the derivatives of an objective, by autograd
     "hyper_parameters",  # read recipes
     "hyper_parameters_of",
     "read_method",

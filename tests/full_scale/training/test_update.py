@@ -1,14 +1,15 @@
 """One update, however it is cut: every recipe's loss, gradient and metrics are the same."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 import torch
 from batches import Tables, random_batch
 
-from calibrl_ref import RECIPES
-from full_scale.training.gradients import looks_beyond_groups, moves_experts
+from calibrl_ref import BASELINES, RECIPES, Baseline
+from calibrl_ref.terms import OnPolicyTerm
 from full_scale.training.rollouts import pruned
 from full_scale.training.update import MicroBatch, Update, cut
 
@@ -40,7 +41,7 @@ def test_every_recipe_has_one_loss_gradient_and_metrics_however_the_update_is_cu
     whole = updated(objective, cut_into(batch, 1, whole_groups=True), whole_groups=True)
     assert whole[1].abs().max() > 1e-4
     cuts = [(parts, False) for parts in (1, 2, 5, 16)]
-    cuts += [] if looks_beyond_groups(objective) else [(parts, True) for parts in (2, 4, 6)]
+    cuts += [] if objective.scope == "batch" else [(parts, True) for parts in (2, 4, 6)]
     for parts, whole_groups in cuts:
         loss, gradient, metrics = updated(
             objective, cut_into(batch, parts, whole_groups=whole_groups), whole_groups=whole_groups
@@ -48,6 +49,46 @@ def test_every_recipe_has_one_loss_gradient_and_metrics_however_the_update_is_cu
         assert loss == pytest.approx(whole[0], abs=1e-12), (parts, whole_groups)
         torch.testing.assert_close(gradient, whole[1], atol=1e-12, rtol=1e-9)
         assert metrics == pytest.approx(whole[2], abs=1e-6), (parts, whole_groups)
+
+
+def nearest(rollouts):
+    """A baseline from everywhere: the response whose log-probability is next above the row's, in any group."""
+    total = rollouts.token_log_prob.sum(1)
+    above = torch.where(total.unsqueeze(0) > total.unsqueeze(1), total.unsqueeze(0), math.inf).min(1)
+    return Baseline(
+        token_log_prob=rollouts.token_log_prob[above.indices],
+        mask=rollouts.mask[above.indices],
+        present=above.values.isfinite(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unlike(OnPolicyTerm):
+    """Every token costs what its log-probability differs from the batch's mean, squared."""
+
+    name: ClassVar[str] = "unlike"
+
+    def __call__(self, rollouts):
+        counted = rollouts.mask & ~rollouts.is_expert.unsqueeze(1)
+        return (rollouts.token_log_prob - rollouts.token_log_prob[counted].mean()) ** 2
+
+
+@pytest.mark.parametrize("kind", ["baseline", "term"])
+def test_a_users_baseline_and_term_that_look_across_groups_are_never_cut_wrongly(monkeypatch, kind):
+    """Neither says so: what says nothing is taken to compare the whole batch."""
+    monkeypatch.setitem(BASELINES, "nearest", nearest)
+    objective = RECIPES["calibrl"](baseline="nearest", exploration_weight=1.0)
+    if kind == "term":
+        objective = replace(RECIPES["grpo"](), terms=(*RECIPES["grpo"]().terms, Unlike()))
+    batch = pruned(random_batch(GROUPS), objective)
+    whole = updated(objective, cut_into(batch, 1, whole_groups=True), whole_groups=True)
+    assert objective.scope == "batch"
+    for parts in (2, 5):
+        loss, gradient, _ = updated(objective, cut_into(batch, parts, whole_groups=False), whole_groups=False)
+        assert loss == pytest.approx(whole[0], abs=1e-12)
+        torch.testing.assert_close(gradient, whole[1], atol=1e-12, rtol=1e-9)
+    with pytest.raises(ValueError, match="Fix: use linearise"):
+        updated(objective, cut_into(batch, 4, whole_groups=True), whole_groups=True)
 
 
 def test_the_whole_update_is_the_objective_itself():
@@ -117,7 +158,7 @@ def test_an_expert_is_spared_its_backward_pass_only_where_it_has_no_derivative(n
     policy = Tables()
     split = Update(objective, cut_into(batch, 4, whole_groups=False), whole_groups=False, peek=policy.score)
     derivatives = torch.cat([part.derivatives[0][part.rows.is_expert] for part in split.micro_batches])
-    assert bool(derivatives.abs().max() > 1e-6) == moves_experts(objective) == moved
+    assert bool(derivatives.abs().max() > 1e-6) == objective.moves_expert == moved
     fixed = []
 
     def score_fixed(rows):
