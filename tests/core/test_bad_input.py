@@ -140,6 +140,12 @@ CASES = {
         lambda: c.RECIPES["calibrl"](baseline="precomputed_expert")(make_rollouts(0)),
         "expert_log_prob=None",
     ),
+    "objective: precomputed expert per token of length": (
+        lambda: c.RECIPES["calibrl"](baseline="precomputed_expert", gap="trajectory_mean")(
+            make_rollouts(0, expert_log_prob=-torch.ones(ROWS))
+        ),
+        "gap=.*trajectory",
+    ),
     "objective: precomputed expert by token": (
         lambda: c.RECIPES["calibrl"](baseline="precomputed_expert", gap="token_aligned")(
             make_rollouts(0, expert_log_prob=-torch.ones(ROWS))

@@ -12,6 +12,7 @@ from host_synchronisations import HostSynchronisations
 from hypothesis import given, settings
 
 from calibrl_ref import RECIPES, Rollouts, importance_ratio, sequence_importance_ratio, trajectory_log_prob
+from calibrl_ref.baselines import expert_baseline
 
 EVERY_RECIPE = sorted(RECIPES)
 
@@ -218,3 +219,13 @@ def test_no_gradient_reaches_what_lies_under_the_mask():
     for name in ("calibrl", "calibrl_length_normalised", "calibrl_released", "luffy"):
         grad = gradient(RECIPES[name](), rollouts)
         assert grad[~rollouts.mask].abs().sum() == 0
+
+
+def test_an_expert_s_tokens_are_where_one_of_them_has_a_token():
+    log_prob = torch.full((3, 3), -1.0, dtype=torch.float64)
+    mask = torch.tensor([[True, True, True], [True, False, False], [True, True, False]])
+    baseline = expert_baseline(in_one_group(log_prob, is_expert=[False, True, True], mask=mask))
+    assert baseline.mask.tolist() == [[True, True, False]] * 3
+    close(baseline.token_log_prob, [[-1.0, -0.5, 0.0]] * 3)
+    close(baseline.length(), [1.5] * 3)
+    assert baseline.present.all()
