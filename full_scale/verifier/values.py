@@ -60,10 +60,10 @@ def _root(node: Node) -> Exact:
     number = value.as_fraction()
     if number is None:
         raise InexactError("the root of a name")
-    roots = [_integer_root(part, index) for part in (abs(number.numerator), number.denominator)]
-    if None in roots or (number < 0 and index % 2 == 0):
+    top, bottom = (_integer_root(part, index) for part in (abs(number.numerator), number.denominator))
+    if top is None or bottom is None or (number < 0 and index % 2 == 0):
         raise InexactError("a root that is no rational number")
-    return rational(Fraction(int(roots[0] or 0), int(roots[1] or 1)) * (-1 if number < 0 else 1))
+    return rational(Fraction(-top if number < 0 else top, bottom))
 
 
 def _integer_root(number: int, index: int) -> int | None:
