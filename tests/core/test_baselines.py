@@ -16,6 +16,7 @@ from calibrl_ref import (
     expert_row,
     exploration_loss,
 )
+from calibrl_ref.baselines import reference_baseline
 
 
 def two_lengths():
@@ -139,3 +140,10 @@ def test_exploration_loss_refuses_a_short_argument(short):
     given_values[short] = given_values[short][:1]
     with pytest.raises((ValueError, TypeError)):
         exploration_loss(**given_values)
+
+
+def test_a_reference_policy_is_normalised_by_the_response_s_own_length():
+    rollouts = dataclasses.replace(two_lengths(), reference_token_log_prob=2.0 * two_lengths().token_log_prob)
+    own, reference = GAPS["trajectory_mean"].log_probs(rollouts, reference_baseline(rollouts))
+    close(own, [-2.0, -3.0, -4.0, -3.0])
+    close(reference, [-4.0, -6.0, -8.0, -6.0])
