@@ -14,7 +14,14 @@ RUN := .venv/bin/python
 	.venv-real/bin/python -m pip install --quiet --editable '.[train,gpu]' pytest --constraint .venv-real/constraints.txt
 	touch $@
 
-.PHONY: start help demo watch lab train test lint docs tutorials test-tutorials test-real-processor bench mutants clean
+.venv-verl/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-verl
+	.venv-verl/bin/python -m pip install --quiet torch==2.13.0 jaxtyping==0.3.11 verl==0.9.1 cachetools uvicorn fastapi tinker==0.38.0 \
+		pytest hypothesis
+	.venv-verl/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+.PHONY: start help demo watch lab train test lint docs tutorials test-tutorials test-real-processor test-verl bench mutants clean
 start: .venv/installed help  ## set up the environment .venv (once, minutes) and show this list
 	@echo 'Now: source .venv/bin/activate'
 
@@ -54,6 +61,9 @@ test-tutorials: .venv/installed  ## execute every notebook in a reduced budget, 
 test-real-processor: .venv-real/installed  ## train and evaluate with transformers' own processor (installs several GB)
 	OMP_NUM_THREADS=1 .venv-real/bin/python -m pytest -o addopts= -p no:cacheprovider tests/real_processor
 
+test-verl: .venv-verl/installed  ## the adapters with the real verl and the real Tinker client, on tensors (installs 2 GB)
+	OMP_NUM_THREADS=1 .venv-verl/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib tests/verl
+
 bench: .venv/installed  ## measure the core's cost, the toy's speed and the cost of a training step beside stock TRL (minutes)
 	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.toy
@@ -64,4 +74,4 @@ mutants: .venv/installed  ## mutation testing of the core, and of what judges an
 	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py judge
 
 clean:  ## remove the environments and all runs
-	rm -rf .venv .venv-real runs
+	rm -rf .venv .venv-real .venv-verl runs
