@@ -8,8 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cli.flags import add_flags
 from toy.learning.settings import Training
-from toy.options import Parser, add_settings, did_you_mean
+from toy.options import Parser, did_you_mean
 from toy.studies.interruption import Interruption
 from toy.studies.questions import STUDIES, Study
 from toy.world import World
@@ -71,29 +72,34 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     _add_watch(parsers["watch"])
     text = "list the methods, or the hyper-parameters of one"
     parsers["methods"] = group.add_parser("methods", help=text, description=text)
-    parsers["methods"].add_argument("name", nargs="?", metavar="NAME", help="of a method")
+    parsers["methods"].add_argument("name", nargs="?", default=None, metavar="NAME", help="of a method")
     return parser, parsers
 
 
 def _add_study(parser: Parser, name: str, study: Study) -> None:
     out = Path("runs") / name
     parser.add_argument("--out", type=Path, default=out, metavar="FOLDER", help=f"output folder (default: {out})")
-    parser.add_argument("--resume", action="store_true", help="go on with the same study in the output folder")
-    parser.add_argument("--overwrite", action="store_true", help="remove a former study from the output folder first")
+    parser.add_argument(
+        "--resume", action="store_true", default=False, help="go on with the same study in the output folder"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", default=False, help="remove a former study from the output folder first"
+    )
     parser.add_argument("--seeds", type=int, default=32, metavar="INT", help="worlds and runs (default: 32)")
     cores = os.cpu_count() or 1
     parser.add_argument("--workers", type=int, default=cores, metavar="INT", help="processes (default: all cores)")
     _add_method(parser, study.methods, several=study.several)
-    add_settings(parser, Training)
-    add_settings(parser, World)
+    add_flags(parser, Training)
+    add_flags(parser, World)
 
 
 def _add_watch(parser: Parser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="layout and random numbers (default: 0)")
     parser.add_argument("--delay", type=float, default=0.1, metavar="FLOAT", help="seconds a frame (default: 0.1)")
     _add_method(parser, ("calibrl",), several=False)
-    add_settings(parser, Training, points=101)
-    add_settings(parser, World)
+    parser.set_defaults(points=101)
+    add_flags(parser, Training, defaults={"points": 101})
+    add_flags(parser, World)
 
 
 def _add_method(parser: Parser, default: Sequence[str], *, several: bool) -> None:

@@ -13,9 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from calibrl_ref import RECIPES, SCHEDULES, HyperParameter, hyper_parameters, read_method
+from cli.flags import read_flags
 from toy.learning.methods import parse_method, with_options
 from toy.learning.settings import Training
-from toy.options import Parser, flag_of, read_settings
+from toy.options import Parser, flag_of
 from toy.pages.report import key_numbers, terminal_table, write_report
 from toy.pages.sections import build_sections
 from toy.pages.watch import watch
@@ -59,7 +60,7 @@ def run(
         return 0
     options.method = _methods(options.method, parser, rest)
     if options.command == "watch":
-        settings = parse_method(options.method[0]), read_settings(options, World), read_settings(options, Training)
+        settings = parse_method(options.method[0]), read_flags(options, World), read_flags(options, Training)
         watch(*settings, seed=options.seed, delay=options.delay, console=console, interruption=interruption)
         return interruption.status
     return _study(options, shlex.join(["python", "-m", "toy", *arguments]), console, interruption)
@@ -165,7 +166,7 @@ def _arms(options: argparse.Namespace) -> list[Arm]:
     for name in ("seeds", "workers"):
         if getattr(options, name) < 1:
             raise ValueError(f"--{name} {getattr(options, name)}: expected at least 1. Fix: raise it.")
-    settings = read_settings(options, World), read_settings(options, Training), options.seeds
+    settings = read_flags(options, World), read_flags(options, Training), options.seeds
     return plan(options.command, options.method, *settings)
 
 

@@ -109,9 +109,9 @@ def test_the_bar_counts_the_points_of_the_arms_that_are_missing(tmp_path, monkey
     [
         (["compare", "--method", "grpo", "calibrl", "--slope", "0.3"], "^--slope: of which of 2 methods.*grpo:slope="),
         (["compare", "--method", "grpo", "calibrl", "--sloop", "0.3"], "^--sloop: unknown to `python -m toy compare`"),
-        (["ablate", "--slop", "0.3"], r"Did you mean --slope\?"),
+        (["ablate", "--slop", "0.3"], r"did you mean --slope\?"),
         (["ablate", "--slope", "high"], "slope='high': expected a number"),
-        (["ablate", "--slope"], "argument --slope: expected one argument"),
+        (["ablate", "--slope"], "--slope: expected one argument"),
         (["watch", "--method", "grop"], "did you mean 'grpo'"),
         (["watch", "--seed", "-1"], "--seed -1: expected 0 or more"),
         (["methods", "grop"], "did you mean 'grpo'"),

@@ -74,11 +74,11 @@ def test_a_foreign_folder_is_never_touched(tmp_path, capsys):
     [
         (["compare", "--method", "grop"], "'calibrl'"),
         (["compare", "--seeds", "0"], "--seeds 0"),
-        (["compare", "--optimizer", "lion"], "'sgd', 'adam'"),
-        (["compare", "--optimizer", "adm"], "Did you mean adam?"),
+        (["compare", "--optimizer", "lion"], "sgd, adam"),
+        (["compare", "--optimizer", "adm"], "did you mean 'adam'?"),
         (["compar"], "Did you mean compare?"),
-        (["compare", "--sedes", "3"], "--sedes: unknown to `python -m toy compare`. Did you mean --seeds?"),
-        (["compare", "--method", "calibrl", "--slop", "0.3"], "Did you mean --slope?"),
+        (["compare", "--sedes", "3"], "--sedes: unknown to `python -m toy compare`. Fix: did you mean --seeds?"),
+        (["compare", "--method", "calibrl", "--slop", "0.3"], "did you mean --slope?"),
         (["compare", "--method", "grpo", "calibrl", "--slope", "0.3"], "--slope: of which of 2 methods?"),
         (["ablate", "--slope", "high"], "error: slope='high': expected a number"),
         (["compare", "--depth", "9"], "at most 16384 paths to enumerate. Nearest valid setting: depth=7"),
@@ -176,7 +176,7 @@ def test_the_help_of_a_command_names_types_and_choices(capsys, monkeypatch):
         main(["compare", "--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for expected in ("--out FOLDER", "--seeds INT", "--optimizer {sgd,adam}", "--sound-prior FLOAT", "--resume"):
+    for expected in ("--out FOLDER", "--seeds INT", "--optimizer NAME", "--sound-prior FLOAT", "--resume"):
         assert expected in text
     assert "(default: 32)" in text
 
