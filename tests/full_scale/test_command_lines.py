@@ -59,7 +59,7 @@ REFUSED = (
     ("train --group-size 5", "Fix: --micro-batch-rows 80"),
     ("train --method calbrl", "did you mean 'calibrl'"),
     ("train --method CalibRL", "did you mean 'calibrl'"),
-    ("train --method gpro", "did you mean 'grpo'"),
+    ("train --method calibrll", "did you mean 'calibrl'"),
     ("train --method ppo", "method='ppo': expected one of grpo, "),
     ("train --method grpo --slope 0.3", "choose a --method of calibrl"),
     ("train --method calibrl:slop=0.3", "did you mean --slope"),
