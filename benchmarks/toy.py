@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 import toy  # noqa: F401  # registers the environment
+from cli.interruption import Interruption
 from toy.learning.methods import parse_method
 from toy.learning.settings import Training
 from toy.learning.trainer import train
 from toy.studies.folder import study_folder
-from toy.studies.interruption import Interruption
 from toy.studies.plans import comparison
 from toy.studies.questions import DEFAULT_METHODS
 from toy.studies.running import run_arms

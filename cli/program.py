@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from cli.interruption import SIGNALS, exit_status
+
 MISTAKE, CRASH = 2, 1
 """Exit statuses: what was asked for cannot be done; the program itself failed."""
 
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+ENDING = tuple(number for number in SIGNALS if number != signal.SIGINT)
 """Signals, besides Ctrl-C's, that end a program."""
 
 
@@ -63,7 +65,7 @@ def run(main: Callable[[], object]) -> NoReturn:
         _exit(MISTAKE, f"error: {error}")
     except KeyboardInterrupt as interruption:
         number = getattr(interruption, "number", int(signal.SIGINT))
-        _exit(128 + number, str(interruption) or "interrupted")
+        _exit(exit_status(number), str(interruption) or "interrupted")
     except OSError as error:
         if not disk_is_full(error):
             raise

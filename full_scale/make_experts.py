@@ -23,6 +23,7 @@ if __package__ in (None, ""):  # run as a script: make the repository importable
 
 from cli import program
 from cli.flags import Parser, add_flags, read_flags
+from cli.interruption import exit_status
 
 OTHER_NAMES = {
     "api-base": "base-url",
@@ -153,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         counts = asyncio.run(make_experts(problems, out, server, tries=request.tries, concurrency=request.concurrency))
     except KeyboardInterrupt as interruption:
         print("\ninterrupted: the same command goes on from here")
-        return 128 + getattr(interruption, "number", int(signal.SIGINT))
+        return exit_status(getattr(interruption, "number", signal.SIGINT))
     finally:
         print(report(problems, read_former(out, server.model)))
     if counts and set(counts) == {"failed"}:

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.flags import add_flags
+from cli.interruption import Interruption
 from toy.learning.settings import Training
 from toy.options import Parser, did_you_mean
-from toy.studies.interruption import Interruption
 from toy.studies.questions import STUDIES, Study
 from toy.world import World
 

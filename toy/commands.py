@@ -14,6 +14,7 @@ from rich.table import Table
 
 from calibrl_ref import RECIPES, SCHEDULES, HyperParameter, hyper_parameters, read_method
 from cli.flags import read_flags
+from cli.interruption import Interruption
 from toy.learning.methods import parse_method, with_options
 from toy.learning.settings import Training
 from toy.options import Parser, flag_of
@@ -22,7 +23,6 @@ from toy.pages.sections import build_sections
 from toy.pages.watch import watch
 from toy.studies.arms import Arm, load_curves
 from toy.studies.folder import study_folder
-from toy.studies.interruption import Interruption
 from toy.studies.plans import plan
 from toy.studies.results import summarise
 from toy.studies.running import run_arms

@@ -3,9 +3,8 @@
 import json
 import math
 import signal
-import threading
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from accelerate.utils import gather_object
@@ -13,15 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Signals that end a run in order: Ctrl-C, a scheduler's or container's notice, a closed terminal."""
+from cli.interruption import Interruption
 
 
 class Reporter(TrainerCallback):
     """Writes metrics.jsonl and the progress line; within ``with``, a signal means a checkpoint and an orderly end.
 
-    A second one stops at once. Outside the main thread (Ray Train, a notebook's thread) Python lets nobody handle
-    signals, and they are left alone.
+    A second one stops at once.
 
     Args:
         file: metrics.jsonl.
@@ -35,7 +32,7 @@ class Reporter(TrainerCallback):
     def __init__(self, file: Path, steps: int, console: Console) -> None:
         self.file, self.steps = file, steps
         self.interrupted: int | None = None
-        self._former: dict[int, Any] = {}
+        self._interruption = Interruption(self.interrupt)
         self._console = console
         columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
         hidden = console.quiet or not console.is_terminal
@@ -43,8 +40,7 @@ class Reporter(TrainerCallback):
         self._task = self._progress.add_task("training", total=steps)
 
     def __enter__(self) -> "Reporter":
-        if threading.current_thread() is threading.main_thread():
-            self._former = {number: signal.signal(number, self.interrupt) for number in SIGNALS}
+        self._interruption.__enter__()
         self._progress.start()
         return self
 
@@ -52,14 +48,14 @@ class Reporter(TrainerCallback):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._progress.stop()
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-        self._former = {}
+        self._interruption.__exit__(kind, error, traceback)
 
-    def interrupt(self, number: int, _frame: FrameType | None = None) -> None:
-        """Handle a signal: finish this update and save; a second one stops at once."""
-        if self.interrupted is not None:
-            raise KeyboardInterrupt
+    def interrupt(self, number: int) -> None:
+        """Finish this update and save, after a signal.
+
+        Args:
+            number: The signal's.
+        """
         self.interrupted = number
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         self._console.print(f"{name}: finishing this update and saving a checkpoint for --resume (again: stop at once)")

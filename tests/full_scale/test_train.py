@@ -162,7 +162,7 @@ def interrupting(monkeypatch, after=1):
     def on_log(self, args, state, control, **kwargs):
         original(self, args, state, control, **kwargs)
         if state.global_step == after:
-            self.interrupt(signal.SIGINT, None)
+            self.interrupt(signal.SIGINT)
 
     monkeypatch.setattr(session.Reporter, "on_log", on_log)
 

@@ -16,11 +16,11 @@ from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree as Branches
 
+from cli.interruption import Interruption
 from toy.learning.methods import Method
 from toy.learning.population import Population
 from toy.learning.settings import Training
 from toy.learning.trainer import train
-from toy.studies.interruption import Interruption
 from toy.world import Kind, Tree, World
 
 MARKS: dict[Kind, tuple[str, str]] = {

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 from transformers import TrainerControl, TrainerState
 
+from cli.interruption import SIGNALS
 from full_scale.run.folder import forget_later_metrics, read_metrics
-from full_scale.training.reporter import SIGNALS, Reporter, minutes_left
+from full_scale.training.reporter import Reporter, minutes_left
 
 LOGS = {"reward": 0.5, "accuracy": 0.4, "entropy": 0.1, "loss/exploration": -0.02}
 
@@ -81,7 +82,7 @@ def test_of_several_processes_one_writes(tmp_path):
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_saves_and_the_second_stops(tmp_path, number):
     reporter, text = reporter_on(tmp_path, 9)
-    former = signal.signal(number, signal.SIG_IGN)  # as in a suite that was started in the background
+    former = signal.signal(number, signal.default_int_handler)  # a suite in the background may have it ignored
     try:
         with reporter:
             signal.raise_signal(number)
@@ -91,11 +92,22 @@ def test_the_first_signal_saves_and_the_second_stops(tmp_path, number):
             assert reporter.interrupted == number
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
-        assert signal.getsignal(number) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.default_int_handler
     finally:
         signal.signal(number, former)
     name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     assert text.getvalue().startswith(f"{name}: finishing this update and saving a checkpoint for --resume")
+
+
+def test_a_signal_that_is_ignored_as_under_nohup_ends_no_run(tmp_path):
+    reporter, _ = reporter_on(tmp_path, 9)
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with reporter:
+            signal.raise_signal(signal.SIGHUP)
+            assert not trained(reporter, 1).should_training_stop
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def test_without_a_signal_a_run_goes_on(tmp_path):

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from cli.interruption import Interruption
 from toy.learning.methods import parse_method
 from toy.learning.population import Population
 from toy.learning.settings import Training
 from toy.learning.trainer import train
 from toy.pages.watch import MARKS, Snapshot, frame, path_tree, watch
-from toy.studies.interruption import Interruption
 from toy.world import Kind, Tree, World, build_paths
 
 

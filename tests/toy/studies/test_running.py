@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from cli.interruption import Interruption
 from toy.learning.methods import parse_method
 from toy.learning.settings import Training
 from toy.learning.trainer import train, train_grid
 from toy.studies import running
 from toy.studies.arms import Arm, load_curves
-from toy.studies.interruption import Interruption
 from toy.studies.running import run_arms
 from toy.world import World
 
@@ -113,7 +113,7 @@ PARENT = """
 from pathlib import Path
 from toy.learning.settings import Training
 from toy.studies.arms import Arm
-from toy.studies.interruption import Interruption
+from cli.interruption import Interruption
 from toy.studies.running import run_arms
 from toy.world import World
 if __name__ == "__main__":

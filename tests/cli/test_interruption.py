@@ -1,9 +1,12 @@
+"""Signals that are remembered, and those that are left alone."""
+
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from toy.studies.interruption import SIGNALS, Interruption
+from cli.interruption import SIGNALS, Interruption
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -14,6 +17,28 @@ def test_a_signal_is_remembered_with_its_exit_status(number, status):
         signal.raise_signal(number)
         assert interruption.happened
         assert (interruption.signal, interruption.status) == (number, status)
+
+
+def test_the_first_one_is_told():
+    numbers = []
+    former = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with Interruption(numbers.append):
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert numbers == [signal.SIGTERM]
+
+
+def test_outside_the_main_thread_signals_are_left_alone():
+    def handlers():
+        with Interruption() as interruption:
+            assert not interruption.happened
+            return [signal.getsignal(number) for number in SIGNALS]
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(handlers).result() == [signal.getsignal(number) for number in SIGNALS]
 
 
 def test_the_second_one_acts_as_it_did_before():
