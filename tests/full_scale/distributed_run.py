@@ -39,6 +39,8 @@ def trained(recipe, folder, model, processes):
     micro_batch = int(micro_batch or own)
     cut = {"per_device_train_batch_size": micro_batch, "gradient_accumulation_steps": own // micro_batch}
     hyper_parameters = {"exploration_weight": 1.0} if "calibrl" in recipe else {}
+    if recipe == "cppo":
+        hyper_parameters["kl_weight"] = 0.0  # these runs keep no reference policy
     try:
         trainer = run(
             with_recipe(recipe, **hyper_parameters), folder / "out", model=load_model(model), max_steps=2, **cut
