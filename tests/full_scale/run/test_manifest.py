@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 
 import pytest
@@ -29,6 +30,17 @@ def test_the_manifest_names_every_file_with_size_and_checksum(checkpoint):
         },
     }
     assert verify(checkpoint) == read_manifest(checkpoint) == manifest
+
+
+def test_every_file_is_forced_to_the_disk_before_the_checkpoint_counts(checkpoint, monkeypatch):
+    forced = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: forced.append(os.fstat(descriptor).st_ino))
+    write_manifest(checkpoint, {})
+    assert forced == [file.stat().st_ino for file in (*files(checkpoint), checkpoint / MANIFEST_FILE)]
+
+
+def files(checkpoint):
+    return checkpoint / "model.safetensors", checkpoint / "part" / "state.json"
 
 
 def test_a_manifest_written_again_does_not_list_itself(checkpoint):

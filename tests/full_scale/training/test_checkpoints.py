@@ -82,21 +82,21 @@ def test_another_runs_checkpoint_is_refused(tmp_path, origin, change, message):
 
 def test_of_a_damaged_checkpoint_the_previous_whole_one_is_offered(tmp_path, origin):
     about = {"origin": asdict(origin)}
-    for number in (1, 2, 4, 9):
+    for number in (0, 1, 2, 4, 9):
         written(tmp_path, number, about=about)
     (tmp_path / "checkpoint-4" / "model.safetensors").write_bytes(b"wrong")
     message = r"model.safetensors: .* damaged. Fix: resume from checkpoint-2 \(--checkpoint checkpoint-2\)"
     with pytest.raises(ValueError, match=message):
         read_checkpoint(tmp_path / "checkpoint-4", origin)
-    (tmp_path / "checkpoint-1" / "model.safetensors").unlink()
+    (tmp_path / "checkpoint-0" / "model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"is missing. Fix: start anew"):
-        read_checkpoint(tmp_path / "checkpoint-1", origin)
+        read_checkpoint(tmp_path / "checkpoint-0", origin)
 
 
 def test_the_last_whole_checkpoint(tmp_path):
     with pytest.raises(ValueError, match=r"expected a checkpoint to go on from, there is no whole one"):
         last_checkpoint(tmp_path)
-    for number in (3, 10):
+    for number in (3, 9, 10):
         written(tmp_path, number)
     (tmp_path / "checkpoint-11").mkdir()
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
@@ -158,8 +158,8 @@ def test_earlier_ones_are_removed_after_the_new_one_was_verified(tmp_path, monke
     for number in (1, 2, 3):
         written(tmp_path, number)
     assert len(checkpoints(tmp_path)) == 3
-    written(tmp_path, 4, keep=2)
-    assert [path.name for path in checkpoints(tmp_path)] == ["checkpoint-3", "checkpoint-4"]
+    written(tmp_path, 4, keep=3)
+    assert [path.name for path in checkpoints(tmp_path)] == ["checkpoint-2", "checkpoint-3", "checkpoint-4"]
 
     def refuse(folder):
         raise ValueError("damaged")
@@ -167,7 +167,7 @@ def test_earlier_ones_are_removed_after_the_new_one_was_verified(tmp_path, monke
     monkeypatch.setattr("full_scale.training.checkpoints.verify", refuse)
     with pytest.raises(ValueError, match="damaged"):
         written(tmp_path, 5, keep=1)
-    assert [path.name for path in checkpoints(tmp_path)] == ["checkpoint-3", "checkpoint-4"]
+    assert [path.name for path in checkpoints(tmp_path)] == ["checkpoint-2", "checkpoint-3", "checkpoint-4"]
 
 
 def test_progress_is_read_as_it_was_written(tmp_path):
