@@ -176,6 +176,7 @@ def finite_logits(model: nn.Module) -> Iterator[list[bool]]:
     spoilt: list[bool] = []
 
     def replace_logits(_module: nn.Module, _inputs: object, output: Any) -> None:  # noqa: ANN401  # a ModelOutput
+        """Note whether a logit is not finite, and put 0 in its place."""
         found.append((~output.logits.isfinite()).any())
         output.logits = output.logits.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 

@@ -158,6 +158,7 @@ def _table() -> dict[str, Unit]:
     table: dict[str, Unit] = {}
 
     def add(names: str, scale: Fraction, *dimensions: tuple[str, int]) -> None:
+        """Enter all spellings of one unit."""
         table.update(dict.fromkeys(names.lower().split(), Unit(scale, dimensions)))
 
     measures: tuple[tuple[_Measures, str, int], ...] = (
