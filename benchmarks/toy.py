@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 import toy  # noqa: F401  # registers the environment
+from cli.folder import Output
 from cli.interruption import Interruption
 from toy.learning.methods import parse_method
 from toy.learning.settings import Training
@@ -38,7 +39,7 @@ def comparison_seconds(workers: int) -> float:
     arms = [arm for arm in comparison(DEFAULT_METHODS, World(), Training(), 32) if arm.part == "main"]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        with study_folder(out, arms, resume=False, overwrite=False), Interruption() as interruption:
+        with study_folder(Output(out=out), arms), Interruption() as interruption:
             start = time.perf_counter()
             run_arms(arms, out, workers=workers, interruption=interruption, on_point=lambda: None)
             return time.perf_counter() - start

@@ -2,11 +2,13 @@
 
 A new or empty folder is taken. One that holds a run is gone on with by ``--resume`` and replaced by ``--overwrite``,
 which removes what the program itself wrote; any other file is refused by its name. While a run writes, it holds a lock.
+A file appears whole or not at all: it is written beside its place, under a name that ends in ``.part``, and renamed.
 """
 
 import fnmatch
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,9 @@ from filelock import FileLock, Timeout
 
 LOCK = ".lock"
 """The file that a run locks; the operating system frees it even when the run is killed."""
+
+PART = ".part"
+"""Ending of a file that is half-written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,7 @@ class RunFolder:
         path: The folder, which need not exist.
         begun: File that every run writes first; a folder with it holds a run.
         names: What the program writes: patterns of paths below the folder, as in ``fnmatch``, where ``*`` is no ``/``.
+            Each may also be there half-written.
         resumable: Whether there is a ``--resume``.
     """
 
@@ -63,9 +69,7 @@ class RunFolder:
 
     def foreign(self) -> list[str]:
         """The files in it that the program does not write, by their paths below the folder."""
-        files = sorted(path for path in self.path.rglob("*") if path.is_symlink() or not path.is_dir())
-        below = [path.relative_to(self.path).as_posix() for path in files]
-        return [name for name in below if (self.path / name).is_symlink() or not self._is_own(name)]
+        return [name for name in self._files() if (self.path / name).is_symlink() or not self._is_own(name)]
 
     def check(self, output: Output) -> None:
         """Refuse what the rule forbids; changes nothing.
@@ -84,6 +88,11 @@ class RunFolder:
         if foreign and not self.holds_run:
             raise ValueError(
                 f"out={self.path}: it is in use, {_some(foreign)} is no file of ours. Fix: choose another --out."
+            )
+        if not self.holds_run and (left := sorted({*self._files()} - {LOCK, self.begun + PART})):
+            raise ValueError(
+                f"out={self.path}: it is in use, {_some(left)} is there without the run's {self.begun}. "
+                "Fix: choose another --out."
             )
         if foreign and output.overwrite:
             raise ValueError(
@@ -138,8 +147,12 @@ class RunFolder:
             _remove_if_empty(folder)
         (self.path / self.begun).unlink()  # last, so that an interrupted removal can be repeated
 
+    def _files(self) -> list[str]:
+        files = sorted(path for path in self.path.rglob("*") if path.is_symlink() or not path.is_dir())
+        return [path.relative_to(self.path).as_posix() for path in files]
+
     def _is_own(self, name: str) -> bool:
-        parts = name.split("/")
+        parts = name.removesuffix(PART).split("/")
         patterns = [pattern.split("/") for pattern in self.names]
         return any(len(pattern) == len(parts) and all(map(fnmatch.fnmatchcase, parts, pattern)) for pattern in patterns)
 
@@ -150,16 +163,30 @@ class RunFolder:
             self._made.append(path)
 
 
+@contextmanager
+def beside(file: Path) -> Iterator[Path]:
+    """A place to write a file to, which gets its name when it is whole.
+
+    Args:
+        file: The file; one that is there is replaced.
+    """
+    part = file.with_name(f"{file.name}{PART}")
+    try:
+        yield part
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a file of JSON whole or not at all: beside it, then renamed.
+    """Write a file of JSON whole or not at all.
 
     Args:
         file: The file.
         content: Of it.
     """
-    part = file.with_name(f"{file.name}.part")
-    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    part.replace(file)
+    with beside(file) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(file: Path) -> Any:  # noqa: ANN401  # whatever the file holds

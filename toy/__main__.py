@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.flags import add_flags
+from cli.folder import Output
 from cli.interruption import Interruption
 from toy.learning.settings import Training
 from toy.options import Parser, did_you_mean
@@ -78,13 +79,8 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
 
 def _add_study(parser: Parser, name: str, study: Study) -> None:
     out = Path("runs") / name
-    parser.add_argument("--out", type=Path, default=out, metavar="FOLDER", help=f"output folder (default: {out})")
-    parser.add_argument(
-        "--resume", action="store_true", default=False, help="go on with the same study in the output folder"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", default=False, help="remove a former study from the output folder first"
-    )
+    add_flags(parser, Output, title="output folder", defaults={"out": out})
+    parser.set_defaults(out=out)
     parser.add_argument("--seeds", type=int, default=32, metavar="INT", help="worlds and runs (default: 32)")
     cores = os.cpu_count() or 1
     parser.add_argument("--workers", type=int, default=cores, metavar="INT", help="processes (default: all cores)")

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from calibrl_ref import RECIPES, SCHEDULES, HyperParameter, hyper_parameters, read_method
 from cli.flags import read_flags
+from cli.folder import Output
 from cli.interruption import Interruption
 from toy.learning.methods import parse_method, with_options
 from toy.learning.settings import Training
@@ -51,8 +52,7 @@ def run(
         The exit status.
 
     Raises:
-        ValueError: a flag or its value is wrong.
-        FileExistsError: the output folder may not be used.
+        ValueError: a flag or its value is wrong, or the output folder may not be used.
     """
     if options.command == "methods":
         parser.check_flags(rest)
@@ -138,7 +138,7 @@ def _values(item: HyperParameter) -> str:
 
 def _study(options: argparse.Namespace, command: str, console: Console, interruption: Interruption) -> int:
     arms = _arms(options)
-    with study_folder(options.out, arms, resume=options.resume, overwrite=options.overwrite):
+    with study_folder(read_flags(options, Output), arms):
         started = time.perf_counter()
         complete = _train(arms, options, console, interruption)
         seconds = time.perf_counter() - started

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from cli.folder import Output, RunFolder, read_json, read_lines, write_json
+from cli.folder import Output, RunFolder, beside, read_json, read_lines, write_json
 from full_scale.data.verdicts import Verdict
 from full_scale.model.answers import Answer
 
@@ -118,9 +118,8 @@ class AnswerLog:
 
     def keep(self, records: Sequence[Record]) -> None:
         """Replace the answers so far by the first ones of them, the complete batches."""
-        part = self.folder / f"{ANSWERS_FILE}.part"
-        part.write_text(_as_lines(records), encoding="utf-8")
-        part.replace(self.folder / ANSWERS_FILE)
+        with beside(self.folder / ANSWERS_FILE) as part:
+            part.write_text(_as_lines(records), encoding="utf-8")
 
     def append(self, records: Sequence[Record]) -> None:
         """Add a batch."""
@@ -141,8 +140,7 @@ def evaluation_folder(out: Path) -> RunFolder:
     Returns:
         The folder, with the names of all that an evaluation writes.
     """
-    names = (ANSWERS_FILE, RESULTS_FILE, PAGE_FILE, QUARANTINE_FILE)
-    return RunFolder(out, begun=SETTINGS_FILE, names=[*names, *(f"{name}.part" for name in (SETTINGS_FILE, *names))])
+    return RunFolder(out, begun=SETTINGS_FILE, names=(ANSWERS_FILE, RESULTS_FILE, PAGE_FILE, QUARANTINE_FILE))
 
 
 def check_folder(folder: RunFolder, output: Output) -> None:

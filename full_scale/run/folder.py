@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from cli.folder import RunFolder, read_json, read_lines, write_json
+from cli.folder import RunFolder, beside, read_json, read_lines, write_json
 from full_scale.run.manifest import checkpoints, update_of
 from full_scale.run.settings import OPTIONS, Settings
 
@@ -18,7 +18,7 @@ RESULTS_FILE, ORIGIN_FILE, CRASH_FILE = "results.json", "origin.json", "crash.js
 QUARANTINE_FILE = "quarantine.jsonl"
 
 RUN_FILES = (BEFORE_FILE, METRICS_FILE, RESULTS_FILE, ORIGIN_FILE, CRASH_FILE, QUARANTINE_FILE)
-"""What this program writes beside the settings; each may be left half-written under the name with ``.part`` behind."""
+"""What this program writes beside the settings."""
 
 MODEL_FILES = (
     *("config.json", "generation_config.json", "model.safetensors", "model-*-of-*.safetensors"),
@@ -31,7 +31,6 @@ MODEL_FILES = (
 
 OWN_FILES = (
     *RUN_FILES,
-    *(f"{name}.part" for name in (SETTINGS_FILE, *RUN_FILES)),
     *MODEL_FILES,
     *("curves.png", "curves.svg", "answers.html", "training_args.bin"),
     *("runs/*/events.out.tfevents.*", "skipped/update-*.pt"),
@@ -92,9 +91,8 @@ def forget_later_metrics(file: Path, step: int) -> None:
         step: The last update that stays.
     """
     kept = [json.dumps(record) + "\n" for record in read_metrics(file) if record["step"] <= step]
-    part = file.with_name(f"{file.name}.part")
-    part.write_text("".join(kept), encoding="utf-8")
-    part.replace(file)
+    with beside(file) as part:
+        part.write_text("".join(kept), encoding="utf-8")
 
 
 def versions() -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.folder import LOCK, Output, RunFolder, read_json, read_lines, write_json
+from cli.folder import LOCK, Output, RunFolder, beside, read_json, read_lines, write_json
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("metrics.jsonl", "checkpoint-*/*.json", "logs/*/events.*")
@@ -196,6 +196,48 @@ def test_json_is_written_whole_and_a_cut_one_is_named(tmp_path):
     (tmp_path / "half.json").write_bytes(b'{"a": "\xff"}')
     with pytest.raises(ValueError, match=r"half.json: expected JSON"):
         read_json(tmp_path / "half.json")
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail():
+        with beside(path) as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert (path.read_text(), content(tmp_path)) == ("old", ["file"])
+    with beside(path) as part:
+        part.write_text("new")
+        assert path.read_text() == "old"
+        assert part.parent == tmp_path
+        assert part.name.endswith(".part")
+    assert (path.read_text(), content(tmp_path)) == ("new", ["file"])
+
+
+@pytest.mark.parametrize("flags", [{}, {"overwrite": True}])
+def test_what_a_run_wrote_is_not_taken_without_the_file_that_it_begins_with(tmp_path, flags):
+    for name in (LOCK, "run.json.part"):  # a run that was killed before it began
+        (tmp_path / name).touch()
+    folder(tmp_path).check(Output(out=tmp_path, **flags))
+    (tmp_path / "metrics.jsonl").touch()
+    with pytest.raises(ValueError, match=r"in use, metrics.jsonl is there without the run's run.json\. Fix: "):
+        folder(tmp_path).check(Output(out=tmp_path, **flags))
+
+
+def test_half_written_files_are_ones_own(tmp_path):
+    begin(tmp_path)
+    for name in ("metrics.jsonl.part", "checkpoint-1/state.json.part"):
+        (tmp_path / name).touch()
+    assert folder(tmp_path).foreign() == []
+    with folder(tmp_path) as found:
+        found.clear()
+        assert content(tmp_path) == [LOCK]
+    (tmp_path / "notes.part").touch()
+    assert folder(tmp_path).foreign() == ["notes.part"]
 
 
 def test_lines_are_read_but_the_one_that_was_cut_off(tmp_path):

@@ -65,7 +65,7 @@ def test_a_foreign_folder_is_never_touched(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("years of work")
     for flag in ("--overwrite", "--resume"):
         assert main(["compare", "--out", str(tmp_path), flag, *SMALL]) == 2
-        assert "it holds no study, but 'thesis.txt'" in capsys.readouterr().out
+        assert "it is in use, thesis.txt is no file of ours" in capsys.readouterr().out
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -176,7 +176,7 @@ def test_the_help_of_a_command_names_types_and_choices(capsys, monkeypatch):
         main(["compare", "--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for expected in ("--out FOLDER", "--seeds INT", "--optimizer NAME", "--sound-prior FLOAT", "--resume"):
+    for expected in ("--out PATH", "--seeds INT", "--optimizer NAME", "--sound-prior FLOAT", "--resume"):
         assert expected in text
     assert "(default: 32)" in text
 
@@ -190,4 +190,4 @@ def test_the_default_folder_is_the_commands_own():
 def test_an_error_of_the_machine_is_a_line_too(tmp_path, capsys):
     (tmp_path / "file").touch()
     assert main(["compare", "--out", str(tmp_path / "file" / "new"), *SMALL]) == 2
-    assert "error: [Errno 20] Not a directory" in capsys.readouterr().out
+    assert "cannot be written (Not a directory). Fix: choose another --out" in capsys.readouterr().out

@@ -9,9 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cli.folder import beside
 from toy.pages.palette import style_of
 from toy.pages.sections import Column, Line, Section, axis_label
-from toy.studies.folder import beside
 
 __all__ = ["RAMP", "SYMLOG_FROM", "save_figure", "section_figure", "style_of"]
 

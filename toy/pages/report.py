@@ -14,9 +14,10 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from rich.table import Table
 
+from cli.folder import beside
 from toy.pages.figures import RAMP, SYMLOG_FROM, save_figure, section_figure
 from toy.pages.sections import Column, Line, Section, axis_label, build_sections
-from toy.studies.folder import REPORT, beside
+from toy.studies.folder import REPORT
 from toy.studies.results import SOLVED_ABOVE
 from toy.world import KIND_COLOURS, Kind, Tree
 

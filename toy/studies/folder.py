@@ -1,72 +1,46 @@
-"""The folder of a study: whose it is, what it holds, and that one run at a time writes to it.
+"""The folder of a study: what it holds, and whether a study may be begun or gone on with in it.
 
-A file appears whole or not at all: it is written beside its place, under a name that ends in ``.partial``, and renamed.
-``settings.json`` is the first one written, and says which others are the study's own.
+The rule is that of all output folders (``cli.folder``), with one thing more: ``settings.json``, the first file, says
+what was begun, and a study goes on only with the same settings.
 """
 
 import json
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import filelock
-
+from cli.folder import Output, RunFolder, read_json, write_json
 from toy.studies.arms import Arm
 from toy.studies.questions import PARTS
 
-SETTINGS, RESULTS, REPORT, LOCK = "settings.json", "results.json", "report.html", ".lock"
+SETTINGS, RESULTS, REPORT = "settings.json", "results.json", "report.html"
 PROGRAM = "python -m toy"
 """Says in settings.json whose it is."""
 
 
 @contextmanager
-def study_folder(out: Path, arms: Sequence[Arm], *, resume: bool, overwrite: bool) -> Iterator[None]:
+def study_folder(output: Output, arms: Sequence[Arm]) -> Iterator[None]:
     """Make the folder for a study, or check that it may be used, and keep other runs out of it meanwhile.
 
     Args:
-        out: the folder.
+        output: the folder, and what may be done with a study in it; to go on with none is to begin one.
         arms: the study.
-        resume: go on with the same study, whatever is finished of it; a new or empty folder is a study with nothing
-            finished.
-        overwrite: remove a former study first, and nothing else.
 
     Raises:
-        FileExistsError: the folder is not empty and neither flag is set, or holds another study or what is no study's;
+        ValueError: the folder may not be used: it holds another study or what is no study's, its settings are damaged,
             or another run uses it.
-        ValueError: both flags are set, or a file is damaged.
     """
-    if resume and overwrite:
-        raise ValueError("--resume --overwrite: expected one. Fix: --resume goes on, --overwrite starts afresh.")
     settings = _settings(arms)
-    _check(out, settings, resume=resume, overwrite=overwrite)
-    out.mkdir(parents=True, exist_ok=True)
-    with _locked(out):
-        former = _check(out, settings, resume=resume, overwrite=overwrite)  # nobody can change it any more
-        _clear(out, {} if former is None else former["arms"], everything=overwrite)
-        with beside(out / SETTINGS) as partial:
-            partial.write_text(json.dumps(settings, indent=1))
-        (out / "arms").mkdir(exist_ok=True)
+    _check(_folder(output), output, settings)
+    with _folder(output) as folder:
+        _check(folder, output, settings)  # nobody can change it any more
+        if output.overwrite:
+            folder.clear()
+        write_json(folder.path / SETTINGS, settings)
+        (folder.path / "arms").mkdir(exist_ok=True)
         yield
-
-
-@contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A place to write a file to; it gets its name when it is whole.
-
-    Args:
-        path: the file; one that is there is replaced.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def figure_stem(part: str) -> str:
@@ -85,51 +59,25 @@ def _settings(arms: Sequence[Arm]) -> dict[str, Any]:
     return settings
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    lock = filelock.FileLock(out / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise FileExistsError(f"out={str(out)!r}: another run is using it. Fix: another --out, or wait.") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def _folder(output: Output) -> RunFolder:
+    stems = [figure_stem(part) for part in PARTS]
+    figures = [f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")]
+    arms = [f"arms/{stem}__*.npz" for stem in stems]
+    return RunFolder(output.out, begun=SETTINGS, names=[RESULTS, REPORT, *figures, *arms])
 
 
-def _check(out: Path, settings: Mapping[str, Any], *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
-    """The settings of the study that the folder holds, or None for none; an error if it may not be used."""
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"out={str(out)!r}: it is a file. Fix: another --out.")
-    names = {file.name for file in out.iterdir()} if out.exists() else set()
-    if SETTINGS not in names and {_whole(name) for name in names} <= {SETTINGS, LOCK}:
-        return None  # a run that ended before it began
-    former = _read_settings(out)
-    if overwrite:
-        _check_own(out, former["arms"])
-    elif not resume:
-        fix = "Fix: another --out, --resume to go on with the same study, or --overwrite to replace it."
-        raise FileExistsError(f"out={str(out)!r}: it holds a study. {fix}")
-    elif differences := _differences(former, settings):
+def _check(folder: RunFolder, output: Output, settings: Mapping[str, Any]) -> None:
+    former = _read_settings(folder) if folder.holds_run else settings
+    folder.check(replace(output, resume=output.resume and folder.holds_run))
+    if output.resume and (differences := _differences(former, settings)):
         fix = "Fix: the same settings, another --out, or --overwrite to replace it."
-        raise FileExistsError(f"out={str(out)!r}: it holds a study with other settings ({differences}). {fix}")
-    return former
+        raise ValueError(f"out={folder.path}: it holds a study with other settings ({differences}). {fix}")
 
 
-def _read_settings(out: Path) -> dict[str, Any]:
-    path = out / SETTINGS
-    if not path.is_file():
-        first = min(file.name for file in out.iterdir())
-        raise FileExistsError(f"out={str(out)!r}: it holds no study, but {first!r}. Fix: another --out.")
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: damaged ({error}). Fix: another --out; or remove the folder, if it is yours."
-        ) from None
+def _read_settings(folder: RunFolder) -> dict[str, Any]:
+    found = read_json(folder.path / SETTINGS)
     if not isinstance(found, dict) or found.get("program") != PROGRAM:
-        raise FileExistsError(f"out={str(out)!r}: its {SETTINGS!r} is another program's. Fix: another --out.")
+        raise ValueError(f"out={folder.path}: its {SETTINGS!r} is another program's. Fix: another --out.")
     return found
 
 
@@ -148,36 +96,3 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in settings.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return flat
-
-
-def _check_own(out: Path, arms: Mapping[str, Any]) -> None:
-    for file in sorted(out.rglob("*")):
-        if not _is_own(file.relative_to(out).as_posix(), arms):
-            name = str(file.relative_to(out))
-            raise FileExistsError(
-                f"out={str(out)!r}: this program did not write {name!r} in it. Fix: move that file, or another --out."
-            )
-
-
-def _clear(out: Path, arms: Mapping[str, Any], *, everything: bool) -> None:
-    """Remove what was left half-written; or all that a former study wrote, but its settings, which are replaced."""
-    for file in sorted(out.rglob("*")):
-        name = file.relative_to(out).as_posix()
-        if (
-            file.is_file()
-            and _is_own(name, arms)
-            and name not in (SETTINGS, LOCK)
-            and (everything or _whole(name) != name)
-        ):
-            file.unlink()
-
-
-def _is_own(name: str, arms: Mapping[str, Any]) -> bool:
-    """Whether a study with these arms writes a file of this name, relative to its folder."""
-    figures = {f"{figure_stem(part)}.{kind}" for part in PARTS for kind in ("png", "svg")}
-    return _whole(name) in {SETTINGS, RESULTS, REPORT, LOCK, "arms", *figures, *(f"arms/{arm}" for arm in arms)}
-
-
-def _whole(name: str) -> str:
-    """The name of a file when it is whole."""
-    return re.sub(r"\.\d+\.partial$", "", name)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from cli.folder import beside
 from toy.learning.trainer import Curves
 from toy.studies.arms import Arm, load_curves
-from toy.studies.folder import RESULTS, beside, versions
+from toy.studies.folder import RESULTS, versions
 from toy.studies.statistics import mean_interval
 
 SOLVED_ABOVE = 0.85

@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 
+from cli.folder import beside
 from cli.interruption import Interruption
 from toy.learning.methods import parse_method
 from toy.learning.trainer import train, train_grid
 from toy.studies.arms import Arm, save_curves
-from toy.studies.folder import beside
 
 
 def run_arms(
