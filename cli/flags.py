@@ -124,6 +124,16 @@ def add_flags(
             add_flag(group, field.name, hints[field.name], text, default=default, negatable=negatable)
 
 
+def flag_of(name: str) -> str:
+    """The flag of a value.
+
+    Example:
+        >>> flag_of("sound_prior")
+        '--sound-prior'
+    """
+    return "--" + name.replace("_", "-")
+
+
 def add_flag(
     group: "argparse._ArgumentGroup | argparse.ArgumentParser",
     name: str,
@@ -145,7 +155,7 @@ def add_flag(
         default: Shown in the help.
         negatable: Whether a flag of true or false is also there as ``--no-...``.
     """
-    flag, kind = "--" + name.replace("_", "-"), kind_of(hint)
+    flag, kind = flag_of(name), kind_of(hint)
     valid = valid or choices_of(hint)
     parts = [
         text,

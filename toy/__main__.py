@@ -11,8 +11,9 @@ from rich.console import Console
 from cli.flags import add_flags
 from cli.folder import Output
 from cli.interruption import Interruption
+from cli.names import check_choice
 from toy.learning.settings import Training
-from toy.options import Parser, did_you_mean
+from toy.options import Parser
 from toy.studies.questions import STUDIES, Study
 from toy.world import World
 
@@ -55,8 +56,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Parser, list[st
     """
     parser, commands = _parsers()
     name = next(iter(arguments), "")
-    if name not in ("-h", "--help", *commands):
-        parser.error(f"command={name!r}: expected one of {list(commands)}.{did_you_mean(name, commands)}")
+    if name not in ("-h", "--help"):
+        check_choice("command", name, commands)
     options, rest = parser.parse_known_args(arguments)
     return options, commands[name], rest
 

@@ -13,12 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from calibrl_ref import RECIPES, SCHEDULES, HyperParameter, hyper_parameters, read_method
-from cli.flags import read_flags
+from cli.flags import flag_of, read_flags
 from cli.folder import Output
 from cli.interruption import Interruption
 from toy.learning.methods import parse_method, with_options
 from toy.learning.settings import Training
-from toy.options import Parser, flag_of
+from toy.options import Parser
 from toy.pages.report import key_numbers, terminal_table, write_report
 from toy.pages.sections import build_sections
 from toy.pages.watch import watch

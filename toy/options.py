@@ -33,28 +33,3 @@ class Parser(flags.Parser):
             near = meant(text.partition("=")[0].lstrip("-"), [flag[2:] for flag in known])
             fix = f"did you mean --{near}?" if near else f"`{self.prog} --help` shows what it takes."
             raise ValueError(f"{text}: unknown to `{self.prog}`. Fix: {fix}")
-
-
-def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """A question after a misspelt name, or nothing if no valid one looks like it.
-
-    Args:
-        name: what was written.
-        valid: what could have been meant.
-
-    Example:
-        >>> did_you_mean("comapre", ["compare", "watch"])
-        ' Did you mean compare?'
-    """
-    near = meant(name, valid)
-    return f" Did you mean {near}?" if near else ""
-
-
-def flag_of(name: str) -> str:
-    """The flag of a setting.
-
-    Example:
-        >>> flag_of("sound_prior")
-        '--sound-prior'
-    """
-    return "--" + name.replace("_", "-")

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from cli.flags import Parser, add_flag, add_flags, attribute_texts, choices_of, kind_of, read_flags
+from cli.flags import Parser, add_flag, add_flags, attribute_texts, choices_of, flag_of, kind_of, read_flags
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -148,6 +148,10 @@ def test_a_flag_alone():
     add_flag(made, "soft_clip", str, "of what", ["x", "y"])
     assert vars(made.parse_args(["--soft-clip", "x"])) == {"soft_clip": "x"}
     assert "--soft-clip NAME  of what; one of x, y\n" in made.format_help()
+
+
+def test_a_flag_has_dashes_where_the_name_has_underscores():
+    assert flag_of("own_sound_paths") == "--own-sound-paths"
 
 
 def test_types_by_hint():

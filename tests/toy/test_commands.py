@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from calibrl_ref import RECIPES, SCHEDULES, hyper_parameters
+from cli.flags import flag_of
 from cli.interruption import Interruption
 from toy import commands
 from toy.__main__ import parse
 from toy.commands import with_flags
 from toy.learning.settings import Training
-from toy.options import flag_of
 from toy.world import World
 
 SMALL = ["--seeds", "2", "--steps", "2", "--points", "2", "--prompts", "4", "--workers", "1"]

@@ -4,7 +4,7 @@ import pytest
 
 from cli.flags import add_flags, read_flags
 from toy.learning.settings import Training
-from toy.options import Parser, did_you_mean, flag_of
+from toy.options import Parser
 from toy.world import World
 
 
@@ -80,9 +80,3 @@ def test_flags_that_are_left_over_are_refused_with_a_guess():
         parser.check_flags(["--slop"], more=["--slope"])
     with pytest.raises(ValueError, match=r"xyzzy: unknown to `program`\. Fix: "):
         parser.check_flags(["xyzzy"])
-
-
-def test_names_that_look_alike():
-    assert did_you_mean("seds", ["out", "seeds"]) == " Did you mean seeds?"
-    assert did_you_mean("xyzzy", ["out", "seeds"]) == ""
-    assert flag_of("own_sound_paths") == "--own-sound-paths"
