@@ -30,6 +30,7 @@ from full_scale.data.rendered import rendered_problems
 from full_scale.model.checkpoint import TINY_MODEL
 from full_scale.model.processor import load_processor
 from full_scale.model.tiny import build_model, build_processor, tiny_config
+from full_scale.training.rows import Expert
 
 OUT = Path("runs/bench/gpu.json")
 CONTENDERS = (STOCK, "calibrl", "calibrl_released")
@@ -76,10 +77,13 @@ def long_experts(processor: ProcessorMixin, *, side: int, tokens: int, count: in
     """Rendered problems with pictures of the given side (pixels) and experts of about the given number of tokens."""
     problems = rendered_problems(count, seed=0)
 
-    def expert(solution: str) -> str:
+    def expert(solution: str) -> Expert:
         """Repeat the solution up to the wanted length."""
-        length = len(processor.tokenizer(solution, add_special_tokens=False)["input_ids"])
-        return solution * max(1, tokens // length)
+        tokenizer = processor.tokenizer
+        length = len(tokenizer(solution, add_special_tokens=False)["input_ids"])
+        text = solution * max(1, tokens // length)
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return Expert(text=text, ids=(*ids, tokenizer.eos_token_id), correct=True, reward=1.0)
 
     def draw(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         """Draw the problems of one batch, when they are read."""
@@ -87,8 +91,8 @@ def long_experts(processor: ProcessorMixin, *, side: int, tokens: int, count: in
         return {
             "prompt": [[{"role": "user", "content": problem.question}] for problem in chosen],
             "images": [[picture.resize((side, side)) for picture in problem.rgb_images()] for problem in chosen],
+            "problem": chosen,
             "expert": [expert(problem.solution) for problem in chosen],
-            "expert_reward": [1.0] * len(chosen),
         }
 
     return Dataset.from_dict({"index": range(count)}).with_transform(draw)

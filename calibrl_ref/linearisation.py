@@ -30,13 +30,14 @@ class Linearisation:
         by_log_prob: ``d total / d log pi`` of each token; exactly 0 where the objective does not look.
         by_entropy: ``d total / d entropy`` of each token; likewise.
         open_gates: where the exploration term's signed gap was above 0; None without such a term.
+        objective: whose derivatives these are.
     """
 
     total: Float[Tensor, ""]
     terms: dict[str, Float[Tensor, ""]]
     by_log_prob: Float[Tensor, "rows time"]
     by_entropy: Float[Tensor, "rows time"]
-    open_gates: Bool[Tensor, "rows *time"] | None
+    open_gates: Bool[Tensor, "rows ..."] | None
     objective: Objective = field(repr=False)
 
     def loss(

@@ -6,7 +6,7 @@ import sys
 
 from realdata import ROOT
 
-SMALL = "--prompts-per-step 2 --group-size 2 --micro-batch-rows 4 --max-response-length 8 --limit 4 --steps 1"
+SMALL = "--prompts-per-step 2 --group-size 2 --micro-batch-rows 4 --max-response-length 64 --limit 4 --steps 1"
 CODE = f"""
 import sys, time
 seen = []
