@@ -16,8 +16,9 @@ from trl import GRPOConfig
 
 from calibrl_ref import Schedule
 from full_scale.data import load_problems
-from full_scale.model.checkpoint import SHIPPED_MODELS, load_model
+from full_scale.model.checkpoint import load_model
 from full_scale.model.processor import load_processor
+from full_scale.model.shipped import SHIPPED_MODELS
 from full_scale.problems.problem import Problem
 from full_scale.training.rows import training_rows
 from full_scale.training.trainer import HybridPolicyTrainer
