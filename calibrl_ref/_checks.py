@@ -93,7 +93,7 @@ def check_finite(argument: str, tensor: Tensor) -> None:
         position = torch.nonzero(~finite)[0].tolist()
         raise bad_value(
             f"{argument}{position}",
-            float(tensor[tuple(position)]),
+            float(tensor[tuple(position)].detach()),
             "a finite number",
             f"find why row {position[0]} is not",
         )
@@ -106,7 +106,7 @@ def check_at_most(argument: str, tensor: Tensor, limit: float) -> None:
         position = torch.nonzero(above)[0].tolist()
         raise bad_value(
             f"{argument}{position}",
-            float(tensor[tuple(position)]),
+            float(tensor[tuple(position)].detach()),
             "a log-probability in nats, at most 0",
             "take log-softmax in float32, as token_log_probs does; a loss has the opposite sign",
         )

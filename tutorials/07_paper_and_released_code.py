@@ -190,7 +190,7 @@ def released_factor(reward: torch.Tensor, correct: torch.Tensor, log_ratio: floa
     is_expert = torch.arange(prompts * size) % size == size - 1
     group = torch.arange(prompts * size) // size
     mask = torch.arange(time) < torch.randint(6, time, (prompts * size, 1), generator=random)
-    old = -torch.rand(prompts * size, time, generator=random, dtype=torch.float64) - 0.01
+    old = -torch.rand(prompts * size, time, generator=random, dtype=torch.float64) - 0.6
     advantage = group_advantage(reward, group, is_expert, scale_by_std=False)
     batch = Rollouts(
         token_log_prob=(old + log_ratio * advantage.sign().unsqueeze(1)).requires_grad_(),

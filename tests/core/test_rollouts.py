@@ -229,3 +229,12 @@ def test_an_expert_s_tokens_are_where_one_of_them_has_a_token():
     close(baseline.token_log_prob, [[-1.0, -0.5, 0.0]] * 3)
     close(baseline.length(), [1.5] * 3)
     assert baseline.present.all()
+
+
+@pytest.mark.parametrize("value", [0.5, float("nan")])
+def test_a_wrong_log_probability_that_carries_a_gradient_is_named_without_a_warning(value):
+    fields = fields_of(make_rollouts(0, requires_grad=False))
+    spoilt = fields["token_log_prob"].clone()
+    spoilt[0, 0] = value
+    with pytest.raises(ValueError, match=r"token_log_prob\[0, 0\]="):
+        Rollouts(**{**fields, "token_log_prob": spoilt.requires_grad_()})
