@@ -21,7 +21,7 @@ RUN := .venv/bin/python
 	.venv-verl/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-.PHONY: start help demo watch lab train test lint docs tutorials test-tutorials test-real-processor test-verl bench mutants clean
+.PHONY: start help demo watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl bench mutants clean
 start: .venv/installed help  ## set up the environment .venv (once, minutes) and show this list
 	@echo 'Now: source .venv/bin/activate'
 
@@ -40,8 +40,11 @@ lab: .venv/installed  ## open the tutorials in JupyterLab
 train: .venv/installed  ## train the tiny vision-language model on rendered geometry (minutes, CPU)
 	$(RUN) full_scale/train.py
 
-test: .venv/installed  ## run every test (but the execution of the notebooks)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2  # two processes of one thread: two of two threads are twice as slow
+test: .venv/installed  ## run the tests (but those of test-slow and test-tutorials)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 -m "not slow"  # two processes of one thread: two of two threads are twice as slow
+
+test-slow: .venv/installed  ## killed runs, several processes, browsers, every method through the command line (minutes)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 -m slow
 
 lint: .venv/installed  ## ruff and mypy --strict
 	$(RUN) -m ruff check .

@@ -30,6 +30,7 @@ def test_counts_of_parts_add_up_also_where_a_part_has_none(name, mode, rollouts)
     assert objective(empty).total == 0.0
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_gradient_of_one(tmp_path):
     """DDP averages gradients; the second process has no expert, so under sft it counts nothing."""
     script = Path(two_processes.__file__)

@@ -16,6 +16,8 @@ from formulas import FORMULAS
 
 import calibrl_ref
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 BUILD = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "-q", "-b", "html", "-c", ROOT / "docs"]

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
 from realdata import ROOT
+
+pytestmark = pytest.mark.slow
 
 SMALL = "--prompts-per-step 2 --group-size 2 --micro-batch-rows 4 --max-response-length 64 --limit 4 --steps 1"
 CODE = f"""

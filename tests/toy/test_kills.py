@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 STUDY = ("mechanism", "--method", "grpo", "calibrl", "dapo", "--seeds", "2", "--steps", "40", "--workers", "1")
 KINDS = ("moment", "operation", "write", "order")
 OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir")

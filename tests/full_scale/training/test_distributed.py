@@ -15,6 +15,7 @@ from tiny_runs import processor
 HERE = Path(__file__).parents[1]
 EQUAL = ("grpo", "calibrl", "calibrl:2", "calibrl_released", "calibrl_shuffled_expert", "cppo", "sft")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
 ]

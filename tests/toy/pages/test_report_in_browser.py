@@ -16,7 +16,7 @@ STUDIES = ("compare", "ablate", "phase", "mechanism")
 
 expect.set_options(timeout=30_000)  # a busy machine is slow, not wrong
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on PATH")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on PATH")]
 
 
 @pytest.fixture(scope="module")
