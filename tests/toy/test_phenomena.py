@@ -11,6 +11,8 @@ from toy.studies.questions import REGIMES
 from toy.studies.statistics import mean_interval
 from toy.world import World
 
+pytestmark = pytest.mark.slow
+
 
 def final_accuracy(trained, setting, method):
     return trained(setting, method)["accuracy"][-1]

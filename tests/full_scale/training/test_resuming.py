@@ -122,7 +122,7 @@ def test_a_checkpoint_holds_no_pickle_of_objects_and_earlier_ones_are_pruned(tmp
 
 
 def test_a_trainer_that_is_used_again_starts_anew(tmp_path):
-    twice = trainer(tmp_path / "a", Schedule.named("calibrl"), max_steps=2, steps_per_generation=4)
+    twice = trainer(tmp_path / "a", Schedule.named("calibrl"), max_steps=2, steps_per_generation=3)
     twice.train()
     first = len(twice.state.log_history)
     torch.manual_seed(1)
