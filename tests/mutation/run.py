@@ -44,7 +44,7 @@ class Target:
 
 
 TARGETS = {
-    "core": Target("calibrl_ref", (), ("tests/core",), Bars()),
+    "core": Target("calibrl_ref", (), ("tests/core", "tests/integrations"), Bars()),
     "judge": Target(
         "full_scale",
         ("full_scale/verifier/*.py", "full_scale/data/*.py", "full_scale/training/checkpoints.py", "*/tally.py"),
