@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from calibrl_ref import RECIPES, Rollouts
+from calibrl_ref import RECIPES, Objective, Rollouts
 
 OBJECTIVES = ("grpo", "calibrl", "calibrl_released")
 Loss = Callable[[Rollouts], Tensor]
@@ -47,14 +47,18 @@ def by_hand(rollouts: Rollouts) -> Tensor:
 
 def losses() -> dict[str, Loss]:
     """Return what is compared, by name."""
-    objectives = {name: RECIPES[name]() for name in OBJECTIVES}
-    named: dict[str, Loss] = {name: lambda r, o=o: o(r).total for name, o in objectives.items()}
-    return {"by hand": by_hand, **named}
+    return {"by hand": by_hand, **{name: total_of(RECIPES[name]()) for name in OBJECTIVES}}
+
+
+def total_of(objective: Objective) -> Loss:
+    """Return a function that gives the objective's loss."""
+    return lambda rollouts: objective(rollouts).total
 
 
 def fresh(fields: dict[str, Tensor]) -> Rollouts:
     """Return rollouts with a leaf of their own."""
-    return Rollouts(**{**fields, "token_log_prob": fields["token_log_prob"].clone().requires_grad_()})
+    own = fields | {"token_log_prob": fields["token_log_prob"].clone().requires_grad_()}
+    return Rollouts(**own, validate=True)
 
 
 def seconds(loss: Loss, fields: dict[str, Tensor]) -> float:

@@ -18,6 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,7 +33,7 @@ from full_scale.model.checkpoint import TINY_MODEL, load_model
 from full_scale.model.processor import Processor, load_processor
 from full_scale.training.rows import training_rows
 from full_scale.training.trainer import HybridPolicyTrainer
-from full_scale.verifier.rewards import accuracy, formatted
+from full_scale.verifier.rewards import total_reward
 
 OUT = Path("runs/bench/full_scale.json")
 STOCK = "stock TRL GRPO"
@@ -68,7 +69,7 @@ def build_trainer(
     processor: Processor,
     rows: Dataset,
     args: GRPOConfig,
-    rewards: Sequence[Callable[..., list[float]]] = (accuracy, formatted),
+    reward: Callable[..., Sequence[float | None]],
 ) -> GRPOTrainer:
     """Stock TRL's trainer, or this project's with one of :data:`METHODS`.
 
@@ -78,14 +79,14 @@ def build_trainer(
         processor: Its processor.
         rows: Training data.
         args: TRL's options.
-        rewards: Reward functions; 1 from the first is correct.
+        reward: Reward function.
 
     Returns:
         A trainer that prints nothing.
     """
     options = {
         "model": model,
-        "reward_funcs": list(rewards),
+        "reward_funcs": reward,
         "args": args,
         "train_dataset": rows,
         "processing_class": processor,
@@ -117,7 +118,6 @@ def tiny_trainer(name: str, folder: str, steps: int) -> GRPOTrainer:
         num_generations=GROUP_SIZE,
         max_completion_length=LONGEST,
         learning_rate=1e-7,
-        reward_weights=[1.0, 0.1],
         bf16=False,
         activation_checkpointing=False,
         use_cpu=True,
@@ -126,7 +126,7 @@ def tiny_trainer(name: str, folder: str, steps: int) -> GRPOTrainer:
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    return build_trainer(name, load_model(TINY_MODEL), processor, rows, args)
+    return build_trainer(name, load_model(TINY_MODEL), processor, rows, args, partial(total_reward, format_weight=0.1))
 
 
 def step_seconds(name: str, steps: int) -> float:

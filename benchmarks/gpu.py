@@ -131,7 +131,7 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, float]:
     times = StepTimes(time.perf_counter if given.tiny else synchronised_clock)
     with tempfile.TemporaryDirectory() as folder:
         model = build(processor, tiny=given.tiny)
-        trainer = build_trainer(name, model, processor, rows, trainer_options(given, folder), [by_tokens])
+        trainer = build_trainer(name, model, processor, rows, trainer_options(given, folder), by_tokens)
         trainer.add_callback(times)
         if not given.tiny:
             torch.cuda.reset_peak_memory_stats()

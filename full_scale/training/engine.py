@@ -41,7 +41,6 @@ def trainer_arguments(settings: Settings, out: Path, *, needs_reference: bool) -
         lr_scheduler_type=settings.learning_rate_schedule,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        reward_weights=[1.0, settings.format_weight],
         beta=1e-3 if needs_reference else 0.0,  # above 0 TRL keeps a reference model; its weight is the recipe's
         bf16=settings.mixed_precision == "bfloat16",
         activation_checkpointing=settings.gradient_checkpointing,

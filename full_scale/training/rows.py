@@ -189,7 +189,7 @@ def expert_of(problem: Problem, processor: Processor, *, format_weight: float) -
     tokenizer = tokenizer_of(processor)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     earned = reward(text, problem, format_weight=format_weight)
-    return Expert(text=text, ids=(*ids, tokenizer.eos_token_id), correct=earned.accuracy == 1.0, reward=earned.total)
+    return Expert(text=text, ids=(*ids, tokenizer.eos_token_id), correct=earned.correct, reward=earned.total)
 
 
 def _expert_fault(expert: Expert | None, longest: int) -> str | None:

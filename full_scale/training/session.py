@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -53,7 +54,7 @@ from full_scale.training.engine import adapters, trainer_arguments
 from full_scale.training.reporter import Reporter
 from full_scale.training.rows import Dropped, training_rows
 from full_scale.training.trainer import HybridPolicyTrainer
-from full_scale.verifier.rewards import accuracy, formatted
+from full_scale.verifier.rewards import total_reward
 
 EXPERTS = {
     "dataset": "the data set's own solutions",
@@ -352,7 +353,7 @@ def build_trainer(
         generation_rounds=settings.generation_rounds,
         skip_limit=settings.skip_limit,
         model=parts.model,
-        reward_funcs=[accuracy, formatted],
+        reward_funcs=partial(total_reward, format_weight=settings.format_weight),
         args=trainer_arguments(settings, out, needs_reference=needs_reference),
         train_dataset=parts.rows,
         processing_class=parts.processor,

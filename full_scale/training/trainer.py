@@ -133,8 +133,8 @@ class TrainerOptions(TypedDict, total=False):
 class HybridPolicyTrainer(GRPOTrainer):
     """GRPO training in which a group may contain an expert's response.
 
-    Each row of the training data is a :data:`~full_scale.training.rows.Row`. The first reward function decides what is
-    correct: 1 is correct.
+    Each row of the training data is a :data:`~full_scale.training.rows.Row`. A reward function says which responses are
+    correct by TRL's ``log_extra("correct", verdicts)``; where none does, those to which the first one gives 1 are.
 
     A micro-batch normally holds whole groups. Where ``per_device_train_batch_size`` is no multiple of
     ``num_generations`` (memory is short), or a term compares rows of several groups, :class:`Update` takes the same
@@ -519,8 +519,9 @@ class HybridPolicyTrainer(GRPOTrainer):
         start = self.accelerator.process_index * len(prompts)  # TRL returns all processes' rows
         local = rewards[start : start + len(prompts)]
         self._last_reward = (local * self.reward_weights.to(local.device)).nansum(dim=1)
-        self._last_correct = local[:, 0] == 1.0
-        self._verdicts.append(rewards[:, 0] == 1.0)
+        said = self._pending_extra_logs.get("correct")
+        self._last_correct = local[:, 0] == 1.0 if said is None else torch.tensor(said, device=local.device)
+        self._verdicts.append(self.accelerator.gather(self._last_correct))
         return rewards
 
     def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:

@@ -3,8 +3,9 @@
 Source: CalibRL, section on training (r = accuracy + 0.1 x format); released code `src/reward_score/virl_verify.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from full_scale.problems.problem import Problem
@@ -24,6 +25,11 @@ class Reward:
     accuracy: float
     format: float
     format_weight: float
+
+    @property
+    def correct(self) -> bool:
+        """The verdict on the answer."""
+        return self.accuracy == 1.0
 
     @property
     def total(self) -> float:
@@ -72,11 +78,35 @@ def format_reward(response: str) -> float:
     return float(nested_right and text.startswith("<think>") and text.endswith("</answer>"))
 
 
-def accuracy(completions: Sequence[Any], problem: Sequence[Problem], **_: object) -> list[float | None]:
-    """The accuracy of sampled responses, in TRL's reward signature."""
-    return [float(is_correct(turn[0]["content"], item)) for turn, item in zip(completions, problem, strict=True)]
+def total_reward(
+    completions: Sequence[Any],
+    problem: Sequence[Problem],
+    *,
+    format_weight: float,
+    log_extra: Callable[[str, list[bool]], None],
+    log_metric: Callable[[str, float], None],
+    **_: object,
+) -> list[float | None]:
+    """:func:`reward` of sampled responses, in TRL's signature.
 
+    Its parts go to the logs, as `rewards/accuracy/mean` and `rewards/format/mean`; the verdicts to the trainer, as
+    TRL's extra column `correct`.
 
-def formatted(completions: Sequence[Any], **_: object) -> list[float | None]:
-    """The format of sampled responses, in TRL's reward signature; its weight is the trainer's `reward_weights`."""
-    return [format_reward(turn[0]["content"]) for turn in completions]
+    Args:
+        completions: A conversation of one turn each.
+        problem: Of each response.
+        format_weight: As of :func:`reward`.
+        log_extra: TRL's.
+        log_metric: TRL's.
+
+    Returns:
+        Each response's total.
+    """
+    earned = [
+        reward(turn[0]["content"], item, format_weight=format_weight)
+        for turn, item in zip(completions, problem, strict=True)
+    ]
+    log_extra("correct", [one.correct for one in earned])
+    log_metric("rewards/accuracy/mean", fmean(one.accuracy for one in earned))
+    log_metric("rewards/format/mean", fmean(one.format for one in earned))
+    return [one.total for one in earned]

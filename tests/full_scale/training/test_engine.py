@@ -52,7 +52,6 @@ TOLD = {
     "steps_per_generation": 8,
     "max_completion_length": 50,
     "temperature": 0.7,
-    "reward_weights": [1.0, 0.2],
     "learning_rate": 1e-5,
     "lr_scheduler_type": "linear",
     "weight_decay": 0.02,

@@ -131,6 +131,20 @@ def test_each_group_has_its_own_expert_row_with_the_same_prompt_and_picture(tmp_
     assert batch.correct[12:].tolist() == [True, False]  # its own verdict
 
 
+def test_a_reward_function_may_say_what_is_correct_apart_from_its_reward(tmp_path):
+    def reward(completion_ids, log_extra, **_):
+        log_extra("correct", [row % 4 == 0 for row in range(len(completion_ids))])
+        return [row % 2 + 0.25 for row in range(len(completion_ids))]
+
+    trainer = build(with_recipe("grpo"), tmp_path, reward=reward, max_steps=1)
+    batch = trainer.sample([rows()[0]] * 4)
+    assert batch.reward.tolist() == [0.25, 1.25, 0.25, 1.25]
+    assert batch.correct.tolist() == [True, False, False, False]
+    trainer.train()
+    assert logged(trainer, "accuracy") == [0.25]
+    assert logged(trainer, "reward") == [0.75]
+
+
 def test_building_a_trainer_tells_nobody(tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", lambda *given, **_: told.append(given))

@@ -3,7 +3,7 @@
 import pytest
 
 from full_scale.problems.problem import Problem
-from full_scale.verifier.rewards import Reward, accuracy, format_reward, formatted, reward
+from full_scale.verifier.rewards import Reward, format_reward, reward, total_reward
 
 FREE = Problem(id="1", source="s", question="q", answer="65")
 WELL_FORMED, BARE, WRONG = "<think>t</think><answer>65</answer>", "<answer>65</answer>", "<answer>6</answer>"
@@ -23,14 +23,19 @@ def test_reward_is_accuracy_plus_weight_times_format(response, parts, total):
     found = reward(response, FREE, format_weight=0.25)
     assert found == Reward(accuracy=parts[0], format=parts[1], format_weight=0.25)
     assert found.total == total
+    assert found.correct is (parts[0] == 1.0)
 
 
-def test_trl_signatures_give_the_same_parts():
-    turns = [[{"role": "assistant", "content": text}] for text in (WELL_FORMED, BARE, WRONG)]
-    assert accuracy(turns, problem=[FREE] * 3, other="ignored") == [1.0, 1.0, 0.0]
-    assert formatted(turns, other="ignored") == [1.0, 0.0, 0.0]
+def test_sampled_responses_earn_the_same_reward_with_its_parts_logged():
+    texts, columns, metrics = (WELL_FORMED, BARE, WRONG), {}, {}
+    turns = [[{"role": "assistant", "content": text}] for text in texts]
+    given = {"format_weight": 0.25, "log_extra": columns.__setitem__, "log_metric": metrics.__setitem__}
+    found = total_reward(turns, problem=[FREE] * 3, other="ignored", **given)
+    assert found == [reward(text, FREE, format_weight=0.25).total for text in texts] == [1.25, 1.0, 0.0]
+    assert columns == {"correct": [True, True, False]}
+    assert metrics == pytest.approx({"rewards/accuracy/mean": 2 / 3, "rewards/format/mean": 1 / 3})
     with pytest.raises(ValueError, match="shorter"):
-        accuracy(turns, problem=[FREE] * 2)
+        total_reward(turns, problem=[FREE] * 2, **given)
 
 
 @pytest.mark.parametrize(
