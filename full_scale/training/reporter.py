@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,6 +34,7 @@ class Reporter(TrainerCallback):
         self.file, self.steps = file, steps
         self.interrupted: int | None = None
         self._interruption = Interruption(self.interrupt)
+        self._message: threading.Thread | None = None
         self._console = console
         columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
         hidden = console.quiet or not console.is_terminal
@@ -47,6 +49,8 @@ class Reporter(TrainerCallback):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._message is not None:
+            self._message.join()
         self._progress.stop()
         self._interruption.__exit__(kind, error, traceback)
 
@@ -58,7 +62,10 @@ class Reporter(TrainerCallback):
         """
         self.interrupted = number
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-        self._console.print(f"{name}: finishing this update and saving a checkpoint for --resume (again: stop at once)")
+        message = f"{name}: finishing this update and saving a checkpoint for --resume (again: stop at once)"
+        # In a thread of its own: the signal may have cut a print of this thread, and the console would repeat it.
+        self._message = threading.Thread(target=self._console.print, args=(message,))
+        self._message.start()
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object

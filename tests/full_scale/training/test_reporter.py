@@ -96,7 +96,26 @@ def test_the_first_signal_saves_and_the_second_stops(tmp_path, number):
     finally:
         signal.signal(number, former)
     name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-    assert text.getvalue().startswith(f"{name}: finishing this update and saving a checkpoint for --resume")
+    assert f"{name}: finishing this update and saving a checkpoint for --resume" in text.getvalue()
+
+
+class CutIn(io.StringIO):
+    """A file during whose first write the program is asked to end."""
+
+    def write(self, text):
+        written = super().write(text)
+        if self.getvalue().count("update 1/") == 1 and "SIGTERM" not in self.getvalue():
+            signal.raise_signal(signal.SIGTERM)
+        return written
+
+
+def test_a_signal_in_the_middle_of_a_line_repeats_no_line(tmp_path):
+    text = CutIn()
+    reporter = Reporter(tmp_path / "metrics.jsonl", 3, Console(file=text, width=120))
+    with reporter:
+        trained(reporter, 1)
+    assert text.getvalue().count("update 1/") == 1
+    assert text.getvalue().count("SIGTERM: finishing") == 1
 
 
 def test_a_signal_that_is_ignored_as_under_nohup_ends_no_run(tmp_path):
