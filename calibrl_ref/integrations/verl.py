@@ -91,11 +91,8 @@ def policy_loss(recipe: str, **hyper_parameters: object) -> PolicyLoss:
         rollout_is_weights: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, float]]:
         """Return a micro-batch's share of the loss, and metrics."""
-        if rollout_is_weights is not None:
-            fix = "leave algorithm.rollout_correction.rollout_is off, or use mismatch_cap in a loop of your own"
-            raise bad_value("rollout_is_weights", "given", "None", fix)
-        mask = response_mask.bool()
-        info: Mapping[str, Any] = getattr(config, "global_batch_info", None) or {}
+        _refuse_mismatch(rollout_is_weights)
+        mask, info = response_mask.bool(), _batch_info(config)
         length = int(info.get("loss_scale_factor") or mask.shape[1])
         mode = look_up(AGGREGATION_OF_MODE, "loss_agg_mode", loss_agg_mode, closed=True)
         reduced = replace(objective, aggregation=Aggregation(mode=mode, max_length=length))
@@ -106,6 +103,17 @@ def policy_loss(recipe: str, **hyper_parameters: object) -> PolicyLoss:
         return total, {"actor/ppo_kl": float(kl)}
 
     return loss
+
+
+def _refuse_mismatch(weights: Tensor | None) -> None:
+    if weights is not None:
+        fix = "leave algorithm.rollout_correction.rollout_is off, or use mismatch_cap in a loop of your own"
+        raise bad_value("rollout_is_weights", "given", "None", fix)
+
+
+def _batch_info(config: Any) -> Mapping[str, Any]:  # noqa: ANN401  # verl's ActorConfig
+    """The numbers of the global batch, which verl puts beside the configuration of a micro-batch."""
+    return getattr(config, "global_batch_info", {})
 
 
 def _rows_alone(log_prob: Tensor, old_log_prob: Tensor, advantages: Tensor, mask: Tensor) -> Rollouts:
@@ -131,9 +139,9 @@ def _rows_alone(log_prob: Tensor, old_log_prob: Tensor, advantages: Tensor, mask
 def _divisor(mode: str, mask: Tensor, info: Mapping[str, Any], length: int) -> Tensor:
     """What the share of a process is divided by, whose gradients verl averages over the processes."""
     tokens, rows = info.get("batch_num_tokens"), info.get("global_batch_size")
-    number = mask.sum() if tokens is None else torch.as_tensor(tokens, device=mask.device)
+    number = mask.sum() if tokens is None else torch.as_tensor(tokens)
     if mode != "token_mean":
-        number = mask.any(1).sum() if rows is None else torch.as_tensor(rows, device=mask.device)
+        number = mask.any(1).sum() if rows is None else torch.as_tensor(rows)
     number = number * length if mode == "constant_length" else number
     return number.double() / int(info.get("dp_size", 1))
 
@@ -143,7 +151,7 @@ def constants_loss(
     log_prob: Float[Tensor, "rows time"],
     advantages: Float[Tensor, "rows time"],
     response_mask: Tensor,
-    loss_agg_mode: str = "token-mean",
+    loss_agg_mode: str,
     config: Any = None,  # noqa: ANN401  # verl's ActorConfig
     rollout_is_weights: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
@@ -154,11 +162,9 @@ def constants_loss(
     Raises:
         ValueError: weights for a mismatch of the sampling engine are given.
     """
-    if rollout_is_weights is not None:
-        raise bad_value("rollout_is_weights", "given", "None", "leave algorithm.rollout_correction.rollout_is off")
-    info: Mapping[str, Any] = getattr(config, "global_batch_info", None) or {}
+    _refuse_mismatch(rollout_is_weights)
     weighted = (advantages * log_prob).where(response_mask.bool() & (advantages != 0.0), 0.0)
-    return -weighted.sum() * info.get("dp_size", 1), {}
+    return -weighted.sum() * _batch_info(config).get("dp_size", 1), {}
 
 
 def set_constants(data: Any, objective: Objective) -> Linearisation:  # noqa: ANN401  # verl's DataProto

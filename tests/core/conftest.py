@@ -39,6 +39,13 @@ def close(actual, expected, **tolerance):
     )
 
 
+def said(call, *arguments, **named):
+    """The whole message with which a call is refused."""
+    with pytest.raises(ValueError, match="Fix: ") as refusal:
+        call(*arguments, **named)
+    return str(refusal.value)
+
+
 def make_rollouts(
     seed=0, *, groups=3, size=4, time=5, experts=True, dtype=torch.float64, requires_grad=True, old_shift=0.1, **changes
 ):

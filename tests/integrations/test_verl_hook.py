@@ -1,13 +1,17 @@
 """verl's hook without verl: what it can serve, its reductions, and that what it cannot serve is said at once."""
 
-from types import SimpleNamespace
+import importlib
+import sys
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from conftest import close, make_rollouts
+from conftest import close, make_rollouts, said
 
 from calibrl_ref import RECIPES
+from calibrl_ref.diagnostics import approx_kl
 from calibrl_ref.integrations.verl import (
     AGGREGATION_OF_MODE,
     cannot_serve,
@@ -87,20 +91,43 @@ def test_micro_batches_of_two_processes_add_up(mode):
     close(sum(parts) / 2, wanted)  # verl averages gradients over the processes
 
 
+WEIGHTS = (
+    "rollout_is_weights='given': expected None. Fix: leave algorithm.rollout_correction.rollout_is off, "
+    "or use mismatch_cap in a loop of your own."
+)
+UNEQUAL = (
+    "advantages='different within a response': expected one advantage per response. "
+    "Fix: use an outcome estimator, as algorithm.adv_estimator=grpo."
+)
+
+
 def test_what_the_hook_must_not_get_is_refused():
     batch, loss = on_policy(), policy_loss("grpo")
-    with pytest.raises(ValueError, match="rollout_is_weights"):
-        loss(
-            batch.old_token_log_prob,
-            batch.token_log_prob,
-            batch.token_log_prob,
-            batch.mask,
-            rollout_is_weights=batch.mask,
-        )
-    with pytest.raises(ValueError, match="advantages='different within a response'"):
-        loss(batch.old_token_log_prob, batch.token_log_prob, torch.rand(batch.mask.shape), batch.mask)
-    with pytest.raises(ValueError, match="loss_agg_mode='token-sum'"):
-        through_the_hook(loss, batch, "token-sum")
+    given = (batch.old_token_log_prob, batch.token_log_prob)
+    assert said(loss, *given, batch.token_log_prob, batch.mask, rollout_is_weights=batch.mask) == WEIGHTS
+    assert said(loss, *given, torch.rand(batch.mask.shape), batch.mask) == UNEQUAL
+    assert said(through_the_hook, loss, batch, "token-sum") == (
+        f"loss_agg_mode='token-sum': expected one of {sorted(AGGREGATION_OF_MODE)}. "
+        "Fix: did you mean 'token-mean'? If not, use one of these."
+    )
+
+
+@pytest.mark.parametrize(("difference", "refused"), [(2.9e-5, False), (3.1e-5, True)])
+def test_advantages_may_differ_within_a_response_by_rounding(difference, refused):
+    """Rounding: 1e-5 of one more than the largest advantage."""
+    mask, log_prob = torch.ones(1, 2, dtype=torch.long), torch.full((1, 2), -1.0, dtype=torch.float64)
+    advantages = torch.tensor([[2.0 - difference, 2.0 + difference]], dtype=torch.float64)
+    if refused:
+        assert said(policy_loss("grpo"), log_prob, log_prob, advantages, mask) == UNEQUAL
+    else:
+        close(policy_loss("grpo")(log_prob, log_prob, advantages, mask)[0], -2.0)
+
+
+def test_the_metric_is_the_estimated_kl_of_the_response():
+    old, new = torch.tensor([[-1.0, -2.0, -9.0]]), torch.tensor([[-1.5, -2.1, -0.1]])
+    mask, advantages = torch.tensor([[1, 1, 0]]), torch.ones(1, 3)
+    _, metrics = policy_loss("grpo")(old, new, advantages, mask)
+    assert metrics["actor/ppo_kl"] == pytest.approx(approx_kl(new[:, :2], old[:, :2], mask[:, :2].bool()).item())
 
 
 def as_data(batch):
@@ -138,20 +165,76 @@ def test_constants_of_the_whole_batch_give_its_gradient_in_any_cut(name):
     parts = [slice(0, 1), slice(1, 7), slice(7, 15)]
     config = SimpleNamespace(global_batch_info={"dp_size": 3})
     losses = [
-        constants_loss(
-            leaf.detach()[part], leaf[part], data.batch["advantages"][part], batch.mask[part], config=config
-        )[0]
+        constants_loss(leaf.detach()[part], leaf[part], data.batch["advantages"][part], batch.mask[part], "", config)[0]
         for part in parts
     ]
     (gradient,) = torch.autograd.grad(sum(losses) / 3, leaf)
     close(gradient, expected)
 
 
+def test_constants_count_at_response_tokens_alone():
+    log_prob = torch.tensor([[-1.0, -2.0, -3.0, -torch.inf]])
+    constants, mask = torch.tensor([[0.5, 0.25, 7.0, 0.0]]), torch.tensor([[1, 1, 0, 1]])
+    total, metrics = constants_loss(log_prob, log_prob, constants, mask, "token-mean")
+    assert (total.item(), metrics) == (1.0, {})
+    assert constants_loss(log_prob, log_prob, torch.ones(1, 4), mask[:, [0, 1, 2, 2]], "", object())[0].item() == 3.0
+
+
 def test_constants_refuse_what_they_cannot_hold():
-    with pytest.raises(ValueError, match="objective='reads the entropy of each token'"):
-        set_constants(as_data(make_rollouts(0)), RECIPES["entropy_bonus"]())
-    with pytest.raises(ValueError, match="rollout_is_weights"):
-        constants_loss(*[torch.ones(1, 1)] * 4, rollout_is_weights=torch.ones(1, 1))
+    assert said(set_constants, as_data(make_rollouts(0)), RECIPES["entropy_bonus"]()) == (
+        "objective='reads the entropy of each token': expected one that does not. "
+        "Fix: choose a method without entropy term, or verl's own actor.entropy_coeff beside it."
+    )
+    assert said(constants_loss, *[torch.ones(1, 1)] * 4, "", rollout_is_weights=torch.ones(1, 1)) == WEIGHTS
+
+
+def test_the_verdict_is_acc_where_the_score_is_more_than_that():
+    batch, objective = make_rollouts(5), RECIPES["calibrl"]()
+    data = as_data(batch)
+    wanted = set_constants(data, objective)
+    graded = as_data(batch)
+    graded.non_tensor_batch["acc"] = np.array(batch.correct.tolist(), dtype=object)
+    graded.batch["token_level_scores"] = graded.batch["token_level_scores"] * 0.9  # advantages are the same: whitened
+    found = set_constants(graded, objective)
+    close(found.total, wanted.total, rtol=1e-5, atol=1e-6)
+    ungraded = as_data(batch)
+    ungraded.batch["token_level_scores"] = ungraded.batch["token_level_scores"] * 0.9
+    assert set_constants(ungraded, objective).total != pytest.approx(wanted.total.item(), rel=1e-3)  # nobody is right
+
+
+def test_the_reference_is_read_by_a_method_that_needs_it():
+    source, objective = make_rollouts(5), RECIPES["grpo"](kl_weight=0.1)
+    data = as_data(source)
+    found = set_constants(data, objective)
+    old = source.token_log_prob.detach()
+    reward = source.correct.double()
+    batch = make_rollouts(5, token_log_prob=old, old_token_log_prob=old, token_entropy=None)
+    advantage = objective.advantage(reward, source.group, source.is_expert)
+    close(found.total, objective(replace(batch, advantage=advantage)).total)
+    del data.batch["ref_log_prob"]
+    with pytest.raises(KeyError):
+        set_constants(data, objective)
+    set_constants(data, RECIPES["grpo"]())  # does not read it
+
+
+def test_everything_is_registered_by_its_name(monkeypatch):
+    losses, estimators = {"vanilla": None}, {}
+    module = ModuleType("verl.trainer.ppo.core_algos")
+    module.POLICY_LOSS_REGISTRY = losses
+    module.register_policy_loss = lambda name: lambda loss: losses.setdefault(name, loss)
+    module.register_adv_est = lambda name: lambda estimator: estimators.setdefault(name, estimator)
+    for name in ("verl", "verl.trainer", "verl.trainer.ppo"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, "verl.trainer.ppo.core_algos", module)
+    monkeypatch.delitem(sys.modules, "calibrl_ref.integrations.verl_plugin", raising=False)
+    names = importlib.import_module("calibrl_ref.integrations.verl_plugin").NAMES
+    monkeypatch.delitem(sys.modules, "calibrl_ref.integrations.verl_plugin")
+    assert names == tuple(sorted(["vanilla", "calibrl_ref.constants", *(f"calibrl_ref.{name}" for name in SERVED)]))
+    assert losses["calibrl_ref.constants"] is constants_loss
+    assert estimators == {"calibrl_ref": group_advantage_without_experts}
+    batch = on_policy()
+    for name in SERVED:
+        close(through_the_hook(losses[f"calibrl_ref.{name}"], batch)[0], through_the_hook(policy_loss(name), batch)[0])
 
 
 def test_the_last_row_of_each_prompt_does_not_count_in_the_advantage():
@@ -162,8 +245,9 @@ def test_the_last_row_of_each_prompt_does_not_count_in_the_advantage():
     assert plain[:, 0].tolist() == [0.5, -0.5, 0.0, 0.0, -0.5, 4.0]
     assert plain[1].tolist() == [-0.5, 0.0]  # masked
     assert returns is plain
-    scaled, _ = group_advantage_without_experts(reward, mask, index)
-    assert scaled[0, 0].item() == pytest.approx(0.5**0.5, abs=1e-5)
+    for config in (None, {}, {"norm_adv_by_std_in_grpo": True}):
+        scaled, _ = group_advantage_without_experts(reward, mask, index, config)
+        assert scaled[0, 0].item() == pytest.approx(0.5**0.5, abs=1e-5)
 
 
 def test_a_batch_without_the_field_has_no_experts():
