@@ -21,7 +21,7 @@ RUN := .venv/bin/python
 	.venv-verl/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-.PHONY: start help demo watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl bench mutants clean
+.PHONY: start help demo live watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl bench mutants clean
 start: .venv/installed help  ## set up the environment .venv (once, minutes) and show this list
 	@echo 'Now: source .venv/bin/activate'
 
@@ -30,6 +30,9 @@ help:  ## show this list
 
 demo: .venv/installed  ## the main job: compare the methods on the toy, write runs/demo/report.html
 	$(RUN) -m toy compare --out runs/demo --overwrite
+
+live: .venv/installed  ## write docs/live.html: GRPO and CalibRL train in your browser, no network
+	$(RUN) -m toy live
 
 watch: .venv/installed  ## see one policy train, as a tree in the terminal
 	$(RUN) -m toy watch

@@ -1,4 +1,4 @@
-"""`python -m toy compare | ablate | phase | mechanism`: train on the toy and write a report; `watch`, `methods`."""
+"""`python -m toy compare | ablate | phase | mechanism`: train and write a report; `watch`, `live`, `methods`."""
 
 import argparse
 import os
@@ -72,6 +72,10 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     text = "see the tree of paths in the terminal while a seed trains"
     parsers["watch"] = group.add_parser("watch", help=text, description=text)
     _add_watch(parsers["watch"])
+    text = "write the page on which GRPO and CalibRL train in a browser"
+    parsers["live"] = group.add_parser("live", help=text, description=text)
+    live = Path("docs") / "live.html"
+    parsers["live"].add_argument("--out", type=Path, default=live, metavar="PATH", help=f"the file (default: {live})")
     text = "list the methods, or the hyper-parameters of one"
     parsers["methods"] = group.add_parser("methods", help=text, description=text)
     parsers["methods"].add_argument("name", nargs="?", default=None, metavar="NAME", help="of a method")

@@ -19,6 +19,7 @@ from cli.interruption import Interruption
 from toy.learning.methods import parse_method, with_options
 from toy.learning.settings import Training
 from toy.options import Parser
+from toy.pages.live import write_live
 from toy.pages.report import key_numbers, terminal_table, write_report
 from toy.pages.sections import build_sections
 from toy.pages.watch import watch
@@ -54,9 +55,12 @@ def run(
     Raises:
         ValueError: a flag or its value is wrong, or the output folder may not be used.
     """
-    if options.command == "methods":
+    if options.command in ("methods", "live"):
         parser.check_flags(rest)
-        _show_methods(options.name, console)
+        if options.command == "methods":
+            _show_methods(options.name, console)
+        else:
+            console.print(f"Open in a browser: {write_live(options.out)}", soft_wrap=True)
         return 0
     options.method = _methods(options.method, parser, rest)
     if options.command == "watch":

@@ -115,6 +115,7 @@ def test_the_bar_counts_the_points_of_the_arms_that_are_missing(tmp_path, monkey
         (["watch", "--method", "grop"], "did you mean 'grpo'"),
         (["watch", "--seed", "-1"], "--seed -1: expected 0 or more"),
         (["methods", "grop"], "did you mean 'grpo'"),
+        (["live", "--ot", "page.html"], r"--ot: unknown to `python -m toy live`. Fix: did you mean --out\?"),
         (["methods", "--all"], "--all: unknown to `python -m toy methods`"),
         (["mechanism", "--seeds", "0"], "--seeds 0: expected at least 1"),
         (["mechanism", "--workers", "0"], "--workers 0: expected at least 1"),
@@ -131,6 +132,14 @@ def test_watch_draws_what_it_is_told():
     )
     assert status == 0
     assert "calibrl:slope=0.8, seed 0, step 2 of 2" in text
+
+
+def test_live_writes_its_page_where_it_is_told(tmp_path):
+    path = tmp_path / "somewhere" / "page.html"
+    status, text = run("live", "--out", str(path))
+    assert status == 0
+    assert f"Open in a browser: {path}" in text
+    assert "<title>Watch a policy stop searching</title>" in path.read_text()
 
 
 def test_flags_become_options_of_the_name():

@@ -16,8 +16,9 @@ from rich.table import Table
 
 from cli.folder import beside
 from toy.pages.figures import RAMP, SYMLOG_FROM, save_figure, section_figure
+from toy.pages.live import write_live
 from toy.pages.sections import Column, Line, Section, axis_label, build_sections
-from toy.studies.folder import REPORT
+from toy.studies.folder import LIVE, REPORT
 from toy.studies.results import SOLVED_ABOVE
 from toy.world import KIND_COLOURS, Kind, Tree
 
@@ -36,7 +37,7 @@ DASHES = {"-": "", "--": "7 4", "-.": "8 3 2 3", ":": "2 3"}
 
 
 def write_report(results: Mapping[str, Any], out: Path, *, command: str) -> Path:
-    """Write a figure for each section (PNG and SVG) and report.html.
+    """Write a figure for each section (PNG and SVG), report.html, and the live page beside it.
 
     Args:
         results: what :func:`toy.studies.results.summarise` returned, with at least one finished arm.
@@ -44,13 +45,14 @@ def write_report(results: Mapping[str, Any], out: Path, *, command: str) -> Path
         command: the command line that made it.
 
     Returns:
-        Path of the page.
+        Path of the report.
     """
     sections, steps = build_sections(results), results["arms"][0]["steps"]
     pictures = {}
     for section in sections:
         drawing = save_figure(section_figure(section, steps), out / section.file_name)
         pictures[section.name] = "data:image/svg+xml;base64," + base64.b64encode(drawing.read_bytes()).decode()
+    write_live(out / LIVE)
     with beside(out / REPORT) as page:
         page.write_text(_render(results, sections, pictures, command), encoding="utf-8")
     return out / REPORT

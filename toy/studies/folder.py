@@ -15,7 +15,7 @@ from cli.folder import Output, RunFolder, read_json, write_json
 from toy.studies.arms import Arm
 from toy.studies.questions import PARTS
 
-SETTINGS, RESULTS, REPORT = "settings.json", "results.json", "report.html"
+SETTINGS, RESULTS, REPORT, LIVE = "settings.json", "results.json", "report.html", "live.html"
 PROGRAM = "python -m toy"
 """Says in settings.json whose it is."""
 
@@ -63,7 +63,7 @@ def _folder(output: Output) -> RunFolder:
     stems = [figure_stem(part) for part in PARTS]
     figures = [f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")]
     arms = [f"arms/{stem}__*.npz" for stem in stems]
-    return RunFolder(output.out, begun=SETTINGS, names=[RESULTS, REPORT, *figures, *arms])
+    return RunFolder(output.out, begun=SETTINGS, names=[RESULTS, REPORT, LIVE, *figures, *arms])
 
 
 def _check(folder: RunFolder, output: Output, settings: Mapping[str, Any]) -> None:

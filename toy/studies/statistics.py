@@ -1,9 +1,12 @@
-"""Means over seeds with 95 % intervals."""
+"""Means and shares over seeds, with 95 % intervals."""
 
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+Z = 1.959963984540054
+"""The 97.5 % quantile of a standard normal distribution."""
 
 
 def mean_interval(
@@ -26,6 +29,29 @@ def mean_interval(
     """
     low, high = np.quantile(values @ _shares(values.shape[-1], resamples), [0.025, 0.975], axis=-1)
     return values.mean(-1), low, high
+
+
+def share_interval(found: float, of: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share: a coin, of which 32 heads in 32 tosses do not say that it has no tail.
+
+    Args:
+        found: how many.
+        of: of how many.
+
+    Returns:
+        Lower and upper bound.
+
+    Reference:
+        Wilson (1927), Probable inference, the law of succession, and statistical inference.
+
+    Example:
+        >>> [round(bound, 3) for bound in share_interval(32, 32)]
+        [0.893, 1.0]
+    """
+    share, square = found / of, Z**2 / of
+    half = Z * (share * (1.0 - share) / of + square / (4 * of)) ** 0.5
+    low, high = (share + square / 2 - half) / (1.0 + square), (share + square / 2 + half) / (1.0 + square)
+    return max(low, 0.0), min(high, 1.0)
 
 
 @cache

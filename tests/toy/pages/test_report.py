@@ -131,7 +131,7 @@ def results():
 def test_the_page_says_what_was_run(results, tmp_path):
     path = write_report(results, tmp_path, command="python -m toy compare <hostile>")
     assert path == tmp_path / "report.html"
-    assert {file.name for file in tmp_path.iterdir()} == {"report.html", "main.png", "main.svg"}
+    assert {file.name for file in tmp_path.iterdir()} == {"report.html", "live.html", "main.png", "main.svg"}
     page = " ".join(path.read_text(encoding="utf-8").split())
     assert "python -m toy compare &lt;hostile&gt;" in page
     assert "12 seconds of training, 7 seeds" in page

@@ -2,52 +2,25 @@
 
 import json
 import re
-import shutil
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
 STUDIES = ("compare", "ablate", "phase", "mechanism")
 
 expect.set_options(timeout=30_000)  # a busy machine is slow, not wrong
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on PATH")]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS.split())
-        yield browser
-        browser.close()
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def visit(browser, study):
-    """``visit(command)``: the page of a study, opened; whatever it complains about or asks of a network fails."""
-    contexts, complaints = [], []
+def visit(open_page, study):
+    """``visit(command)``: the page of a study, opened."""
 
-    def page_of(command, *, width=1200, scripts=True):
-        context = browser.new_context(viewport={"width": width, "height": 844}, java_script_enabled=scripts)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        address = (study(command) / "report.html").as_uri()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url == address or complaints.append(request.url))
-        page.goto(address)
-        return page
+    def page_of(command, *, width=1200, address="", **options):
+        return open_page(study(command) / "report.html", address, viewport={"width": width, "height": 844}, **options)
 
-    yield page_of
-    for context in contexts:
-        context.close()
-    assert [text for text in complaints if not text.startswith("data:")] == []
+    return page_of
 
 
 @pytest.fixture
@@ -174,7 +147,7 @@ def test_play_runs_from_the_start_to_the_end(visit):
 
 
 def test_without_scripts_figures_and_tables_remain(visit):
-    page = visit("compare", scripts=False)
+    page = visit("compare", java_script_enabled=False)
     main = page.locator("[data-section=main]")
     assert main.locator("img").evaluate("node => node.complete && node.naturalWidth") > 500
     expect(main.locator("tbody tr").first).to_contain_text("[")
