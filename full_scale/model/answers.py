@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -14,6 +15,7 @@ from calibrl_ref import token_log_probs_and_entropy
 from full_scale.model.processor import Processor, tokenizer_of
 from full_scale.model.prompting import model_inputs
 from full_scale.model.sampling import own_sampling
+from full_scale.model.shared_prompt import generate_shared, obstacle
 from full_scale.problems.problem import Problem
 
 
@@ -132,7 +134,7 @@ def answer_batch(
     instruct: bool,
     seed: int,
 ) -> list[list[Answer]]:
-    """The answers to one batch, from one call of the model's ``generate``.
+    """The answers to one batch; where the model allows it, each prompt is read once for all its answers.
 
     Args:
         model: As in :func:`answer_problems`, like all that follow.
@@ -154,11 +156,11 @@ def answer_batch(
         raise ValueError(
             f"samples is {samples}: at least 1 is needed, and exactly 1 with greedy=True (they would be equal)."
         )
-    config = _generation_config(model, processor, samples=samples, greedy=greedy, max_new_tokens=max_new_tokens)
+    config = _generation_config(model, processor, greedy=greedy, max_new_tokens=max_new_tokens)
     with _evaluating(model), own_sampling(model), torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         inputs = model_inputs(processor, problems, instruct=instruct)
-        flat = _generate(model, processor, inputs.to(model.device), config)
+        flat = _generate(model, processor, inputs.to(model.device), config, samples)
     return [flat[row : row + samples] for row in range(0, len(flat), samples)]
 
 
@@ -166,7 +168,6 @@ def _generation_config(
     model: PreTrainedModel,
     processor: Processor,
     *,
-    samples: int,
     greedy: bool,
     max_new_tokens: int,
 ) -> GenerationConfig:
@@ -175,7 +176,6 @@ def _generation_config(
     image_token = getattr(model.config, "image_token_id", None)
     return GenerationConfig(
         max_new_tokens=max_new_tokens,
-        num_return_sequences=samples,
         do_sample=not greedy,
         top_k=0 if not greedy else None,
         eos_token_id=tokenizer.eos_token_id if end is None else end,
@@ -190,11 +190,18 @@ def _generate(
     processor: Processor,
     inputs: BatchFeature | BatchEncoding[torch.Tensor],
     config: GenerationConfig,
+    samples: int,
 ) -> list[Answer]:
     recorder = TokenRecorder()
     # PreTrainedModel is not annotated as able to generate; without return_dict_in_generate this gives ids
     generate = cast(Callable[..., torch.Tensor], model.generate)
-    tokens = generate(**inputs, generation_config=config, logits_processor=LogitsProcessorList([recorder]))
+    told = dict(inputs)
+    if samples > 1 and obstacle(model) is None:
+        generate = partial(generate_shared, generate, model, copies=samples)
+        told |= {name: told[name].repeat_interleave(samples, dim=0) for name in ("input_ids", "attention_mask")}
+    else:
+        config.num_return_sequences = samples
+    tokens = generate(**told, generation_config=config, logits_processor=LogitsProcessorList([recorder]))
     tokens = tokens[:, inputs["input_ids"].shape[1] :]
     log_probs, entropies = recorder.finish(tokens)
     ends = torch.isin(tokens, torch.tensor(config.eos_token_id, device=tokens.device))

@@ -3,17 +3,17 @@
 **Scoring.** All prompts and responses stand one behind the other in one sequence without padding: first each prompt but
 for its last token, then for each response that last token and the response but for its own last. So each response's
 tokens are predicted at its own places, also the first one. Positions go on where the prompt's end. Everything in a
-model but its attention treats each token alone; :func:`shared_attention` lets the prompts attend to themselves, and each
-response to its prompt and itself. The model is called once, in the ordinary way.
+model but its attention treats each token alone; :func:`shared_attention` lets the prompts attend to themselves, and
+each response to its prompt and itself. The model is called once, in the ordinary way.
 
 **Sampling.** The prompts fill the key-value cache, which is then repeated for each response (:func:`generate_shared`).
 
 PrefixGrouper (arXiv 2506.05433) does the former by two attentions in code of its own for each model.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -21,11 +21,16 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
-from transformers import AttentionInterface, AttentionMaskInterface, GenerationConfig
+from transformers import AttentionInterface, AttentionMaskInterface, GenerationConfig, LogitsProcessorList
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 from transformers.modeling_utils import PreTrainedModel
 
+from cli.names import check_choice
+
+logger = logging.getLogger(__name__)
+
+CHOICES = ("auto", "on", "off")
 ATTENTION = "shared_prompt"
 """The attention's name in transformers; without a :class:`Layout` it is ``sdpa``."""
 ARCHITECTURES = ("internvl", "llama", "qwen2", "qwen2_5_vl", "qwen3", "qwen3_vl")
@@ -64,7 +69,7 @@ class Pieces:
 
     def table(self, sequence: Tensor) -> Tensor:
         """The pieces' rows of a [places, ...] tensor, [pieces, longest, ...]."""
-        return sequence.index_select(0, self.index.flatten()).unflatten(0, self.index.shape)
+        return sequence.index_select(0, self.index.flatten()).view(*self.index.shape, *sequence.shape[1:])
 
     def sequence(self, table: Tensor) -> Tensor:
         """The tokens of a [pieces, longest, ...] tensor one behind the other, [tokens, ...]."""
@@ -211,7 +216,7 @@ def shared_attention(
     Returns:
         [batch, time, heads, width], and None for the weights.
     """
-    attend: Callable[..., tuple[Tensor, None]] = partial(sdpa_attention_forward, module, **options)  # type: ignore[arg-type]  # transformers annotates few
+    attend: Callable[..., tuple[Tensor, None]] = partial(sdpa_attention_forward, module, **options)
     if shared_prompt is None:
         return attend(query, key, value, attention_mask)
     prompts, responses = shared_prompt.prompts, shared_prompt.responses
@@ -256,6 +261,34 @@ def allow_sharing(model: PreTrainedModel) -> None:
     model.config.get_text_config()._attn_implementation = ATTENTION
 
 
+def shares_prompts(choice: str, *models: PreTrainedModel) -> bool:
+    """Whether prompts are shared; where they are, the models are made ready for it.
+
+    Args:
+        choice: "on", "off", or "auto": where the models can.
+        models: The policy and its reference, not wrapped.
+
+    Returns:
+        Whether they are.
+
+    Raises:
+        ValueError: "on", and a model cannot; or there is no such choice.
+    """
+    check_choice("shared_prompt", choice, CHOICES)
+    reason = next((found for model in models if (found := obstacle(model))), None)
+    if choice == "on" and reason:
+        raise ValueError(
+            f"shared_prompt='on': expected a model that can read a group's prompt once, but {reason}. "
+            "Fix: --shared-prompt auto."
+        )
+    if choice == "auto" and reason:
+        logger.warning("each response is scored and sampled with a prompt of its own, as of this model %s", reason)
+    shared = choice != "off" and reason is None
+    for model in models if shared else ():
+        allow_sharing(model)
+    return shared
+
+
 def generate_shared(
     generate: Callable[..., Any],
     model: PreTrainedModel,
@@ -264,35 +297,48 @@ def generate_shared(
     input_ids: Tensor,
     attention_mask: Tensor,
     generation_config: GenerationConfig,
-    logits_processor: Any = None,  # noqa: ANN401  # a list of transformers' processors
+    logits_processor: LogitsProcessorList | None = None,
     **inputs: Any,  # noqa: ANN401  # pictures and token types
 ) -> Any:  # noqa: ANN401  # as transformers' generate
-    """Several responses to each prompt, whose keys and values are computed once; the same tokens as without sharing.
+    """Responses to prompts whose keys and values are computed once; the same tokens as without sharing.
 
     Args:
         generate: The model's ``generate``.
         model: The model, not wrapped.
         copies: Responses per prompt.
-        input_ids: Prompts, padded on the left, [prompts, time].
-        attention_mask: 1 at their tokens, [prompts, time].
-        generation_config: How tokens are chosen, for one response to each row.
+        input_ids: Each prompt ``copies`` times, padded on the left, [responses, time].
+        attention_mask: 1 at their tokens, [responses, time].
+        generation_config: How tokens are chosen.
         logits_processor: For the responses.
-        inputs: What else the model reads of the prompts.
+        inputs: What else the model reads, of each prompt once.
 
     Returns:
-        What ``generate`` gives for each prompt repeated ``copies`` times.
+        What ``generate`` gives.
+
+    Raises:
+        ValueError: A prompt is not the same ``copies`` times.
     """
-    once = deepcopy(generation_config)
-    once.update(max_new_tokens=1, do_sample=False, return_dict_in_generate=True, use_cache=True, top_k=None)
-    read = generate(input_ids=input_ids, attention_mask=attention_mask, generation_config=once, **inputs)
+    first = input_ids[::copies]
+    if not torch.equal(first.repeat_interleave(copies, dim=0), input_ids):
+        raise ValueError(f"input_ids: expected each prompt {copies} times in a row. Fix: do not mix groups.")
+    reading = GenerationConfig(
+        max_new_tokens=1,
+        do_sample=False,
+        use_cache=True,
+        return_dict_in_generate=True,
+        pad_token_id=generation_config.pad_token_id,
+        eos_token_id=generation_config.eos_token_id,
+    )
+    read = generate(input_ids=first, attention_mask=attention_mask[::copies], generation_config=reading, **inputs)
     cache = read.past_key_values
-    cache.crop(input_ids.shape[1] - 1)  # generate begins with the last token of the prompt
+    cache.crop(-1)  # generate begins with the last token of the prompt
     cache.batch_repeat_interleave(copies)
-    if getattr(model.base_model, "rope_deltas", None) is not None:
-        model.base_model.rope_deltas = model.base_model.rope_deltas.repeat_interleave(copies, dim=0)
+    inner = model.base_model
+    if getattr(inner, "rope_deltas", None) is not None:
+        inner.rope_deltas = cast(Tensor, inner.rope_deltas).repeat_interleave(copies, dim=0)
     return generate(
-        input_ids=input_ids.repeat_interleave(copies, dim=0),
-        attention_mask=attention_mask.repeat_interleave(copies, dim=0),
+        input_ids=input_ids,
+        attention_mask=attention_mask,
         past_key_values=cache,
         generation_config=generation_config,
         logits_processor=logits_processor,
@@ -301,15 +347,21 @@ def generate_shared(
 
 @contextmanager
 def sharing_generation(model: PreTrainedModel, copies: int) -> Iterator[None]:
-    """Within it ``model.generate`` gives so many responses to each prompt, and reads it once.
+    """Within it ``model.generate`` is told each prompt so many times and reads it once (:func:`generate_shared`).
 
     Args:
-        model: The model, not wrapped.
+        model: The model, not wrapped; with adapters or without.
         copies: Responses per prompt.
     """
-    former = model.generate
-    model.generate = partial(generate_shared, former, model, copies=copies)  # type: ignore[method-assign]
+    former = cast(Callable[..., Any], model.generate)
+    model.generate = partial(generate_shared, former, without_adapters(model), copies=copies)  # type: ignore[assignment]  # for a while
     try:
         yield
     finally:
         del model.generate
+
+
+def without_adapters(model: PreTrainedModel) -> PreTrainedModel:
+    """The model that PEFT's adapters are in, itself where there are none."""
+    inner = getattr(model, "get_base_model", None)
+    return model if inner is None else cast(PreTrainedModel, inner())

@@ -31,6 +31,9 @@ class Settings:
     dtype: Literal["float32", "bfloat16"] = _option("model", "of the weights")
     needs_gpu: bool = _option("model", "refuse to start without a GPU")
     mixed_precision: Literal["none", "bfloat16"] = _option("model", "type of the computation")
+    shared_prompt: Literal["auto", "on", "off"] = _option(
+        "model", "read a group's prompt once for all its responses; auto: where the model's attention allows it", "auto"
+    )
     gradient_checkpointing: bool = _option("model", "recompute activations in the backward pass: slower, less memory")
     lora_rank: int = _option("model", "train low-rank adapters of this rank; 0 trains all weights", 0, least=0)
     lora_alpha: int = _option("model", "adapters are scaled by lora_alpha / lora_rank", 32, least=1)

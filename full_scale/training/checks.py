@@ -72,6 +72,25 @@ def check_prompts(available: int, args: GRPOConfig) -> None:
         )
 
 
+def check_same_prompts(rows: Sequence[Mapping[str, Any]], group_size: int) -> None:
+    """Refuse a group whose rows ask different things: its prompt is read once.
+
+    Args:
+        rows: Training rows with ``prompt`` and ``images``, group by group.
+        group_size: Rows of a group.
+
+    Raises:
+        ValueError: Naming the rows.
+    """
+    for number, row in enumerate(rows):
+        first = number - number % group_size
+        if any(row[name] != rows[first][name] for name in ("prompt", "images")):
+            raise ValueError(
+                f"row {number}: expected the prompt and the pictures of row {first}, as both are of one group. "
+                f"Fix: give each prompt {group_size} times in a row."
+            )
+
+
 def check_dropout(model: nn.Module) -> None:
     """Refuse a model with dropout: its ratios would compare two different random policies.
 

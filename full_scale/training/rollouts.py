@@ -9,16 +9,11 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor, nn
-from trl.trainer.utils import pad, split_pixel_values_by_grid, unsplit_pixel_values_by_grid
+from trl.trainer.utils import pad, unsplit_pixel_values_by_grid
 
 from calibrl_ref import Objective
-from full_scale.training.batching import (
-    PICTURE_FIELDS,
-    SPANNING_FIELDS,
-    Batch,
-    first_groups,
-    group_count,
-)
+from full_scale.training.batching import SPANNING_FIELDS, Batch, first_groups, group_count
+from full_scale.training.encoding import Encoding
 from full_scale.training.rows import Expert, Row
 
 
@@ -38,13 +33,20 @@ class Sampling:
 
 
 def as_batch(
-    columns: Mapping[str, Any], prompts: Sequence[Row], *, reward: Tensor, correct: Tensor, group_size: int
+    columns: Mapping[str, Any],
+    prompts: Sequence[Row],
+    encoding: Encoding,
+    *,
+    reward: Tensor,
+    correct: Tensor,
+    group_size: int,
 ) -> Batch:
     """TRL's rollouts, each row with its own pictures.
 
     Args:
         columns: What TRL's trainer makes of the prompts.
         prompts: The training rows, one per response.
+        encoding: What the processor makes of the prompts, each once.
         reward: Of each response, [rows].
         correct: The verifier's verdict, [rows].
         group_size: Responses of a prompt.
@@ -54,7 +56,7 @@ def as_batch(
     """
     row = torch.arange(len(prompts)).to(reward.device)
     group = row // group_size
-    split: dict[str, Any] = split_pixel_values_by_grid(dict(columns))
+    widths = columns["prompt_ids"].shape[1], columns["completion_ids"].shape[1]
     return Batch(
         problem=[row["problem"].id for row in prompts],
         prompt_ids=columns["prompt_ids"],
@@ -69,7 +71,7 @@ def as_batch(
         advantage=torch.zeros_like(reward),
         old_log_prob=columns.get("old_per_token_logps"),
         reference_log_prob=columns.get("ref_per_token_logps"),
-        model_inputs={name: split[name] for name in (*PICTURE_FIELDS, *SPANNING_FIELDS) if split.get(name) is not None},
+        model_inputs=encoding.model_inputs(group.tolist(), *widths),
     )
 
 

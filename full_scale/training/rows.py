@@ -128,9 +128,11 @@ def training_rows(
     )
 
     def build(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        """Draw and word the problems of one batch, when the data set is read."""
-        rows = [_row(*used[index], instruct=instruct) for index in batch["index"]]
-        return {name: [row[name] for row in rows] for name in rows[0]}
+        """Draw and word the problems of one batch, when the data set is read; each once, however often it is asked."""
+        rows = {index: _row(*used[index], instruct=instruct) for index in dict.fromkeys(batch["index"])}
+        return {
+            name: [rows[index][name] for index in batch["index"]] for name in ("prompt", "images", "problem", "expert")
+        }
 
     return Dataset.from_dict({"index": range(len(used))}).with_transform(build), dropped
 

@@ -352,6 +352,7 @@ def build_trainer(
         method=settings.method,
         generation_rounds=settings.generation_rounds,
         skip_limit=settings.skip_limit,
+        shared_prompt=settings.shared_prompt,
         model=parts.model,
         reward_funcs=partial(total_reward, format_weight=settings.format_weight),
         args=trainer_arguments(settings, out, needs_reference=needs_reference),

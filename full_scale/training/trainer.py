@@ -4,12 +4,11 @@ What is overridden, and why (:data:`OVERRIDDEN` holds the signatures that TRL 1.
 when a new TRL changes one):
 
 - ``_calculate_rewards``: keeps the rewards, which TRL turns into advantages and forgets.
-- ``_generate_single_turn``: checks image tokens against pictures before the model is called, and after it; in a
-  supervised stage it hands over the experts' responses, so that nothing is sampled.
-- ``_generate``: a prompt without pictures has an empty list of them; TRL's None is refused by the processor where other
-  prompts have some.
-- ``_get_per_token_logps_and_entropies``: rows without a picture are scored without; TRL hands the model no pixels for
-  them, at which its vision tower fails.
+- ``_tokenize_prompts``, ``_generate``: the processor reads each prompt once; TRL lets it read every row, twice.
+- ``_generate_single_turn``: a group's prompt fills the cache once; image tokens are checked against pictures before the
+  model is called, and after it; in a supervised stage it hands over the experts' responses, so that nothing is sampled.
+- ``_get_per_token_logps_and_entropies``: a group's prompt is read once for all its rows, and rows without a picture are
+  scored without; TRL hands the model no pixels for them, at which its vision tower fails.
 - ``_prepare_inputs``: deals out whole groups with the experts in them, where TRL shuffles single rows.
 - ``_compute_loss``: the loss is that of :class:`~full_scale.training.update.Update`.
 - ``_load_from_checkpoint``: loads through ``from_pretrained``; transformers matches a checkpoint's names literally, and
@@ -27,7 +26,7 @@ Generation, reference model, optimiser, distribution, checkpoints and logs are T
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -43,11 +42,13 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 from trl import GRPOConfig, GRPOTrainer
+from trl.data_utils import prepare_multimodal_messages
 from trl.trainer.grpo_trainer import RewardFunc
-from trl.trainer.utils import RepeatSampler, split_pixel_values_by_grid
+from trl.trainer.utils import RepeatSampler
 
 from calibrl_ref import Imitation, Objective, Schedule
 from full_scale.model.processor import Processor
+from full_scale.model.shared_prompt import shares_prompts, sharing_generation, without_adapters
 from full_scale.training.batching import Batch, join
 from full_scale.training.checkpoints import (
     Origin,
@@ -68,11 +69,14 @@ from full_scale.training.checks import (
     check_image_tokens,
     check_plan,
     check_prompts,
+    check_same_prompts,
     no_advantage,
     plan_of,
 )
+from full_scale.training.encoding import encode
 from full_scale.training.rollouts import as_batch, expert_rows, finite_logits, inputs_of, pruned, sample_groups
 from full_scale.training.rows import Expert, Row
+from full_scale.training.scoring import shared_scores
 from full_scale.training.update import MicroBatch, Update, cut
 
 if TYPE_CHECKING:
@@ -87,6 +91,7 @@ OVERRIDDEN = {
     "_calculate_rewards": "(self, inputs, prompts, completions, completion_ids_list)",
     "_generate_single_turn": "(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False)",
     "_generate": "(self, prompts: list)",
+    "_tokenize_prompts": "(self, prompts: list)",
     "_get_per_token_logps_and_entropies": (
         "(self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, compute_entropy=False, "
         "compute_aux_loss=False, pixel_values=None, image_grid_thw=None, num_images=None, pixel_attention_mask=None, "
@@ -147,6 +152,8 @@ class HybridPolicyTrainer(GRPOTrainer):
         generation_rounds: Where the objective drops whole groups (DAPO's dynamic sampling), how often further prompts
             may be sampled in their place, the first time included; 1 never samples anew.
         skip_limit: So many updates in a row that are not finite end the training.
+        shared_prompt: Whether a group's prompt is read once, when responses are scored and when transformers samples
+            them: "on", "off", or "auto", where the model can. The numbers are the same.
         kwargs: As in ``trl.GRPOTrainer``.
 
     Raises:
@@ -169,6 +176,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         method: str | None = None,
         generation_rounds: int = 10,
         skip_limit: int = 3,
+        shared_prompt: str = "auto",
         **kwargs: Unpack[TrainerOptions],
     ) -> None:
         if generation_rounds < 1:
@@ -178,6 +186,8 @@ class HybridPolicyTrainer(GRPOTrainer):
         check_prompts(len(kwargs["train_dataset"]), kwargs["args"])
         super().__init__(**kwargs)
         check_dropout(self.model)
+        models = [without_adapters(model) for model in (self.model, self.ref_model) if model is not None]
+        self.shares_prompts = shares_prompts(shared_prompt, *models)
         self.schedule, self.generation_rounds, self.skip_limit = schedule, generation_rounds, skip_limit
         self.objective = schedule.objective_at(0.0)
         self.origin = Origin.of(self.model, method, self.args)
@@ -249,9 +259,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         Returns:
             The rows that the objective keeps, with rewards and advantages.
         """
-        columns = super()._generate_and_score_completions(prompts)
-        reward, correct = self._last_reward, self._last_correct
-        batch = as_batch(columns, prompts, reward=reward, correct=correct, group_size=self.num_generations)
+        batch = self._as_batch(self._complete(prompts), self._last_reward, self._last_correct)
         self._spare = batch.take([0])
         return pruned(self._with_experts(batch, prompts) if self.objective.uses_expert else batch, self.objective)
 
@@ -271,11 +279,10 @@ class HybridPolicyTrainer(GRPOTrainer):
         statistics, self._metrics["train"] = self._metrics["train"], defaultdict(list)
         group_size, self.num_generations = self.num_generations, 1
         try:
-            columns = super()._generate_and_score_completions(prompts)
+            reward = torch.zeros(len(prompts), device=self.accelerator.device)
+            batch = self._as_batch(self._complete(prompts), reward, reward > 0)
         finally:
             self._demonstrations, self.num_generations, self._metrics["train"] = None, group_size, statistics
-        reward = torch.zeros(len(prompts), device=self.accelerator.device)
-        batch = as_batch(columns, prompts, reward=reward, correct=reward > 0, group_size=1)
         self._spare = batch.take([0])
         statistics["prompts_without_expert"].append(float(sum(gather_object([experts.count(None)]))))
         present = [row for row, expert in enumerate(experts) if expert is not None]
@@ -292,16 +299,34 @@ class HybridPolicyTrainer(GRPOTrainer):
         Returns:
             Both, [rows, time], in nats.
         """
-        log_prob, entropy, _ = self._get_per_token_logps_and_entropies(
+        log_prob, entropy = self._scores(model, rows, batch_size, with_entropy=True)
+        return log_prob, cast(Tensor, entropy)
+
+    def _scores(
+        self, model: PreTrainedModel, rows: Batch, batch_size: int | None, *, with_entropy: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """As :meth:`score`; a reference model gives no entropies."""
+        size, score = batch_size or len(rows), self._shared_scores if self.shares_prompts else self._stock_scores
+        chunks = [rows.take(range(start, min(start + size, len(rows)))) for start in range(0, len(rows), size)]
+        parts = [score(model, chunk, with_entropy) for chunk in chunks]
+        entropies = [entropy for _, entropy in parts if entropy is not None]
+        return torch.cat([log_prob for log_prob, _ in parts]), torch.cat(entropies) if with_entropy else None
+
+    def _shared_scores(self, model: PreTrainedModel, rows: Batch, with_entropy: bool) -> tuple[Tensor, Tensor | None]:
+        with self.accelerator.autocast():
+            inner = without_adapters(self.accelerator.unwrap_model(model))
+            return shared_scores(model, inner, rows, with_entropy=with_entropy)
+
+    def _stock_scores(self, model: PreTrainedModel, rows: Batch, with_entropy: bool) -> tuple[Tensor, Tensor | None]:
+        log_prob, entropy, _ = super()._get_per_token_logps_and_entropies(
             model,
             torch.cat([rows.prompt_ids, rows.response_ids], dim=1),
             torch.cat([rows.prompt_mask, rows.response_mask], dim=1),
             rows.response_ids.shape[1],
-            batch_size,
-            True,  # with entropies
+            compute_entropy=with_entropy,
             **inputs_of(rows.model_inputs, range(len(rows))),
         )
-        return log_prob, cast(Tensor, entropy)
+        return log_prob, entropy
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -311,18 +336,32 @@ class HybridPolicyTrainer(GRPOTrainer):
         logits_to_keep: int,
         batch_size: int | None = None,
         compute_entropy: bool = False,
-        **inputs: Any,  # noqa: ANN401  # tensors and lists
+        **_: object,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        rows, size, counts = len(input_ids), batch_size or len(input_ids), inputs.get("num_images")
-        chunks = [list(range(start, min(start + size, rows))) for start in range(0, rows, size)]
-        score: Callable[..., tuple[Tensor, Tensor | None, Tensor | None]] = super()._get_per_token_logps_and_entropies
-        if counts is None or all(any(counts[row] for row in chunk) for chunk in chunks):
-            return score(model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, **inputs)
-        split = split_pixel_values_by_grid({name: column for name, column in inputs.items() if column is not None})
-        tokens = [(model, input_ids[chunk], attention_mask[chunk], logits_to_keep, None, True) for chunk in chunks]
-        parts = [score(*given, **inputs_of(split, chunk)) for given, chunk in zip(tokens, chunks, strict=True)]
-        entropies = [entropy for _, entropy, _ in parts if entropy is not None]
-        return torch.cat([log_prob for log_prob, *_ in parts]), torch.cat(entropies), None
+        kinds = {"ids": input_ids, "mask": attention_mask}
+        columns = {f"prompt_{kind}": both[:, :-logits_to_keep] for kind, both in kinds.items()}
+        columns |= {f"completion_{kind}": both[:, -logits_to_keep:] for kind, both in kinds.items()}
+        reward = torch.zeros(len(input_ids), device=input_ids.device)
+        rows = self._as_batch(columns, reward, reward > 0)
+        return (*self._scores(model, rows, batch_size, with_entropy=compute_entropy), None)
+
+    def _as_batch(self, columns: dict[str, Any], reward: Tensor, correct: Tensor) -> Batch:
+        size = self.num_generations
+        return as_batch(columns, self._rows, self._encoding, reward=reward, correct=correct, group_size=size)
+
+    def _complete(self, prompts: list[Row]) -> dict[str, Any]:
+        """TRL's rollouts of the prompts. It is not told of their pictures, which it would encode for each row again."""
+        check_same_prompts(prompts, self.num_generations)
+        self._rows = prompts
+        texts = [
+            prepare_multimodal_messages(row["prompt"], row["images"]) if row["images"] else row["prompt"]
+            for row in prompts
+        ]
+        shown = [{**row, "prompt": text} for row, text in zip(prompts, texts, strict=True)]
+        for row in shown:
+            del row["images"]
+        columns: dict[str, Any] = super()._generate_and_score_completions(shown)
+        return columns
 
     @property
     def _out(self) -> Path:
@@ -358,7 +397,8 @@ class HybridPolicyTrainer(GRPOTrainer):
         return self._update.micro_batches[index % window]
 
     def _compute_loss(self, model: PreTrainedModel, inputs: MicroBatch) -> Tensor:
-        score_fixed = None if self._sharded else partial(self.score, self.model)
+        apart = not self._sharded and not self.shares_prompts  # a shared prompt is read for the experts as well
+        score_fixed = partial(self.score, self.model) if apart else None
         loss = self._update.loss(inputs, partial(self.score, model), score_fixed=score_fixed)
         if self.accelerator.sync_gradients:
             self._end_update()
@@ -487,17 +527,20 @@ class HybridPolicyTrainer(GRPOTrainer):
         num_generations: int,
         has_tool_images: bool = False,
     ) -> tuple[list[list[int]], Any]:
-        config = self.accelerator.unwrap_model(self.model).config
-        image_token = getattr(config, "image_token_id", None)
-        if images is not None and "image_grid_thw" in multimodal_fields:
-            counts = [len(pictures or ()) for pictures in images]
-            grid = torch.as_tensor(multimodal_fields["image_grid_thw"])
-            check_image_tokens(prompt_ids, grid, counts, config.image_token_id, config.vision_config.spatial_merge_size)
+        model, encoding = self.accelerator.unwrap_model(self.model), self._encoding
+        image_token = getattr(model.config, "image_token_id", None)
+        if (grid := encoding.generation_inputs(num_generations).get("image_grid_thw")) is not None:
+            counts = [count for count in encoding.counts for _ in range(num_generations)]
+            merge_size = model.config.vision_config.spatial_merge_size
+            check_image_tokens(prompt_ids, grid, counts, model.config.image_token_id, merge_size)
         if self._demonstrations is not None:
             return self._demonstrations, None
-        with finite_logits(self.accelerator.unwrap_model(self.model)) as spoilt:
+        shared = self.shares_prompts and not self.use_vllm and not self.use_transformers_continuous_batching
+        sharing = sharing_generation(model, num_generations) if shared else nullcontext()
+        fields = encoding.generation_inputs(1 if shared else num_generations)
+        with finite_logits(model) as spoilt, sharing:
             completion_ids, extra = super()._generate_single_turn(  # type: ignore[no-untyped-call]  # TRL annotates nothing
-                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+                prompt_ids, images, fields, num_generations, has_tool_images
             )
         self._spoilt |= bool(spoilt)
         for row, ids in enumerate(completion_ids):
@@ -505,9 +548,16 @@ class HybridPolicyTrainer(GRPOTrainer):
                 raise ValueError(f"completion {row} contains the image token {image_token}; suppress it in generation.")
         return completion_ids, extra
 
+    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], list[Any] | None, dict[str, Any]]:
+        copies, device = self.num_generations, self.accelerator.device
+        self._encoding = encode(super()._tokenize_prompts, prompts[::copies], device)
+        ids = [list(ids) for ids in self._encoding.ids for _ in range(copies)]
+        pictures = [pictures or None for pictures in self._encoding.pictures for _ in range(copies)]
+        return ids, pictures if any(pictures) else None, {}
+
     def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
-        *others, images, tool_images = super()._generate(prompts)
-        return (*others, None if images is None else [pictures or [] for pictures in images], tool_images)
+        *others, _, tool_images = super()._generate(prompts)
+        return (*others, None, tool_images)
 
     def _calculate_rewards(
         self, inputs: list[Row], prompts: list[Any], completions: list[Any], completion_ids_list: list[list[int]]
@@ -515,7 +565,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         if self._demonstrations is not None:  # nothing was sampled, so there is nothing to reward
             rows = len(prompts) * self.accelerator.num_processes
             return torch.zeros(rows, len(self.reward_funcs), device=self.accelerator.device)
-        rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        rewards: Tensor = super()._calculate_rewards(self._rows, prompts, completions, completion_ids_list)
         start = self.accelerator.process_index * len(prompts)  # TRL returns all processes' rows
         local = rewards[start : start + len(prompts)]
         self._last_reward = (local * self.reward_weights.to(local.device)).nansum(dim=1)

@@ -141,3 +141,23 @@ def test_a_text_only_model_answers(processor):
 def test_contradicting_options_are_refused(model, processor, samples, greedy):
     with pytest.raises(ValueError, match=f"samples is {samples}"):
         answer_problems(model, processor, PROBLEMS, samples=samples, greedy=greedy, max_new_tokens=4)
+
+
+def test_a_prompt_is_read_once_for_all_its_answers(model, processor, monkeypatch):
+    read = []
+
+    def note(_, __, options):
+        read.append(options["inputs_embeds"].shape[0])
+
+    handle = model.base_model.language_model.register_forward_pre_hook(note, with_kwargs=True)
+    options = {"samples": 3, "max_new_tokens": 6}
+    shared = answer_problems(model, processor, PROBLEMS, **options)
+    rows, read[:] = read[:2], []
+    monkeypatch.setattr("full_scale.model.answers.obstacle", lambda _: "forbidden here")
+    apart = answer_problems(model, processor, PROBLEMS, **options)
+    handle.remove()
+    assert (rows, read[:2]) == ([3, 9], [9, 9])
+    for answers, wanted in zip(shared, apart, strict=True):
+        for mine, theirs in zip(answers, wanted, strict=True):
+            assert (mine.text, mine.length, mine.finished) == (theirs.text, theirs.length, theirs.finished)
+            assert (mine.log_prob, mine.entropy) == pytest.approx((theirs.log_prob, theirs.entropy), abs=1e-4)

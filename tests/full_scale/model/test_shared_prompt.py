@@ -2,15 +2,20 @@
 
 import pytest
 import torch
-from architectures import BUILD, IMAGE, architecture, double_precision, prompt
+from architectures import BUILD, IMAGE, TEXT, architecture, double_precision, prompt
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from transformers import GenerationConfig, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from calibrl_ref import token_log_probs_and_entropy
 from full_scale.model.shared_prompt import (
     allow_sharing,
+    generate_shared,
+    obstacle,
     pack,
     prompt_positions,
+    shares_prompts,
+    sharing_generation,
 )
 
 
@@ -121,3 +126,115 @@ def test_scores_and_gradients_equal_those_of_each_row_alone(name, data):
 def test_in_single_precision_too(name):
     groups = Groups(name, [(9, [2, 1]), (4, []), (1, [3])], [(0, 5), (2, 1), (0, 7), (1, 3)], dtype=torch.float32)
     assert_equal(groups, architecture(name, dtype=torch.float32), tolerance=1e-5)
+
+
+def generated(model, groups, copies, **options):
+    """Tokens of ``copies`` responses to each prompt, with the pictures of all rows, or of each prompt once."""
+    rows = [number for number in range(len(groups.prompts)) for _ in range(copies)]
+    sees = bool(groups.inputs(rows))
+    config = GenerationConfig(max_new_tokens=6, pad_token_id=0, eos_token_id=1, **options)
+    told = {"input_ids": groups.prompt_ids[rows], "attention_mask": groups.prompt_mask[rows]}
+
+    def inputs(numbers):
+        kinds = {"mm_token_type_ids": (groups.prompt_ids[numbers] == IMAGE).long()} if sees else {}
+        return groups.inputs(numbers) | (kinds if model.config.model_type != "internvl" else {})
+
+    torch.manual_seed(0)
+    apart = model.generate(**told, **inputs(rows), generation_config=config)
+    torch.manual_seed(0)
+    with sharing_generation(model, copies):
+        shared = model.generate(**told, **inputs(list(range(len(groups.prompts)))), generation_config=config)
+    return apart, shared
+
+
+@pytest.mark.parametrize("options", [{"do_sample": False}, {"do_sample": True}], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("prompts", [[(9, [2, 1]), (4, []), (2, [3])], [(3, []), (7, [])]], ids=["pictures", "text"])
+@pytest.mark.parametrize("name", BUILD)
+def test_the_same_tokens_are_sampled(name, prompts, options):
+    model = architecture(name)
+    groups = Groups(name, prompts, [(0, 1)], extra=1)
+    for _ in range(2):  # what a model remembers of the former prompts does not matter
+        apart, shared = generated(model, groups, 3, **options)
+        assert torch.equal(shared, apart)
+    own = apart[:, groups.prompt_ids.shape[1] :]
+    assert len({tuple(row.tolist()) for row in own}) > 1
+    assert "generate" not in vars(model)
+
+
+def test_a_prompt_that_differs_within_its_group_is_refused():
+    model = architecture("llama")
+    ids = torch.tensor([[5, 6], [5, 6], [5, 7], [5, 6]])
+    with pytest.raises(ValueError, match="expected each prompt 2 times in a row"):
+        generate_shared(
+            model.generate, model, copies=2, input_ids=ids, attention_mask=ids, generation_config=GenerationConfig()
+        )
+
+
+def test_gradient_checkpointing_recomputes_with_the_same_attention():
+    name = "qwen2_5_vl"
+    groups = Groups(name, [(5, [2]), (3, [])], [(0, 4), (1, 2), (0, 3)])
+    model = architecture(name)
+    allow_sharing(model)
+    _, plain = with_gradients(model, groups.shared(model))
+    plain = {name: slope.clone() for name, slope in plain.items()}
+    model.activation_checkpointing_enable()
+    model.train()
+    _, slopes = with_gradients(model, groups.shared(model))
+    for parameter, slope in plain.items():
+        assert torch.equal(slopes[parameter], slope), parameter
+
+
+def test_without_a_layout_the_attention_is_sdpa():
+    groups = Groups("qwen2", [(6, []), (3, [])], [(0, 2), (1, 4)])
+    model = architecture("qwen2")
+    wanted = model(groups.prompt_ids, attention_mask=groups.prompt_mask).logits
+    allow_sharing(model)
+    assert torch.equal(model(groups.prompt_ids, attention_mask=groups.prompt_mask).logits, wanted)
+
+
+def sliding():
+    return Qwen2ForCausalLM(Qwen2Config(**TEXT, use_sliding_window=True, sliding_window=8, max_window_layers=1))
+
+
+def eager():
+    model = architecture("qwen2")
+    model.set_attn_implementation("eager")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (sliding, "it has layers of sliding_attention"),
+        (eager, "its attention is eager, and sdpa is needed"),
+        (lambda: MistralForCausalLM(MistralConfig(**TEXT)), "its architecture, mistral, is not among those compared"),
+    ],
+    ids=["sliding", "eager", "unknown"],
+)
+def test_a_model_that_cannot_share_is_left_alone_or_refused_by_name(build, reason, caplog):
+    model = build()
+    former = model.config._attn_implementation
+    assert reason in obstacle(model)
+    assert not shares_prompts("auto", architecture("llama"), model)
+    assert [reason in record.message for record in caplog.records] == [True]
+    with pytest.raises(ValueError, match=rf"shared_prompt='on': .*{reason}.* Fix: --shared-prompt auto"):
+        shares_prompts("on", model)
+    assert model.config._attn_implementation == former
+
+
+def test_what_was_not_asked_for_is_not_done(caplog):
+    model = architecture("llama")
+    assert not shares_prompts("off", model)
+    assert model.config._attn_implementation == "sdpa"
+    assert shares_prompts("auto", model)
+    assert shares_prompts("on", model)  # once more, as when a second trainer is built
+    assert not caplog.records
+    with pytest.raises(ValueError, match="shared_prompt='yes'"):
+        shares_prompts("yes", model)
+
+
+def test_a_saved_checkpoint_says_nothing_of_it(tmp_path):
+    model = architecture("llama")
+    allow_sharing(model)
+    model.save_pretrained(tmp_path)
+    assert "shared_prompt" not in (tmp_path / "config.json").read_text()

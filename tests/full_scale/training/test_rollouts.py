@@ -10,11 +10,27 @@ from batches import random_batch
 from calibrl_ref import RECIPES
 from full_scale.data.rendered import rendered_problems
 from full_scale.training.batching import join
+from full_scale.training.encoding import Encoding
 from full_scale.training.rollouts import as_batch, expert_rows, finite_logits, inputs_of, pruned, resized, sample_groups
 from full_scale.training.rows import Expert
 
 PAD = 0
 PROMPTS = [{"problem": problem} for problem in rendered_problems(2, seed=0)]
+
+
+def encoding(*pictures):
+    """Prompts of two tokens; each has so many patches in one picture, or none."""
+    inputs = [
+        {
+            "pixel_values": torch.full((count, 2), float(count)),
+            "image_grid_thw": torch.tensor([[1, count, 1]]),
+            "mm_token_type_ids": torch.tensor([1, 0]),
+        }
+        if count
+        else {"mm_token_type_ids": torch.tensor([0, 0])}
+        for count in pictures
+    ]
+    return Encoding(ids=[[5, 6]] * len(pictures), pictures=[["p"] * bool(count) for count in pictures], inputs=inputs)
 
 
 def test_trls_columns_become_a_batch_with_each_rows_own_pictures():
@@ -27,14 +43,12 @@ def test_trls_columns_become_a_batch_with_each_rows_own_pictures():
         "num_items_in_batch": torch.tensor(4),
         "old_per_token_logps": torch.full((2, 3), -1.0),
         "ref_per_token_logps": torch.full((2, 3), -2.0),
-        "pixel_values": torch.arange(10.0).reshape(5, 2),
-        "image_grid_thw": torch.tensor([[1, 3, 1], [1, 2, 1]]),
-        "num_images": [1, 1],
-        "mm_token_type_ids": torch.zeros(2, 5, dtype=torch.long),
     }
     reward, correct = torch.tensor([1.1, 0.0]), torch.tensor([True, False])
-    batch = as_batch(columns, PROMPTS, reward=reward, correct=correct, group_size=1)
-    assert as_batch(columns, PROMPTS, reward=reward, correct=correct, group_size=2).group.tolist() == [0, 0]
+    batch = as_batch(columns, PROMPTS, encoding(3, 2), reward=reward, correct=correct, group_size=1)
+    group = as_batch(columns, PROMPTS, encoding(3), reward=reward, correct=correct, group_size=2)
+    assert group.group.tolist() == [0, 0]
+    assert group.model_inputs["pixel_values"][1] is group.model_inputs["pixel_values"][0]
     assert batch.problem == [row["problem"].id for row in PROMPTS]
     assert batch.prompt_ids is columns["prompt_ids"]
     assert batch.prompt_mask is columns["prompt_mask"]
@@ -47,10 +61,8 @@ def test_trls_columns_become_a_batch_with_each_rows_own_pictures():
     assert batch.is_expert.tolist() == [False, False]
     assert batch.advantage.tolist() == [0.0, 0.0]
     assert set(batch.model_inputs) == {"pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids"}
-    assert [pixels.tolist() for pixels in batch.model_inputs["pixel_values"]] == [
-        [[0, 1], [2, 3], [4, 5]],
-        [[6, 7], [8, 9]],
-    ]
+    assert [len(pixels) for pixels in batch.model_inputs["pixel_values"]] == [3, 2]
+    assert batch.model_inputs["mm_token_type_ids"].tolist() == [[1, 0, 0, 0, 0]] * 2
 
 
 @pytest.fixture
@@ -61,7 +73,7 @@ def second_of_two(monkeypatch):
 
 def test_the_rows_of_processes_have_ids_of_their_own(second_of_two):
     columns = dict.fromkeys(("prompt_ids", "prompt_mask", "completion_ids", "completion_mask"), torch.zeros(2, 3))
-    batch = as_batch(columns, PROMPTS, reward=torch.zeros(2), correct=torch.zeros(2) > 0, group_size=2)
+    batch = as_batch(columns, PROMPTS, encoding(0), reward=torch.zeros(2), correct=torch.zeros(2) > 0, group_size=2)
     assert batch.row_id.tolist() == [2, 3]
     assert batch.row_id.dtype == torch.int64
     assert batch.is_expert.dtype == torch.bool
