@@ -20,7 +20,7 @@ from toy.learning.methods import parse_method, with_options
 from toy.learning.settings import Training
 from toy.options import Parser
 from toy.pages.live import write_live
-from toy.pages.report import key_numbers, terminal_table, write_report
+from toy.pages.report import conclusions, terminal_table, write_report
 from toy.pages.sections import build_sections
 from toy.pages.watch import watch
 from toy.studies.arms import Arm, load_curves
@@ -159,11 +159,13 @@ def _study(options: argparse.Namespace, command: str, console: Console, interrup
 
 
 def _print(results: Mapping[str, Any], console: Console) -> None:
+    """Print the default world and what follows from it, or all parts of a study without it; the page has the rest."""
     sections = build_sections(results)
-    for section in sections:
-        console.print(terminal_table(section))
-    for line in key_numbers(sections):
-        console.print(line, highlight=False, soft_wrap=True)
+    main = [section for section in sections if section.name == "main" and results["study"] == "compare"]
+    for section in main or sections:
+        console.print(terminal_table(section, console.width))
+    for line in conclusions(sections):
+        console.print(f"{line}.", highlight=False)
 
 
 def _arms(options: argparse.Namespace) -> list[Arm]:

@@ -19,7 +19,7 @@ from toy.studies.questions import STUDIES
 from toy.world import World
 
 SMALL = ["--method", "grpo", "calibrl:slope=0.8", "--seeds", "3", "--steps", "12", "--points", "5"]
-REGIMES = {"deterministic", "executable", "unexecutable", "adam"}
+REGIMES = {"deterministic", "executable", "unexecutable", "deep", "adam"}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_results_hold_settings_versions_and_curves_with_intervals(finished):
 def test_report_is_one_self_contained_page(finished):
     page = (finished / "report.html").read_text()
     assert not re.search(r"(src|href)=[\"']https?:", page)
-    assert page.count('src="data:image/svg+xml;base64,') == 6
+    assert page.count('src="data:image/svg+xml;base64,') == 7
     for text in ("What to look at", "What this does not prove", "Adam", "calibrl:slope=0.8", style_of("grpo")[0]):
         assert text in page
     for name in ("main", "slope_x_weight", *REGIMES):
@@ -129,7 +129,11 @@ def test_an_interrupted_study_keeps_what_is_finished_and_resumes(tmp_path):
             {"slope", "weight", "gate", "gap", "baseline", "families", "weighting", "slope x weight"},
             {"slope_x_weight", "slope", "families"},
         ),
-        ("phase", {"executable x weight", "rollouts x prior"}, {"executable_x_weight", "rollouts_x_prior"}),
+        (
+            "phase",
+            {"executable x weight", "imitation x executable", "rollouts x prior"},
+            {"executable_x_weight", "imitation_x_executable", "rollouts_x_prior"},
+        ),
         ("mechanism", {"main"}, {"main", "push", "entropy_change"}),
     ],
 )
@@ -150,10 +154,16 @@ def test_a_grid_has_every_cell_once_and_differs_along_its_axes(study):
     entries = json.loads((study("phase") / "results.json").read_text())["arms"]
     members = [entry for entry in entries if entry["part"] == "executable x weight"]
     cells = {tuple(entry["at"].values()): entry for entry in members if entry["method"] == "calibrl"}
-    assert len(cells) == 20
+    assert len(cells) == 25
     assert [len([entry for entry in members if entry["method"] == name]) for name in ("grpo", "sft_grpo")] == [5, 5]
     assert cells[1.0, 0.1]["final"]["accuracy"] != cells[0.0, 0.1]["final"]["accuracy"]
     assert cells[1.0, 0.1]["final"]["accuracy"] != cells[1.0, 0.3]["final"]["accuracy"]
+    imitation = [entry for entry in entries if entry["part"] == "imitation x executable"]
+    shares = {entry["at"].get("supervised_share") for entry in imitation if entry["method"] == "sft_grpo"}
+    assert shares == {0.15, 1 / 3, 0.6, 0.8}
+    ends = [entry["final"]["accuracy"] for entry in imitation if entry["method"] == "sft_grpo"]
+    assert len({tuple(end) for end in ends}) == len(ends) == 20
+    assert [entry["at"] for entry in imitation if entry["method"] == "grpo"][-1] == {"executable": 1.0}
 
 
 def test_ablate_changes_the_recipe_that_it_is_given():

@@ -49,13 +49,29 @@ def test_without_a_pull_on_the_expert_it_is_no_better_than_grpo(trained, name):
 
 
 def test_regimes_where_it_ties_or_loses(trained):
-    assert set(REGIMES) == {"deterministic", "executable", "unexecutable", "adam"}
+    assert set(REGIMES) == {"deterministic", "executable", "unexecutable", "deep", "adam"}
     assert trained("deterministic", "grpo", steps=300)["accuracy"][-1].mean() > 0.99
     difference = final_accuracy(trained, "unexecutable", "calibrl") - final_accuracy(trained, "unexecutable", "grpo")
     low, high = bounds(difference)
     assert low <= 0.0 <= high
     imitation, calibration = (final_accuracy(trained, "executable", method) for method in ("sft_grpo", "calibrl"))
     assert imitation.mean() >= calibration.mean()
+
+
+def test_a_strong_calibration_keeps_what_the_expert_shows_in_reach(trained):
+    """With lambda 1, ten times the paper's; the paper's lambda keeps less than imitation does."""
+    strong, weak, imitation = (
+        trained("executable", method)["coverage"][-1]
+        for method in ("calibrl:exploration_weight=1", "calibrl", "sft_grpo")
+    )
+    assert bounds(strong)[0] > 0.95
+    assert bounds(strong)[0] > bounds(imitation)[1]
+    assert bounds(weak)[1] < bounds(imitation)[0]
+
+
+def test_long_imitation_of_what_cannot_be_executed_is_the_worst(trained):
+    imitation = final_accuracy(trained, "deep", "sft_grpo")
+    assert bounds(imitation)[1] < bounds(final_accuracy(trained, "unexecutable", "grpo"))[0]
 
 
 def test_while_all_still_search_a_larger_slope_has_less_entropy():

@@ -22,6 +22,26 @@ class Method:
         """Whether it has an exploration term, with a slope and a weight."""
         return any(objective.exploration is not None for objective, _ in self.schedule.stages)
 
+    @property
+    def imitates_first(self) -> bool:
+        """Whether it has a supervised stage before the others."""
+        return len(self.schedule.stages) > 1
+
+    def with_supervised(self, share: float | None) -> Schedule:
+        """Return its schedule with another share of the steps for the supervised stage.
+
+        Args:
+            share: inside (0, 1); None: its own. A method of one stage has none, and is not changed.
+
+        Example:
+            >>> [round(share, 2) for _, share in parse_method("sft_grpo").with_supervised(0.6).stages]
+            [0.6, 0.4]
+        """
+        if share is None or not self.imitates_first:
+            return self.schedule
+        (first, own), *rest = self.schedule.stages
+        return Schedule(((first, share), *((stage, part * (1.0 - share) / (1.0 - own)) for stage, part in rest)))
+
 
 def parse_method(text: str) -> Method:
     """Build a method from its name, as ``calibrl_ref.read_method`` reads it.

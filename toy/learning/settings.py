@@ -21,6 +21,7 @@ class Training:
         learning_rate: step size of the optimiser.
         optimizer: "sgd" (plain gradient descent) or "adam".
         policy: "tabular" or "neural".
+        supervised_share: share of the steps for the supervised stage of a method that has one; None: the method's own.
         points: how many times along the run the exact quantities are recorded, the start and the end included.
 
     Raises:
@@ -34,6 +35,7 @@ class Training:
     learning_rate: float = 4.0
     optimizer: OptimizerName = "sgd"
     policy: PolicyName = "tabular"
+    supervised_share: float | None = None
     points: int = 41
 
     def __post_init__(self) -> None:
@@ -44,6 +46,9 @@ class Training:
                 raise ValueError(f"{entry.name}={value!r}: expected a whole number of at least {low}. Fix: raise it.")
         if not 0.0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate={self.learning_rate!r}: expected a positive number. Fix: try 4.0.")
+        if self.supervised_share is not None and not 0.0 < self.supervised_share < 1.0:
+            found = f"supervised_share={self.supervised_share!r}"
+            raise ValueError(f"{found}: expected a share inside (0, 1). Fix: try 0.5.")
         for name, valid in (("optimizer", get_args(OptimizerName)), ("policy", get_args(PolicyName))):
             if getattr(self, name) not in valid:
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {list(valid)}. Fix: choose one.")

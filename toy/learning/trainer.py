@@ -144,15 +144,16 @@ def _train(
     on_point: Callable[[int, Population], None] | None,
 ) -> Curves:
     training = population.training
+    schedule = method.with_supervised(training.supervised_share)
     optimizer = OPTIMIZERS[training.optimizer](list(population.policy.parameters()), training.learning_rate)
     adapted: Objective | None = None
     recorded, points = set(training.recorded_steps), []
     for step in range(training.steps + 1):
-        stage = method.schedule.objective_at(step / training.steps)
+        stage = schedule.objective_at(step / training.steps)
         objective = adapted if adapted is not None and stage.slope_controller else stage
         node_log_prob = population.node_log_prob()
         old = node_log_prob.detach()
-        batch = sample_batch(population, objective, old, expert=method.schedule.uses_expert)
+        batch = sample_batch(population, objective, old, expert=schedule.uses_expert)
         if values:
             objective = objective.with_exploration(**{name: value[batch.replica] for name, value in values.items()})
         if objective.slope_controller:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cli.folder import beside
+from toy.pages.names import name_of
 from toy.pages.palette import style_of
 from toy.pages.sections import Column, Line, Section, axis_label
 
@@ -56,8 +57,11 @@ def _curves_figure(section: Section, steps: Sequence[int]) -> Figure:
 def _draw_line(axes: Axes, line: Line, column: Column, steps: Sequence[int]) -> None:
     """Draw one curve with its 95 % interval."""
     curve = line.curves[column.key]
-    axes.plot(steps, curve["mean"], line.dash, color=line.colour, label=line.label, linewidth=1.8)
+    axes.plot(steps, curve["mean"], line.dash, color=line.colour, label=line.name, linewidth=1.8)
     axes.fill_between(steps, curve["low"], curve["high"], color=line.colour, alpha=0.12, linewidth=0)
+    if column.dots:
+        final = line.final[column.key]
+        axes.plot([1.03 * steps[-1]] * len(final), final, "o", color=line.colour, alpha=0.35, markersize=4, mew=0)
 
 
 def _map_figure(section: Section) -> Figure:
@@ -72,7 +76,7 @@ def _map_figure(section: Section) -> Figure:
         for axes, column in zip(row, section.columns[1::-1], strict=True):
             table = _table(section, members[method], column.key)
             _draw_map(axes, section, table, top=column.top or _largest(section, column.key))
-            axes.set_title(f"{method}: {column.title[0].lower()}{column.title[1:]} at the end")
+            axes.set_title(f"{name_of(method)}: {column.title[0].lower()}{column.title[1:]} at the end")
     return figure
 
 

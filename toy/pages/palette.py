@@ -5,25 +5,37 @@ from collections.abc import Sequence
 STYLES: dict[str, tuple[str, str]] = {
     "grpo": ("#000000", "-"),
     "calibrl": ("#D55E00", "-"),
+    "calibrl:exploration_weight=1": ("#D55E00", "--"),
     "calibrl:slope=1": ("#D55E00", ":"),
-    "calibrl_released": ("#CC79A7", "-"),
-    "entropy_bonus": ("#56B4E9", "-"),
+    "calibrl_released": ("#E69F00", "-."),
     "sft_grpo": ("#009E73", "-"),
     "luffy": ("#0072B2", "-"),
     "rl_plus": ("#0072B2", "--"),
-    "dapo": ("#E69F00", "-"),
-    "dr_grpo": ("#E69F00", "--"),
-    "cppo": ("#E69F00", ":"),
+    "entropy_bonus": ("#56B4E9", "-"),
     "clip_cov": ("#56B4E9", "--"),
+    "dapo": ("#CC79A7", "--"),
+    "dr_grpo": ("#CC79A7", "-."),
+    "cppo": ("#CC79A7", ":"),
 }
-"""Method -> colour (Okabe and Ito's palette, which the colour-blind can tell apart) and dash."""
+"""Method -> colour (of Okabe and Ito's palette) and dash: two of one dash differ for the colour-blind, too (a test)."""
 
-_SPARE = ("#CC79A7", "#009E73", "#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#000000")
+_COLOURS = ("#0072B2", "#CC79A7", "#56B4E9", "#009E73", "#E69F00", "#D55E00")
+_FIRST = (
+    ("#0072B2", "-"),
+    ("#CC79A7", "--"),
+    ("#56B4E9", "-"),
+    ("#009E73", ":"),
+    ("#E69F00", "-."),
+    ("#0072B2", "--"),
+    ("#CC79A7", "-."),
+    ("#0072B2", ":"),
+)
+"""Styles for methods without one of their own; further ones repeat a dash with a colour that is harder to tell."""
 
 
 def style_of(method: str) -> tuple[str, str]:
     """Colour and dash of a method; one without a fixed style gets one that depends on its name only."""
-    return STYLES.get(method, (_SPARE[sum(method.encode()) % len(_SPARE)], "-."))
+    return STYLES.get(method, (_COLOURS[sum(method.encode()) % len(_COLOURS)], "-."))
 
 
 def styles_of(methods: Sequence[str]) -> list[tuple[str, str]]:
@@ -37,6 +49,6 @@ def styles_of(methods: Sequence[str]) -> list[tuple[str, str]]:
         ('#000000', '-')
     """
     taken = {STYLES[method] for method in methods if method in STYLES}
-    free = [(colour, dash) for dash in ("-", "--", "-.", ":") for colour in _SPARE]
-    others = iter([style for style in free if style not in taken and style[0] != "#000000"])
+    free = dict.fromkeys([*_FIRST, *((colour, dash) for dash in ("-", "--", "-.", ":") for colour in _COLOURS)])
+    others = iter([style for style in free if style not in taken])
     return [STYLES[method] if method in STYLES else next(others) for method in methods]

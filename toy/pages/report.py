@@ -5,6 +5,7 @@ The page's template, style and script are in `toy/pages/web`; all data are in th
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,20 @@ from typing import Any
 import jinja2
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
+from rich.markup import escape
 from rich.table import Table
 
 from cli.folder import beside
 from toy.pages.figures import RAMP, SYMLOG_FROM, save_figure, section_figure
 from toy.pages.live import write_live
+from toy.pages.names import idea_of, source_of
 from toy.pages.sections import Column, Line, Section, axis_label, build_sections
 from toy.studies.folder import LIVE, REPORT
 from toy.studies.results import SOLVED_ABOVE
 from toy.world import KIND_COLOURS, Kind, Tree
 
-HEADLINERS = ("grpo", "calibrl", "sft_grpo")
-"""Methods whose outcome stands at the top of a page."""
+HEADLINERS = ("grpo", "calibrl", "calibrl:exploration_weight=1", "sft_grpo")
+"""Methods whose curves are drawn from the first; the others are a click away."""
 
 KIND_NAMES = {
     Kind.SOUND: "sound",
@@ -31,6 +34,9 @@ KIND_NAMES = {
     Kind.FLAWED: "flawed (the expert's, not executable)",
     Kind.UNSOUND: "unsound",
 }
+
+LABEL_WIDTH, CELL_WIDTH, INTERVAL_WIDTH = 22, 21, 12
+"""Columns of a terminal: of a name in words, of a number with its interval, and of an interval alone."""
 
 DASHES = {"-": "", "--": "7 4", "-.": "8 3 2 3", ":": "2 3"}
 """Dash in matplotlib's words -> in SVG's."""
@@ -58,46 +64,77 @@ def write_report(results: Mapping[str, Any], out: Path, *, command: str) -> Path
     return out / REPORT
 
 
-def terminal_table(section: Section) -> Table:
-    """The end of training as a table for rich; entropy half-way too, because it is gone at the end in most methods."""
+def terminal_table(section: Section, width: int) -> Table:
+    """The end of training as a table for rich; entropy half-way, because it is gone at the end in most methods.
+
+    Args:
+        section: its lines and columns.
+        width: of the terminal, from 80 on. Numbers stand above their intervals where it is short: labels stay whole.
+    """
     columns: list[tuple[str, Column, int]] = [
-        (f"{column.title.removeprefix('Exact ')}, end", column, -1) for column in section.columns
+        (f"{column.title.removeprefix('Exact ')}, end", column, -1)
+        for column in section.columns
+        if column.panel or column.share
     ]
     first = section.columns[0]
     if first.key == "entropy":
         middle = len(section.lines[0].curves["entropy"]["mean"]) // 2
-        columns.insert(0, ("entropy, half-way", first, middle))
-    table = Table(title=section.title, title_justify="left")
-    table.add_column("", no_wrap=True)
+        columns[:1] = [("entropy, half-way", first, middle)]
+    table = Table(title=section.title, title_justify="left", box=None, pad_edge=False)
+    wide = width >= LABEL_WIDTH + 2 + len(columns) * (CELL_WIDTH + 2)
+    table.add_column("", overflow="fold", min_width=LABEL_WIDTH)
     for title, _, _ in columns:
-        table.add_column(title, justify="right", width=20)  # of a number with its interval; a longer title is wrapped
+        table.add_column(title, justify="right", width=CELL_WIDTH if wide else INTERVAL_WIDTH)
     for line in section.lines:
-        table.add_row(line.row, *(cell(line, column, point) for _, column, point in columns))
+        cells = [cell(line, replace(column, digits=2), point) for _, column, point in columns]
+        table.add_row(escape(line.title), *(escape(text if wide else text.replace(" [", "\n[")) for text in cells))
     return table
 
 
-def key_numbers(sections: Sequence[Section]) -> list[str]:
-    """One line for each of the headliners: what its entropy and accuracy did."""
-    lines = []
-    for line in _headliners(sections):
-        entropy, accuracy = line.curves["entropy"]["mean"], line.curves["accuracy"]["mean"]
-        lines.append(
-            f"{line.label}: entropy {entropy[0]:.2f} at the start, {entropy[len(entropy) // 2]:.2f} half-way, "
-            f"{entropy[-1]:.2f} at the end; accuracy {accuracy[-1]:.2f} (solved above {SOLVED_ABOVE})"
-        )
-    return lines
+def conclusions(sections: Sequence[Section]) -> list[str]:
+    """What the default world shows of the main methods, a sentence each, with figures; empty without them.
+
+    Args:
+        sections: the study's.
+    """
+    main, deep = (_by_method(sections, name) for name in ("main", "deep"))
+    if not {"grpo", "calibrl"} <= set(main):
+        return []
+    found = [
+        f"GRPO stops searching: {_outcome(main['grpo'])}",
+        f"CalibRL goes on searching: {_outcome(main['calibrl'])}",
+    ]
+    if strong := main.get("calibrl:exploration_weight=1"):
+        found[1] += f", and with lambda 1, ten times the paper's, {_end(strong, 'coverage')}"
+    if "sft_grpo" in main:
+        found.append(f"SFT, then GRPO, finds it, too: {_outcome(main['sft_grpo'])}")
+    if "sft_grpo" in main and {"grpo", "sft_grpo"} <= set(deep):
+        ends = [_end(deep[name], "accuracy") for name in ("sft_grpo", "grpo")]
+        found[2] += f"; but long imitation of what it cannot execute ends at {ends[0]}, GRPO there at {ends[1]}"
+    return found
+
+
+def _by_method(sections: Sequence[Section], name: str) -> dict[str, Line]:
+    return {line.label: line for section in sections if section.name == name for line in section.lines}
+
+
+def _end(line: Line, key: str) -> str:
+    return f"{line.curves[key]['mean'][-1]:.2f}"
+
+
+def _outcome(line: Line) -> str:
+    count = round(line.curves["solved"]["mean"][-1] * line.seeds)
+    where = f"on a sound path in {count} of {line.seeds} seeds"
+    return f"accuracy {_end(line, 'accuracy')}, {where}, coverage {_end(line, 'coverage')}"
 
 
 def cell(line: Line, column: Column, point: int) -> str:
-    """A line's number in a column at a recorded step, with its interval."""
+    """A line's number in a column at a recorded step, with its interval; one seed has none."""
     curve, digits = line.curves[column.key], column.digits
     mean, low, high = (f"{curve[part][point]:z.{digits}f}" for part in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]"
-
-
-def _headliners(sections: Sequence[Section]) -> list[Line]:
-    lines = {line.label: line for section in sections if section.name == "main" for line in section.lines}
-    return [lines[name] for name in HEADLINERS if name in lines]
+    if column.share:
+        mean = f"{round(curve['mean'][point] * line.seeds)} of {line.seeds}"
+    return f"{mean} [{low}, {high}]" if line.seeds > 1 else mean
 
 
 def _render(results: Mapping[str, Any], sections: Sequence[Section], pictures: Mapping[str, str], command: str) -> str:
@@ -110,7 +147,9 @@ def _render(results: Mapping[str, Any], sections: Sequence[Section], pictures: M
         results=results,
         sections=sections,
         pictures=pictures,
-        headliners=_headliners(sections),
+        answer="; ".join(conclusions(sections)),
+        headliners=HEADLINERS,
+        live=LIVE,
         world=first["world"],
         seeds=first["seeds"],
         logits=tree.nodes * tree.branching,
@@ -142,6 +181,10 @@ def page_data(sections: Sequence[Section], steps: Sequence[int]) -> dict[str, An
         "symlogFrom": SYMLOG_FROM,
         "ramp": [to_hex(colour) for colour in colormaps[RAMP](range(0, 256, 17))],
         "sections": [_section_data(section) for section in sections],
+        "methods": {
+            label: {"idea": idea_of(label), "source": source_of(label)}
+            for label in dict.fromkeys(line.label for section in sections if section.kinds for line in section.lines)
+        },
     }
 
 
@@ -149,11 +192,7 @@ def _section_data(section: Section) -> dict[str, Any]:
     masses = [
         {"key": f"{kind.name.lower()}_mass", "label": KIND_NAMES[kind], "colour": KIND_COLOURS[kind]} for kind in Kind
     ]
-    columns = [
-        {"key": column.key, "title": column.title, "unit": column.unit, "top": column.top}
-        | {"symlog": column.symlog, "panel": column.panel, "digits": column.digits}
-        for column in section.columns
-    ]
+    columns = [asdict(column) for column in section.columns]
     keys = dict.fromkeys([column.key for column in section.columns])
     if section.kinds:
         keys |= dict.fromkeys([mass["key"] for mass in masses])
@@ -171,5 +210,6 @@ def _line_data(line: Line, keys: Sequence[str]) -> dict[str, Any]:
         key: [[float(f"{value:.4g}") for value in line.curves[key][part]] for part in ("mean", "low", "high")]
         for key in keys
     }
-    style = {"label": line.label, "row": line.row, "colour": line.colour, "dash": DASHES[line.dash]}
-    return style | {"at": dict(line.at), "seeds": line.seeds, "curves": curves}
+    words = {"label": line.label, "row": line.row, "name": line.name, "title": line.title}
+    style = {"colour": line.colour, "dash": DASHES[line.dash], "main": line.label in HEADLINERS}
+    return words | style | {"at": dict(line.at), "seeds": line.seeds, "curves": curves, "final": dict(line.final)}

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
+from toy.pages.names import name_of
 from toy.pages.palette import styles_of
 from toy.studies.folder import figure_stem
 from toy.studies.questions import PARTS, Part
@@ -36,6 +37,8 @@ class Column:
         symlog: whether the axis is logarithmic away from zero.
         panel: whether it is drawn; else it is in the table only.
         digits: decimals of its numbers.
+        share: whether it is a share of the seeds, a count with Wilson's interval.
+        dots: whether each seed's end is drawn beside the mean, which for runs of two kinds is a place of neither.
     """
 
     key: str
@@ -45,6 +48,8 @@ class Column:
     symlog: bool = False
     panel: bool = True
     digits: int = 3
+    share: bool = False
+    dots: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,7 @@ class Line:
         curves: key of a column -> the curve.
         at: its place on the section's axes; where an axis is missing the line does not depend on it.
         seeds: how many runs it is the mean of.
+        final: key of a column -> each seed's value at the end.
     """
 
     label: str
@@ -66,12 +72,26 @@ class Line:
     curves: Mapping[str, Curve]
     at: Mapping[str, float] = field(default_factory=dict)
     seeds: int = 0
+    final: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its label in words."""
+        return name_of(self.label)
 
     @property
     def row(self) -> str:
-        """Its name in a table: the label, and the place on the axes."""
-        place = ", ".join(f"{axis_label(axis)} {value:g}" for axis, value in self.at.items())
-        return f"{self.label} ({place})" if place else self.label
+        """Its label and its place on the axes."""
+        return self._placed(self.label)
+
+    @property
+    def title(self) -> str:
+        """Its name in a table: in words, with the place on the axes."""
+        return self._placed(self.name)
+
+    def _placed(self, name: str) -> str:
+        place = ", ".join(f"{axis_label(axis)} {value:.3g}" for axis, value in self.at.items())
+        return f"{name} ({place})" if place else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +124,10 @@ class Section:
 
 OUTCOMES = (
     Column(key="entropy", title="Exact entropy", unit="nats per decision"),
-    Column(key="accuracy", title="Exact accuracy", top=1.0),
-    Column(key="sound_mass", title="Probability of a sound path", top=1.0),
-    Column(key="solved", title="Share of seeds solved", top=1.0, panel=False),
+    Column(key="accuracy", title="Exact accuracy", top=1.0, dots=True),
+    Column(key="coverage", title="Coverage", unit="of the sound paths, in a batch's responses", top=1.0),
+    Column(key="sound_mass", title="Probability of a sound path", top=1.0, panel=False),
+    Column(key="solved", title="Seeds on a sound path", top=1.0, panel=False, share=True),
 )
 """The columns of a section whose lines are methods."""
 
@@ -126,6 +147,7 @@ AXIS_LABELS = {
     "executable": "executable share",
     "sound_prior": "sound prior",
     "rollouts": "group size",
+    "supervised_share": "supervised share",
 }
 
 
@@ -200,6 +222,7 @@ def _line(entry: Entry, style: tuple[str, str]) -> Line:
         curves=entry["curves"],
         at=entry["at"],
         seeds=entry["seeds"],
+        final=entry["final"],
     )
 
 

@@ -13,10 +13,12 @@ from toy.studies.questions import (
     ABLATION_COMPANIONS,
     ABLATIONS,
     COARSE_SLOPES,
+    EXECUTABLE,
     PARTS,
     REGIME_METHODS,
     REGIMES,
     SLOPES,
+    SUPERVISED,
     WEIGHTS,
 )
 from toy.world import World
@@ -69,16 +71,23 @@ def ablation(methods: Sequence[str], world: World, training: Training, seeds: in
 
 
 def phase(methods: Sequence[str], world: World, training: Training, seeds: int) -> list[Arm]:
-    """The arms of ``phase``: maps over expert executability x lambda, and over group size x prior.
+    """The arms of ``phase``: maps over expert executability x lambda, x imitation, and over prior x group size.
 
-    A method without an exploration term has no lambda, and stands in the first map as a single row.
+    A method without an exploration term has no lambda, and stands in the first map as a single row; so does one without
+    a supervised stage in the second.
     """
-    shares, weights, priors = (0.0, 0.125, 0.25, 0.5, 1.0), (0.01, 0.03, 0.1, 0.3), (0.002, 0.005, 0.02, 0.08)
+    weights, priors = (0.01, *WEIGHTS), (0.002, 0.005, 0.02, 0.08)
     arms = []
-    for method, share in product(methods, shares):
+    for method, share in product(methods, EXECUTABLE):
         axes = {"exploration_weight": weights} if parse_method(method).explores else {}
         cells = _cells(executable=[share], **axes)
         arms.append(Arm("executable x weight", method, world, training, seeds, cells, {"executable": share}))
+    for method in methods:
+        for imitated in SUPERVISED if parse_method(method).imitates_first else (None,):
+            changed = replace(training, supervised_share=imitated)
+            place = {} if imitated is None else {"supervised_share": imitated}
+            cells = _cells(executable=EXECUTABLE)
+            arms.append(Arm("imitation x executable", method, world, changed, seeds, cells, place))
     for method, rollouts in product(methods, (4, 8, 16)):
         changed, place = replace(training, rollouts=rollouts), {"rollouts": rollouts}
         arms.append(Arm("rollouts x prior", method, world, changed, seeds, _cells(sound_prior=priors), place))

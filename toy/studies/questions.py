@@ -15,16 +15,19 @@ DEFAULT_METHODS = (
     "luffy",
     "rl_plus",
     "calibrl",
+    "calibrl:exploration_weight=1",
     "calibrl:slope=1",
     "calibrl_released",
 )
-REGIME_METHODS = ("grpo", "sft_grpo", "calibrl")
+REGIME_METHODS = ("grpo", "sft_grpo", "calibrl", "calibrl:exploration_weight=1")
 MAP_METHODS = ("grpo", "sft_grpo", "calibrl")
 MECHANISM_METHODS = ("grpo", "entropy_bonus", "calibrl", "calibrl_released", "sft_grpo")
 
 SLOPES = (0.0, 0.1, 0.3, 0.5, 0.8, 1.0)
 WEIGHTS = (0.03, 0.1, 0.3, 1.0)
 COARSE_SLOPES = (0.0, 0.3, 0.5, 0.8, 1.0)
+EXECUTABLE = (0.0, 0.125, 0.25, 0.5, 1.0)
+SUPERVISED = (0.15, 1 / 3, 0.6, 0.8)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,13 @@ REGIMES: dict[str, Part] = {
         "With every path that the expert shows the policy succeeds only as often as a flawed one: is there anything "
         "that calibration can still find?",
         {"executable": 0.0},
+    ),
+    "deep": Part(
+        "Deep imitation of what cannot be executed",
+        "Where there is a supervised stage it takes three fifths of the steps, not a third, and the policy can follow "
+        "nothing that the expert shows: what is left of imitation?",
+        {"executable": 0.0},
+        {"supervised_share": 0.6},
     ),
     "adam": Part(
         "Adam",
@@ -131,6 +141,10 @@ PARTS: dict[str, Part] = {
         "Executability and lambda",
         "What share of the demonstrations must the policy be able to follow, and how does lambda change that?",
     ),
+    "imitation x executable": Part(
+        "Imitation and executability",
+        "How long may a policy imitate before it learns by itself, if it can follow only a part of what it is shown?",
+    ),
     "rollouts x prior": Part(
         "Group size and prior",
         "Does it take an expert at all, with more responses to a prompt or sound paths that are less rare?",
@@ -162,7 +176,9 @@ class Study:
 STUDIES: dict[str, Study] = {
     "compare": Study("train methods side by side and write a report", DEFAULT_METHODS),
     "ablate": Study("change one piece of a method at a time, beside its control", ("calibrl",), several=False),
-    "phase": Study("maps over expert executability and lambda, and group size and prior", MAP_METHODS),
+    "phase": Study(
+        "maps over what of the expert can be executed, lambda, imitation, group size and prior", MAP_METHODS
+    ),
     "mechanism": Study("who is pushed where, and what that does to the entropy", MECHANISM_METHODS),
 }
 """Command -> what it does."""

@@ -10,6 +10,7 @@ from toy.learning.trainer import OPTIMIZERS
 def test_the_default_training():
     training = Training()
     assert (training.steps, training.prompts, training.rollouts, training.updates) == (600, 16, 8, 1)
+    assert training.supervised_share is None
     assert (training.learning_rate, training.optimizer, training.policy, training.points) == (4.0, "sgd", "tabular", 41)
 
 
@@ -48,6 +49,8 @@ def test_points_are_spread_evenly_from_the_start_to_the_end(training, steps):
         ({"learning_rate": -1.0}, "^learning_rate=-1.0"),
         ({"learning_rate": float("inf")}, "^learning_rate=inf"),
         ({"learning_rate": float("nan")}, "^learning_rate=nan"),
+        ({"supervised_share": 0.0}, r"^supervised_share=0.0: expected a share inside \(0, 1\)"),
+        ({"supervised_share": 1.0}, "^supervised_share=1.0"),
         ({"optimizer": "adm"}, r"^optimizer='adm': expected one of \['sgd', 'adam'\]"),
         ({"policy": "deep"}, r"^policy='deep': expected one of \['tabular', 'neural'\]"),
     ],

@@ -15,7 +15,8 @@ def curve(*mean):
 
 def line(label, accuracy, entropy, at=None, colour="#D55E00", dash="--"):
     curves = {"entropy": curve(*entropy), "accuracy": curve(*accuracy)}
-    return Line(label=label, colour=colour, dash=dash, curves=curves, at=at or {}, seeds=2)
+    final = {"accuracy": [accuracy[-1] - 0.2, accuracy[-1] + 0.2]}
+    return Line(label=label, colour=colour, dash=dash, curves=curves, at=at or {}, seeds=2, final=final)
 
 
 COLUMNS = (
@@ -55,6 +56,15 @@ def test_a_panel_for_each_column_and_a_line_with_its_interval_for_each_line():
     assert not accuracy.spines["top"].get_visible()
 
 
+def test_each_seeds_end_is_a_dot_beside_a_mean_of_runs_of_two_kinds():
+    columns = (Column(key="accuracy", title="", top=1.0, dots=True),)
+    (axes,) = section_figure(section([line("a", (0.1, 0.2, 0.7), (3, 2, 1))], columns=columns), STEPS).axes
+    curve, dots = axes.get_lines()
+    assert list(dots.get_ydata()) == pytest.approx([0.5, 0.9])
+    assert min(dots.get_xdata()) > STEPS[-1]
+    assert (dots.get_linestyle(), dots.get_color()) == ("None", curve.get_color())
+
+
 def test_many_panels_make_a_wide_figure():
     columns = tuple(Column(key="accuracy", title=str(index)) for index in range(5))
     figure = section_figure(section([line("a", (1, 1, 1), (1, 1, 1))], columns=columns), STEPS)
@@ -86,8 +96,8 @@ def test_a_map_shows_the_end_of_each_cell_at_its_place():
     plain = [line("grpo", (9, 9, 0.05), (9, 9, 4.0))]
     figure = section_figure(section([*cells(), *plain], AXES), STEPS)
     accuracy, entropy = figure.axes
-    assert accuracy.get_title() == "calibrl: exact accuracy at the end"
-    assert entropy.get_title() == "calibrl: exact entropy at the end"
+    assert accuracy.get_title() == "CalibRL: exact accuracy at the end"
+    assert entropy.get_title() == "CalibRL: exact entropy at the end"
     (image,) = accuracy.get_images()
     expected = np.array([[0.0, 0.1, 0.2], [0.3, 0.4, 0.5]])
     assert np.asarray(image.get_array()) == pytest.approx(expected)
@@ -121,8 +131,8 @@ def test_a_method_without_the_second_axis_is_a_single_row():
     assert np.asarray(first.get_images()[0].get_array()).shape == (1, 3)
     assert np.asarray(second.get_images()[0].get_array()).shape == (2, 3)
     assert len(first.get_yticks()) == 0
-    assert first.get_title().startswith("grpo")
-    assert second.get_title().startswith("calibrl")
+    assert first.get_title().startswith("GRPO")
+    assert second.get_title().startswith("CalibRL")
     heights = first.get_subplotspec().get_gridspec().get_height_ratios()
     assert heights == pytest.approx([1.45, 1.9])
     assert figure.get_size_inches()[1] == pytest.approx(0.4 + 1.05 * 3.35)

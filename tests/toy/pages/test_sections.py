@@ -15,7 +15,8 @@ from toy.world import KIND_COLOURS, Kind
 def entry(part="main", method="grpo", at=None, world="default", **curves):
     metrics = ("entropy", "accuracy", *PUSHES, *CHANGES)
     found = {name: {"mean": [float(index)], "low": [0.0], "high": [9.0]} for index, name in enumerate(metrics)}
-    return {"part": part, "method": method, "at": at or {}, "world": world, "seeds": 3, "curves": found | curves}
+    made = {"part": part, "method": method, "at": at or {}, "world": world, "seeds": 3, "curves": found | curves}
+    return made | {"final": {"accuracy": [0.6, 0.9, 0.6]}}
 
 
 def results(*entries, study="compare"):
@@ -33,6 +34,7 @@ def test_a_part_is_a_section_with_a_line_for_each_method():
         ("calibrl", *STYLES["calibrl"], 3),
     ]
     assert main.lines[1].curves is arms[1]["curves"]
+    assert main.lines[1].final is arms[1]["final"]
     assert (main.axes, main.kinds) == ({}, True)
 
 
@@ -42,13 +44,15 @@ def test_sections_come_in_the_order_of_the_parts_whatever_the_arms_have():
 
 
 def test_what_is_drawn_of_a_method():
-    columns = [(column.key, column.unit, column.top, column.symlog, column.panel, column.digits) for column in OUTCOMES]
+    columns = [(column.key, column.top, column.panel, column.dots, column.share) for column in OUTCOMES]
     assert columns == [
-        ("entropy", "nats per decision", None, False, True, 3),
-        ("accuracy", "", 1.0, False, True, 3),
-        ("sound_mass", "", 1.0, False, True, 3),
-        ("solved", "", 1.0, False, False, 3),
+        ("entropy", None, True, False, False),
+        ("accuracy", 1.0, True, True, False),
+        ("coverage", 1.0, True, False, False),
+        ("sound_mass", 1.0, False, False, False),
+        ("solved", 1.0, False, False, True),
     ]
+    assert not any(column.symlog for column in OUTCOMES)
 
 
 def test_values_of_one_number_have_a_ramp_of_colours_in_their_order_and_grpo_is_black():
@@ -116,6 +120,9 @@ def test_parts_of_a_page_do_not_change(part):
 def test_names_in_tables_and_files():
     line = Line(label="calibrl", colour="#000000", dash="-", curves={}, at={"slope": 0.5, "rollouts": 8})
     assert line.row == "calibrl (alpha 0.5, group size 8)"
+    assert (line.name, line.title) == ("CalibRL", "CalibRL (alpha 0.5, group size 8)")
+    third = Line(label="sft_grpo", colour="#000000", dash="-", curves={}, at={"supervised_share": 1 / 3})
+    assert third.title == "SFT, then GRPO (supervised share 0.333)"
     assert Line(label="grpo", colour="#000000", dash="-", curves={}).row == "grpo"
     section = Section(name="slope x weight", title="", why="", columns=(), lines=())
     assert section.file_name == "slope_x_weight"

@@ -31,15 +31,17 @@ def test_arms_have_files_of_their_own_and_the_settings_of_their_part(study):
     for arm in found:
         part = PARTS[arm.part]
         assert arm.world == replace(WORLD, **part.world)
-        training = arm.training if arm.part != "rollouts x prior" else replace(arm.training, rollouts=8)
+        training = replace(arm.training, rollouts=8) if arm.part == "rollouts x prior" else arm.training
+        training = replace(training, supervised_share=None) if arm.part == "imitation x executable" else training
         assert training == replace(TRAINING, **part.training)
 
 
 def test_compare_trains_its_methods_regimes_and_a_coarse_grid_with_half_of_the_seeds():
     found = arms("compare", ["grpo", "luffy", "grpo"])
     assert [arm.method for arm in of(found, "main")] == ["grpo", "luffy"]  # named twice, trained once
-    for regime in ("deterministic", "executable", "unexecutable", "adam"):
-        assert [arm.method for arm in of(found, regime)] == ["grpo", "sft_grpo", "calibrl"]
+    for regime in ("deterministic", "executable", "unexecutable", "deep", "adam"):
+        methods = [arm.method for arm in of(found, regime)]
+        assert methods == ["grpo", "sft_grpo", "calibrl", "calibrl:exploration_weight=1"]
     grid = of(found, "slope x weight")
     slopes, weights = (0.0, 0.3, 0.5, 0.8, 1.0), (0.03, 0.1, 0.3, 1.0)
     expected = [("calibrl", {"slope": s, "exploration_weight": w}) for s, w in product(slopes, weights)]
@@ -47,7 +49,7 @@ def test_compare_trains_its_methods_regimes_and_a_coarse_grid_with_half_of_the_s
     assert [arm.place for arm in grid] == [{"slope": slope} for slope in slopes]
     assert {arm.seeds for arm in grid} == {3}
     assert {arm.seeds for arm in found if arm.part != "slope x weight"} == {6}
-    assert len(found) == 2 + 4 * 3 + 5
+    assert len(found) == 2 + 5 * 4 + 5
 
 
 @pytest.mark.parametrize(("seeds", "half"), [(1, 1), (2, 1), (3, 1), (4, 2)])
@@ -71,7 +73,7 @@ def test_ablate_changes_one_piece_of_the_method_it_is_given_at_a_time():
 
 def test_phase_maps_executability_and_weight_and_group_size_and_prior():
     found = arms("phase", ["grpo", "calibrl"])
-    shares, weights = (0.0, 0.125, 0.25, 0.5, 1.0), (0.01, 0.03, 0.1, 0.3)
+    shares, weights = (0.0, 0.125, 0.25, 0.5, 1.0), (0.01, 0.03, 0.1, 0.3, 1.0)
     rows = [("grpo", {"executable": share}) for share in shares]
     rows += [("calibrl", {"executable": s, "exploration_weight": w}) for s, w in product(shares, weights)]
     assert places(of(found, "executable x weight")) == rows
@@ -81,6 +83,18 @@ def test_phase_maps_executability_and_weight_and_group_size_and_prior():
     ]
     assert all(arm.place == {"rollouts": arm.training.rollouts} for arm in second)
     assert {tuple(cell["sound_prior"] for cell in arm.cells) for arm in second} == {(0.002, 0.005, 0.02, 0.08)}
+
+
+def test_phase_maps_imitation_and_executability_for_methods_that_imitate_first():
+    found = of(arms("phase", ["grpo", "sft_grpo"]), "imitation x executable")
+    executable = tuple({"executable": share} for share in (0.0, 0.125, 0.25, 0.5, 1.0))
+    assert all(arm.cells == executable for arm in found)
+    supervised = [0.15, 1 / 3, 0.6, 0.8]
+    assert [(arm.method, arm.training.supervised_share) for arm in found] == [
+        ("grpo", None),
+        *(("sft_grpo", share) for share in supervised),
+    ]
+    assert [arm.place for arm in found] == [{}, *({"supervised_share": share} for share in supervised)]
 
 
 def test_mechanism_trains_its_methods_in_the_default_world():

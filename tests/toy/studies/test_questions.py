@@ -25,7 +25,7 @@ def test_the_commands_and_what_they_train():
         "mechanism": MECHANISM_METHODS,
     }
     assert [name for name, study in STUDIES.items() if not study.several] == ["ablate"]
-    assert len(DEFAULT_METHODS) == 12
+    assert len(DEFAULT_METHODS) == 13
 
 
 def test_every_method_that_is_named_is_one():
@@ -41,6 +41,7 @@ def test_every_part_of_a_study_has_a_title_and_a_question_of_its_own():
         "main",
         "slope x weight",
         "executable x weight",
+        "imitation x executable",
         "rollouts x prior",
         "push",
         "entropy change",
@@ -50,7 +51,7 @@ def test_every_part_of_a_study_has_a_title_and_a_question_of_its_own():
 
 
 def test_regimes_are_what_their_titles_say():
-    assert set(REGIMES) == {"deterministic", "executable", "unexecutable", "adam"}
+    assert set(REGIMES) == {"deterministic", "executable", "unexecutable", "deep", "adam"}
     assert World(**REGIMES["executable"].world).flawed_paths == 0
     assert World(**REGIMES["unexecutable"].world).executable_demonstrations == 0
     deterministic = World(**REGIMES["deterministic"].world)
@@ -58,7 +59,9 @@ def test_regimes_are_what_their_titles_say():
     outcomes += [deterministic.flawed_success, deterministic.unsound_success]
     assert outcomes == [1.0, 0.0, 0.0, 0.0]
     assert REGIMES["adam"].training == {"optimizer": "adam", "learning_rate": 0.05}
-    assert [name for name, part in REGIMES.items() if part.training] == ["adam"]
+    assert [name for name, part in REGIMES.items() if part.training] == ["deep", "adam"]
+    assert World(**REGIMES["deep"].world).executable_demonstrations == 0
+    assert REGIMES["deep"].training == {"supervised_share": 0.6}
 
 
 def test_grids_have_the_papers_values_and_their_ends():

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from toy.studies.statistics import mean_interval
+from toy.studies.statistics import mean_interval, share_interval
 
 
 def test_the_interval_of_normal_data_has_the_known_width():
@@ -58,3 +58,20 @@ def test_a_single_seed_has_no_width():
 def test_a_table_does_not_change_when_it_is_made_again():
     values = np.random.default_rng(1).random(7)
     assert [part.item() for part in mean_interval(values)] == [part.item() for part in mean_interval(values.copy())]
+
+
+@pytest.mark.parametrize(
+    ("found", "of", "expected"), [(0, 32, (0.0, 0.1072)), (4, 32, (0.0497, 0.2807)), (32, 32, (0.8928, 1.0))]
+)
+def test_the_interval_of_a_share_is_wilsons(found, of, expected):
+    """The bounds are the shares from which the one that was seen is 1.96 standard deviations away."""
+    low, high = share_interval(found, of)
+    assert (low, high) == pytest.approx(expected, abs=1e-4)
+    for bound in (low, high):
+        if 0 < bound < 1:
+            assert abs(found / of - bound) == pytest.approx(1.959964 * (bound * (1 - bound) / of) ** 0.5, rel=1e-5)
+
+
+def test_a_share_of_all_is_no_certainty():
+    assert share_interval(1, 1)[0] == pytest.approx(0.2065, abs=1e-4)
+    assert 0 < share_interval(1000, 1000)[0] < 1

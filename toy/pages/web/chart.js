@@ -1,7 +1,7 @@
 "use strict";
 // Line charts over the training steps, drawn as SVG. One chart shows one quantity of several lines, each with its interval.
 
-const PLOT = { height: 230, top: 8, right: 12, bottom: 34, left: 48 };
+const PLOT = { height: 230, top: 8, right: 26, bottom: 34, left: 48 };
 
 /** Make an HTML element; attributes that are functions become listeners, children may be text. */
 function html(name, attributes = {}, ...children) {
@@ -24,15 +24,21 @@ function fill(node, attributes, children) {
 
 /** A short sample of a line: its colour and dash. */
 function swatch(line) {
-  const stroke = { stroke: line.colour, "stroke-width": 3, "stroke-dasharray": line.dash };
+  const stroke = { style: `stroke:${ink(line.colour)}`, "stroke-width": 3, "stroke-dasharray": line.dash };
   return svg("svg", { class: "swatch", viewBox: "0 0 28 10", "aria-hidden": "true" }, svg("line", { x1: 1, y1: 5, x2: 27, y2: 5, ...stroke }));
 }
 
-/** "0.643 [0.610, 0.687]": the mean and the interval of a curve at a point. */
-function withInterval(curve, index, digits = 3) {
+/** A line's colour on this page: black is the ink, which is light in the dark. */
+function ink(colour) {
+  return colour === "#000000" ? "var(--ink)" : colour;
+}
+
+/** "0.643 [0.610, 0.687]", or "4 of 32 [0.050, 0.281]": a line's value at a point, and its interval; one seed has none. */
+function withInterval(line, key, index, { digits = 3, share = false } = {}) {
   // adding 0 turns -0 into 0
-  const [mean, low, high] = curve.map((values) => (Number(values[index].toFixed(digits)) + 0).toFixed(digits));
-  return `${mean} [${low}, ${high}]`;
+  const [mean, low, high] = line.curves[key].map((values) => (Number(values[index].toFixed(digits)) + 0).toFixed(digits));
+  const value = share ? `${Math.round(line.curves[key][0][index] * line.seeds)} of ${line.seeds}` : mean;
+  return line.seeds > 1 ? `${value} [${low}, ${high}]` : value;
 }
 
 /** A scale from values to pixels, linear or logarithmic away from zero, with the values that get a label. */
@@ -116,7 +122,8 @@ class Chart {
     this.y = makeScale(low, high, { symlogFrom, from: floor, to: PLOT.top });
     this.marker = svg("line", { class: "now", x1: this.x(this.steps[now]), x2: this.x(this.steps[now]), y1: PLOT.top, y2: floor });
     this.pointer = svg("line", { class: "pointer", y1: PLOT.top, y2: floor, visibility: "hidden" });
-    this.plot.replaceChildren(...this.frame(width, floor), ...lines.flatMap((line) => this.curve(line, strong)), this.marker, this.pointer);
+    const dots = this.column.dots && now === this.steps.length - 1 ? lines.flatMap((line, place) => this.dots(line, place, width)) : [];
+    this.plot.replaceChildren(...this.frame(width, floor), ...lines.flatMap((line) => this.curve(line, strong)), ...dots, this.marker, this.pointer);
     this.plot.setAttribute("aria-label", this.describe(lines, now));
   }
 
@@ -140,15 +147,21 @@ class Chart {
     const point = (value, index) => `${this.x(this.steps[index]).toFixed(1)},${this.y.place(value).toFixed(1)}`;
     const band = [...high.map(point), ...low.map(point).reverse()].join(" ");
     const faded = strong !== null && strong !== line.row;
-    const stroke = { stroke: line.colour, "stroke-dasharray": line.dash, "stroke-width": faded ? 1 : 2 };
+    const stroke = { style: `stroke:${ink(line.colour)}`, "stroke-dasharray": line.dash, "stroke-width": faded ? 1 : 2 };
     return [
-      svg("polygon", { points: band, fill: line.colour, opacity: faded ? 0.02 : 0.13 }),
+      svg("polygon", { points: band, style: `fill:${ink(line.colour)}`, opacity: faded ? 0.02 : 0.13 }),
       svg("polyline", { points: mean.map(point).join(" "), fill: "none", opacity: faded ? 0.25 : 1, ...stroke, "data-line": line.row }),
     ];
   }
 
+  /** Each seed's end beside the curve: a mean of runs of two kinds is a place where neither is. */
+  dots(line, place, width) {
+    const x = width - PLOT.right + 6 + 5 * (place % 4);
+    return line.final[this.column.key].map((value) => svg("circle", { class: "dot", cx: x, cy: this.y.place(value).toFixed(1), r: 2.2, style: `fill:${ink(line.colour)}` }));
+  }
+
   describe(lines, now) {
-    const values = lines.map((line) => `${line.row} ${withInterval(line.curves[this.column.key], now, this.column.digits)}`);
+    const values = lines.map((line) => `${line.title} ${withInterval(line, this.column.key, now, this.column)}`);
     return `${this.column.title} over training steps. At step ${this.steps[now]}: ${values.join("; ")}`;
   }
 
@@ -166,7 +179,7 @@ class Chart {
   fillTooltip(index, lines, x) {
     const key = this.column.key;
     const sorted = [...lines].sort((one, other) => other.curves[key][0][index] - one.curves[key][0][index]);
-    const rows = sorted.map((line) => html("tr", {}, html("td", {}, swatch(line)), html("td", {}, line.label), html("td", {}, withInterval(line.curves[key], index, this.column.digits))));
+    const rows = sorted.map((line) => html("tr", {}, html("td", {}, swatch(line)), html("td", {}, line.name), html("td", {}, withInterval(line, key, index, this.column))));
     this.tooltip.replaceChildren(html("strong", {}, `step ${this.steps[index]}`), html("table", {}, html("tbody", {}, ...rows)));
     this.placeTooltip(x);
   }

@@ -20,11 +20,11 @@ class Bars {
     const parts = this.kinds.map((kind, place) => {
       const text = masses[place] >= 0.12 ? masses[place].toFixed(2) : "";
       const style = `width:${(100 * masses[place]).toFixed(2)}%;background:${kind.colour};color:${textOn(kind.colour)}`;
-      return html("i", { style, title: `${line.row}: ${kind.label} ${withInterval(line.curves[kind.key], index)}` }, text);
+      return html("i", { style, title: `${line.title}: ${kind.label} ${withInterval(line, kind.key, index)}` }, text);
     });
-    const spoken = this.kinds.map((kind) => `${kind.label} ${withInterval(line.curves[kind.key], index)}`).join(", ");
-    const bar = html("div", { class: "bar", role: "img", "aria-label": `${line.row}: ${spoken}` }, ...parts);
-    return html("div", { class: "bar-row" }, html("span", { title: line.row }, line.label), bar);
+    const spoken = this.kinds.map((kind) => `${kind.label} ${withInterval(line, kind.key, index)}`).join(", ");
+    const bar = html("div", { class: "bar", role: "img", "aria-label": `${line.title}: ${spoken}` }, ...parts);
+    return html("div", { class: "bar-row" }, html("span", { title: line.title }, line.name), bar);
   }
 }
 
@@ -34,27 +34,65 @@ function textOn(colour) {
   return 0.299 * red + 0.587 * green + 0.114 * blue > 128 ? "#000000" : "#ffffff";
 }
 
-/** Boxes that choose which lines are drawn. */
+/** One stop of the tab key for a group of controls: the arrow keys move among them, and `current` is where the tab key comes in. */
+function rove(root, controls, current, across = 1) {
+  const stop = (control) => controls.forEach((one) => { one.tabIndex = one === control ? 0 : -1; });
+  stop(current ?? controls[0]);
+  root.onkeydown = (event) => {
+    const change = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across }[event.key];
+    const next = controls[controls.indexOf(event.target) + change];
+    if (!change || !controls.includes(event.target)) return;
+    event.preventDefault();
+    if (next) { stop(next); next.focus(); }
+  };
+  root.onfocusin = (event) => { if (controls.includes(event.target)) stop(event.target); };
+}
+
+/** Boxes that choose which lines are drawn: the main ones, and the others, each with its idea and source, behind a click. */
 class Choices {
-  constructor(labels, legend, { onChange, onStrong }) {
+  constructor(lines, legend, methods, { onChange, onStrong }) {
     this.boxes = new Map();
-    const items = labels.map((line) => {
+    const some = lines.some((line) => line.main) && lines.length > 6;
+    const pill = (line) => {
       const box = html("input", { type: "checkbox", value: line.label, change: onChange });
-      box.checked = true;
+      box.checked = line.main || !some;
       this.boxes.set(line.label, box);
       const strong = { pointerenter: () => onStrong(line.label), pointerleave: () => onStrong(null) };
-      return html("label", strong, box, swatch(line), line.label);
-    });
-    const all = (checked) => () => {
-      for (const box of this.boxes.values()) box.checked = checked;
+      return html("label", strong, box, swatch(line), line.name);
+    };
+    const told = (line) => {
+      const { idea, source } = methods[line.label];
+      const words = [idea ? `: ${idea} ` : " ", ...(source ? [html("a", { href: source }, "source")] : [])];
+      return html("li", {}, pill(line), ...words, line.name === line.label ? "" : html("code", {}, line.label));
+    };
+    const first = lines.filter((line) => line.main || !some), others = lines.filter((line) => !first.includes(line));
+    const set = (wanted) => () => {
+      for (const [label, box] of this.boxes) box.checked = wanted(label);
       onChange();
     };
-    const buttons = [html("button", { type: "button", click: all(true) }, "all"), html("button", { type: "button", click: all(false) }, "none")];
-    this.root = html("fieldset", { class: "choices" }, html("legend", {}, legend), ...items, ...buttons);
+    const buttons = [html("button", { type: "button", click: set(() => true) }, "all"), html("button", { type: "button", click: set(() => false) }, "none")];
+    const pills = first.map(pill);
+    this.root = html("fieldset", { class: "choices" }, html("legend", {}, legend), ...pills, ...buttons);
+    if (others.length) {
+      const list = html("ul", {}, ...others.map(told));
+      this.root.append(html("details", { class: "others" }, html("summary", {}, `${others.length} other methods`), list));
+    }
+    rove(this.root, [...this.root.querySelectorAll("input, button")]);
   }
 
   has(line) {
     return this.boxes.get(line.label).checked;
+  }
+
+  /** The labels that are chosen, or null where it is what one sees at first. */
+  get chosen() {
+    const labels = [...this.boxes].filter(([, box]) => box.checked).map(([label]) => label);
+    this.start ??= labels.join();
+    return labels.join() === this.start ? null : labels;
+  }
+
+  choose(labels) {
+    for (const [label, box] of this.boxes) box.checked = labels.includes(label);
   }
 }
 
@@ -115,7 +153,7 @@ class Maps {
 
   /** What the chosen cell says, in words, with intervals. */
   read(lines, index) {
-    const values = this.here(lines).map((line) => `${line.label} ${withInterval(line.curves[this.column.key], index, this.column.digits)} (${line.seeds} seeds)`);
+    const values = this.here(lines).map((line) => `${line.name} ${withInterval(line, this.column.key, index, this.column)} (${line.seeds} ${line.seeds > 1 ? "seeds" : "seed"})`);
     const place = this.section.axes.map((axis) => `${axis.label} ${axis.values[this.chosen[axis.name]]}`).join(", ");
     this.reading.replaceChildren(html("b", {}, `${this.column.title} at ${place}: `), values.join("; "));
   }
@@ -132,6 +170,10 @@ class Maps {
     const methods = [...new Set(placed.map((line) => line.label))];
     const focused = document.activeElement?.dataset?.cell;
     this.maps.replaceChildren(...methods.map((method) => this.map(method, placed.filter((line) => line.label === method), index)));
+    for (const table of this.maps.querySelectorAll("table")) {
+      const cells = [...table.querySelectorAll("td button")];
+      rove(table, cells, table.querySelector("[aria-pressed=true]"), table.querySelector("tbody tr").querySelectorAll("button").length);
+    }
     if (focused) this.maps.querySelector(`[data-cell="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -148,7 +190,7 @@ class Maps {
     });
     const names = across.values.map((value) => html("th", { scope: "col" }, String(value)));
     const foot = html("tfoot", {}, html("tr", {}, html("th", {}, "↑ ", down.label), ...names), html("tr", {}, html("th"), html("th", { colspan: across.values.length }, `${across.label} →`)));
-    return html("table", {}, html("caption", {}, `${method}: ${this.column.title.toLowerCase()}`), html("tbody", {}, ...body), foot);
+    return html("table", {}, html("caption", {}, `${lines[0].name}: ${this.column.title.toLowerCase()}`), html("tbody", {}, ...body), foot);
   }
 
   cell(line, column, row, index) {
@@ -159,8 +201,8 @@ class Maps {
     const pressed = this.chosen[across.name] === column && (row === undefined || this.chosen[down.name] === row);
     const places = row === undefined ? { [across.name]: column } : { [across.name]: column, [down.name]: row };
     return html("button", {
-      type: "button", "aria-pressed": pressed, "aria-label": `${line.row}: ${withInterval(curve, index)}`,
-      title: `${line.row}: ${withInterval(curve, index)}`, "data-cell": line.row,
+      type: "button", "aria-pressed": pressed, "aria-label": `${line.title}: ${withInterval(line, this.column.key, index, this.column)}`,
+      title: `${line.title}: ${withInterval(line, this.column.key, index, this.column)}`, "data-cell": line.row,
       style: `background:${shade};color:${textOn(shade)}`, click: () => this.choose(places),
     }, curve[0][index].toFixed(2));
   }
@@ -171,13 +213,13 @@ class Section {
   constructor(host, data, study, page) {
     Object.assign(this, { host, data, study, page, strong: null });
     const named = [...new Map(data.lines.map((line) => [line.label, line])).values()];
-    this.choices = new Choices(named, data.kinds.length ? "Methods" : "Show", {
-      onChange: () => this.draw(),
+    this.choices = new Choices(named, data.kinds.length ? "Methods" : "Show", study.methods, {
+      onChange: () => this.change(),
       onStrong: (label) => this.stress(label),
     });
     this.charts = data.columns.filter((column) => column.panel).map((column) => this.chart(column));
     this.bars = data.kinds.length ? new Bars(data.kinds) : null;
-    this.maps = data.axes.length ? new Maps(data, study.ramp, () => this.draw()) : null;
+    this.maps = data.axes.length ? new Maps(data, study.ramp, () => this.change()) : null;
     this.rows = [...host.querySelectorAll(".outcomes tbody tr")];
     const panels = html("div", { class: "panels" }, ...this.charts.map((chart) => chart.root));
     const parts = [this.choices.root, this.maps?.root, panels, this.bars?.root].filter(Boolean);
@@ -205,6 +247,11 @@ class Section {
     if (!column.symlog) return this.data.lines;
     const all = this.data.lines.flatMap((line) => Object.values(line.curves));
     return all.map((curve) => ({ curves: { [column.key]: curve } }));
+  }
+
+  change() {
+    this.draw();
+    this.page.remember();
   }
 
   visible() {
@@ -237,7 +284,7 @@ class Section {
     this.data.lines.forEach((line, row) => {
       this.rows[row].hidden = !this.choices.has(line);
       const cells = this.rows[row].querySelectorAll("td");
-      this.data.columns.forEach((column, place) => { cells[place].textContent = withInterval(line.curves[column.key], index, column.digits); });
+      this.data.columns.forEach((column, place) => { cells[place].textContent = withInterval(line, column.key, index, column); });
     });
   }
 }
@@ -256,7 +303,33 @@ class Page {
     this.button.addEventListener("click", () => this.play());
     for (const node of document.querySelectorAll(".needs-script")) node.hidden = false;
     new ResizeObserver(() => this.draw()).observe(document.querySelector("main"));
-    this.go(this.index);
+    window.addEventListener("hashchange", () => { if (location.hash !== this.address) this.open(); });
+    this.open();
+  }
+
+  /** Read the step and what each section shows from the address; what it does not have stays. */
+  open() {
+    const given = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+    for (const { data, choices, maps } of this.sections) {
+      const shown = given.get(data.name), place = given.get(`${data.name} at`)?.split(",").map(Number);
+      if (choices.chosen !== undefined && shown !== null) choices.choose(shown.split("+"));
+      if (maps && place?.every((index, axis) => index in (data.axes[axis]?.values ?? []))) data.axes.forEach(({ name }, axis) => { maps.chosen[name] = place[axis] ?? maps.chosen[name]; });
+    }
+    const step = this.study.steps.indexOf(Number(given.get("step") ?? NaN));
+    this.go(step < 0 ? this.index : step);
+  }
+
+  /** Keep in the address what was chosen. An address with a place on the page only, as of its contents, is left alone. */
+  remember() {
+    const state = new URLSearchParams();
+    if (this.index < this.study.steps.length - 1) state.set("step", this.study.steps[this.index]);
+    for (const { data, choices, maps } of this.sections) {
+      if (choices.chosen) state.set(data.name, choices.chosen.join("+"));
+      const place = maps && data.axes.map(({ name }) => maps.chosen[name]);
+      if (maps && data.axes.some((axis) => maps.chosen[axis.name] !== startOf(axis))) state.set(`${data.name} at`, place.join());
+    }
+    this.address = state.size ? `#${state}` : "";
+    if (this.address || location.hash.includes("=")) history.replaceState(null, "", this.address || location.pathname + location.search);
   }
 
   go(index) {
@@ -266,6 +339,7 @@ class Page {
     this.slider.setAttribute("aria-valuetext", `step ${step}`);
     this.output.textContent = step;
     this.draw();
+    this.remember();
   }
 
   draw() {
