@@ -36,6 +36,13 @@ SLIDERS = (
     {"name": "rollouts", "label": "group size", "min": 2, "max": 32, "step": 1},
     {"name": "seed", "label": "seed", "min": 0, "max": 31, "step": 1},
 )
+READ = (
+    *("depth", "branching", "sound", "shortcuts", "demonstrations", "executable", "sound_prior", "shortcut_prior"),
+    *("sound_success", "shortcut_success", "flawed_success", "unsound_success"),
+    *("steps", "prompts", "rollouts", "learning_rate"),
+)
+"""Settings of the world and the training that `engine.js` reads; of the others it has the defaults only."""
+
 OPTIONAL = ("slope", "exploration_weight", "entropy_weight")
 """Sliders that some methods do not read: hyper-parameters of recipes."""
 
@@ -75,7 +82,8 @@ def live_page() -> str:
 def page_data() -> dict[str, Any]:
     """What the page's script reads beside the engine: defaults of all settings, and its words."""
     values = {item.name: item.default for method in METHODS for item in hyper_parameters(read_method(method)[0])}
-    settings = asdict(World()) | asdict(Training()) | {name: values[name] for name in OPTIONAL}
+    values |= asdict(World()) | asdict(Training())
+    settings = {name: values[name] for name in (*READ, *OPTIONAL)}
     return {
         "defaults": settings | {"method": "calibrl", "seed": 0},
         "methods": METHODS,
