@@ -31,6 +31,7 @@ from full_scale.evaluation.comparison import compare
 from full_scale.evaluation.request import Options, Request
 from full_scale.evaluation.summary import category_table, disagreement_table, overview, summarise
 from full_scale.model.checkpoint import load_checkpoint, model_fingerprint
+from full_scale.model.prompting import opening
 from full_scale.pages.answers_page import write_answers_page
 from full_scale.pages.tables import PageTable, rich_table
 from full_scale.run.folder import model_folder
@@ -119,8 +120,10 @@ def evaluate(request: Request, folder: RunFolder, output: Output, console: Conso
         log = AnswerLog(folder, settings, resume=output.resume)
         if quarantine and quarantine.count:
             shutil.copy(str(quarantine.file), folder.path)
+    instruction, opened = "with" if options.instruct else "without", opening(processor).strip()
     console.print(
-        f"up to {options.max_response_length} tokens, {'with' if options.instruct else 'without'} instruction"
+        f"up to {options.max_response_length} tokens, {instruction} instruction"
+        + (f", behind the {opened} that the chat template writes" if opened else "")
     )
     records = answer_all(model, processor, benchmarks, log, options, console)
     answers = {

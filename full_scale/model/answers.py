@@ -13,7 +13,7 @@ from transformers.modeling_utils import PreTrainedModel
 
 from calibrl_ref import token_log_probs_and_entropy
 from full_scale.model.processor import Processor, tokenizer_of
-from full_scale.model.prompting import model_inputs
+from full_scale.model.prompting import model_inputs, opening
 from full_scale.model.sampling import own_sampling
 from full_scale.model.shared_prompt import generate_shared, obstacle
 from full_scale.problems.problem import Problem
@@ -24,7 +24,7 @@ class Answer:
     """One response.
 
     Args:
-        text: Decoded response, without special tokens.
+        text: Decoded response, without special tokens, with the opening that the chat template wrote.
         length: Tokens, the end token included.
         entropy: Mean entropy of the policy over those tokens, nats.
         log_prob: Log-probability of the response under the policy at temperature 1, nats.
@@ -207,13 +207,14 @@ def _generate(
     ends = torch.isin(tokens, torch.tensor(config.eos_token_id, device=tokens.device))
     mask = ends.cumsum(dim=1) - ends.int() == 0  # up to and with the first end token
     lengths = mask.sum(dim=1)
-    texts = processor.batch_decode(
+    written = processor.batch_decode(
         [row[keep] for row, keep in zip(tokens, mask, strict=True)], skip_special_tokens=True
     )
+    opened = opening(processor)
     return [
         Answer(*row)
         for row in zip(
-            texts,
+            [opened + text for text in written],
             lengths.tolist(),
             (entropies.where(mask, 0.0).sum(dim=1) / lengths).tolist(),
             log_probs.where(mask, 0.0).sum(dim=1).tolist(),

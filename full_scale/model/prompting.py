@@ -68,6 +68,57 @@ def prompt_text(processor: Processor, problem: Problem, *, instruct: bool) -> st
     return cast(str, prompt)  # without tokenize=False it would be ids
 
 
+def opening(processor: Processor) -> str:
+    """The beginning of every response that the chat template writes itself: "<think>", or "<think>" and a line's end.
+
+    Such a model, and an expert of it, goes on behind it; who judges a response reads it with its opening.
+
+    Args:
+        processor: Of the model.
+
+    Returns:
+        The opening; empty for most models.
+
+    Raises:
+        ValueError: The template writes more of the response than this tag.
+    """
+    asked = Problem(id="0", source="none", question="?", answer="0")
+    begun = prompt_text(processor, asked, instruct=False).rpartition("?")[2]
+    if begun.count(THINK) <= begun.count("</think>"):
+        return ""
+    opened = begun[begun.rindex(THINK) :]
+    if opened.strip() != THINK:
+        raise ValueError(
+            f"the chat template ends the prompt with {opened[-60:]!r}: it opens <think> and writes thoughts of its own, "
+            "which no expert can go on from. Fix: delete what follows <think> in the checkpoint's chat_template.jinja"
+        )
+    return opened
+
+
+def behind(opened: str, response: str) -> str:
+    r"""What a model writes of a whole response where the chat template has written its opening.
+
+    Args:
+        opened: From :func:`opening`.
+        response: The whole response, with or without <think> in front.
+
+    Returns:
+        The rest; opening and rest make the response that is judged.
+
+    >>> behind("<think>\n", "<think>3 + 4</think><answer>7</answer>")
+    '3 + 4</think><answer>7</answer>'
+    >>> behind("", "<think>3 + 4</think><answer>7</answer>")
+    '<think>3 + 4</think><answer>7</answer>'
+    """
+    if not opened:
+        return response
+    rest = response.lstrip().removeprefix(THINK)
+    return rest if opened.endswith(THINK) else rest.lstrip()
+
+
+THINK = "<think>"
+"""Opens the thoughts in a response."""
+
 PROMPT_SUFFIX = (
     "You FIRST think about the reasoning process as an internal monologue and then provide the final answer. "
     "The reasoning process MUST BE enclosed within <think> </think> tags. "

@@ -1,9 +1,9 @@
-"""Texts that a tokenizer would not read as they are written, and chat templates that write a response's beginning."""
+"""Texts that a tokenizer would not read as they are written."""
 
 from collections.abc import Sequence
 
 from full_scale.model.processor import Processor, tokenizer_of
-from full_scale.model.prompting import prompt_text
+from full_scale.model.prompting import opening
 from full_scale.problems.problem import Problem
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
@@ -35,7 +35,7 @@ def check_format(processor: Processor) -> None:
 
     Raises:
         ValueError: A tag is a special token, which is left out where responses are decoded; or the chat template ends
-            the prompt within the thoughts, so that no response begins with <think>.
+            the prompt in thoughts of its own.
     """
     special = [tag for tag in TAGS if tag in reserved_tokens(processor)]
     if special:
@@ -43,13 +43,7 @@ def check_format(processor: Processor) -> None:
             f"{', '.join(special)}: special tokens in this tokenizer, so no response would show them to the reward. "
             'Fix: in the checkpoint\'s tokenizer.json set "special": false for them'
         )
-    asked = Problem(id="0", source="none", question="?", answer="0")
-    begun = prompt_text(processor, asked, instruct=False).rpartition("?")[2]
-    if begun.count("<think>") > begun.count("</think>"):
-        raise ValueError(
-            f"the chat template ends the prompt with {begun[-40:]!r}: it opens <think> itself, and every response, an "
-            "expert's too, must begin with it. Fix: delete <think> at the end of the checkpoint's chat_template.jinja"
-        )
+    opening(processor)
 
 
 def reserved_in(text: str, reserved: Sequence[str]) -> str | None:

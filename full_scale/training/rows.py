@@ -10,7 +10,7 @@ from datasets import Dataset
 from full_scale.data import Quarantine, expert_response
 from full_scale.data.quarantine import HINT
 from full_scale.model.processor import Processor, tokenizer_of
-from full_scale.model.prompting import conversation, model_inputs
+from full_scale.model.prompting import behind, conversation, model_inputs, opening
 from full_scale.model.reserved import check_format, check_question, reserved_in, reserved_tokens, without_end
 from full_scale.problems.problem import Problem
 from full_scale.verifier.rewards import reward
@@ -24,8 +24,8 @@ class Expert:
     """An expert's response to a problem.
 
     Attributes:
-        text: The whole response.
-        ids: Its tokens, the end token included.
+        text: The whole response, with the opening that the chat template writes.
+        ids: Tokens of what follows the opening, the end token included.
         correct: The verifier's verdict.
         reward: Accuracy and weighted format.
     """
@@ -185,11 +185,12 @@ def expert_of(problem: Problem, processor: Processor, *, format_weight: float) -
     response, reserved = expert_response(problem), reserved_tokens(processor)
     if response is None:
         return None
-    text = without_end(response, reserved)
-    if token := reserved_in(text, reserved):
+    opened = opening(processor)
+    written = behind(opened, without_end(response, reserved))
+    if token := reserved_in(written, reserved):
         raise ValueError(f"{problem.name}: the expert's response holds {token!r}, a special token; remove it")
-    tokenizer = tokenizer_of(processor)
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    tokenizer, text = tokenizer_of(processor), opened + written
+    ids = tokenizer(written, add_special_tokens=False)["input_ids"]
     earned = reward(text, problem, format_weight=format_weight)
     return Expert(text=text, ids=(*ids, tokenizer.eos_token_id), correct=earned.correct, reward=earned.total)
 

@@ -28,6 +28,7 @@ from full_scale.data.readable import readable_problems
 from full_scale.evaluation.held_out import HeldOut, Outcome, answer_held_out, blank_accuracy, held_out_problems
 from full_scale.model.checkpoint import load_model
 from full_scale.model.processor import Processor, load_processor
+from full_scale.model.prompting import opening
 from full_scale.pages.curves import save_curves
 from full_scale.problems.problem import Problem
 from full_scale.run.crash import crash_report
@@ -226,6 +227,8 @@ def load_rows(
         dropped.check_experts(settings.method)
     missing = sum(problem.solution is None for problem in problems)
     console.print(f"{settings.method} on {settings.dataset}: {len(rows)} problems; {dropped}; {missing} without expert")
+    if opened := opening(processor):
+        console.print(f"the chat template opens {opened.strip()} itself: responses are judged with it")
     console.print(f"expert: {EXPERTS.get(settings.experts, settings.experts)}")
     return rows, dropped
 

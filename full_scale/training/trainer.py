@@ -48,6 +48,7 @@ from trl.trainer.utils import RepeatSampler
 
 from calibrl_ref import Imitation, Objective, Schedule
 from full_scale.model.processor import Processor
+from full_scale.model.prompting import opening
 from full_scale.model.shared_prompt import shares_prompts, sharing_generation, without_adapters
 from full_scale.training.batching import Batch, join
 from full_scale.training.checkpoints import (
@@ -565,7 +566,9 @@ class HybridPolicyTrainer(GRPOTrainer):
         if self._demonstrations is not None:  # nothing was sampled, so there is nothing to reward
             rows = len(prompts) * self.accelerator.num_processes
             return torch.zeros(rows, len(self.reward_funcs), device=self.accelerator.device)
-        rewards: Tensor = super()._calculate_rewards(self._rows, prompts, completions, completion_ids_list)
+        opened = opening(self.processing_class)
+        whole = [[{**turn, "content": opened + turn["content"]}] for (turn,) in completions]
+        rewards: Tensor = super()._calculate_rewards(self._rows, prompts, whole, completion_ids_list)
         start = self.accelerator.process_index * len(prompts)  # TRL returns all processes' rows
         local = rewards[start : start + len(prompts)]
         self._last_reward = (local * self.reward_weights.to(local.device)).nansum(dim=1)

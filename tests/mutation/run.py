@@ -24,6 +24,7 @@ from mutmut.utils.file_utils import change_cwd
 from report import Bars, listed_mutants, read_results, report
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("calibrl_ref", "cli", "toy", "full_scale")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,7 @@ def workspace(name: str, *, fresh: bool) -> Path:
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    for entry in ("calibrl_ref", "toy", "full_scale", "tutorials", "examples", "tests", "docs", "pyproject.toml"):
+    for entry in (*PACKAGES, "tutorials", "examples", "tests", "docs", "pyproject.toml"):
         if (ROOT / entry).exists() and not (folder / entry).exists():
             (folder / entry).symlink_to(ROOT / entry)
     return folder
@@ -124,7 +125,7 @@ def workspace(name: str, *, fresh: bool) -> Path:
 
 def configure(target: Target) -> None:
     """Tell mutmut what it works on."""
-    others = [Path(package) for package in ("calibrl_ref", "toy", "full_scale") if package != target.source]
+    others = [Path(package) for package in PACKAGES if package != target.source]
     base = configuration.config()
     configuration._config = dataclasses.replace(
         base,

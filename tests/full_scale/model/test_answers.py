@@ -1,5 +1,7 @@
 """Answers: lengths, entropy and log-probability against a separate forward pass, random numbers, text-only models."""
 
+import copy
+
 import pytest
 import torch
 from tiny import tiny_model, tiny_processor
@@ -135,6 +137,16 @@ def test_a_text_only_model_answers(processor):
     answers = answer_problems(LlamaForCausalLM(config), tokenizer, problems, samples=2, max_new_tokens=4)
     assert [len(given) for given in answers] == [2, 2, 2]
     assert all(0 < answer.length <= 4 and answer.entropy > 0 for given in answers for answer in given)
+
+
+def test_an_answer_has_the_opening_that_the_template_writes(model, processor):
+    own = copy.deepcopy(processor)
+    own.chat_template = own.chat_template.replace("assistant\n", "assistant\n<think>")
+    options = {"greedy": True, "max_new_tokens": 5}
+    ((answer,),) = answer_problems(model, own, PROBLEMS[:1], **options)
+    assert answer.text.startswith("<think>")
+    assert len(own.tokenizer(answer.text.removeprefix("<think>"))["input_ids"]) <= answer.length
+    assert not answer_problems(model, processor, PROBLEMS[:1], **options)[0][0].text.startswith("<think>")
 
 
 @pytest.mark.parametrize(("samples", "greedy"), [(2, True), (0, False)])

@@ -1,11 +1,13 @@
 """From a problem to what the model reads."""
 
+import copy
+
 import PIL.Image
 import pytest
 import torch
 from tiny import tiny_processor
 
-from full_scale.model.prompting import PROMPT_SUFFIX, conversation, model_inputs, prompt_text
+from full_scale.model.prompting import PROMPT_SUFFIX, behind, conversation, model_inputs, opening, prompt_text
 from full_scale.problems.problem import Problem
 
 SQUARE = PIL.Image.new("RGB", (112, 112), "white")
@@ -64,3 +66,48 @@ def test_without_pictures_a_tokenizer_will_do(processor):
     inputs = model_inputs(tokenizer, [READ, READ], instruct=False)
     assert set(inputs) == {"input_ids", "attention_mask"}
     assert torch.equal(inputs["input_ids"][0], inputs["input_ids"][1])
+
+
+def begun(processor, text, *, tokenizer_only=False):
+    """A processor whose chat template begins each response with a text."""
+    own = copy.deepcopy(processor.tokenizer if tokenizer_only else processor)
+    own.chat_template = processor.chat_template.replace("assistant\n", f"assistant\n{text}")
+    assert own.chat_template != processor.chat_template or not text
+    return own
+
+
+@pytest.mark.parametrize("tokenizer_only", [False, True], ids=["pictures", "text"])
+@pytest.mark.parametrize(
+    ("text", "opened"),
+    [
+        ("", ""),
+        ("<think>", "<think>"),
+        ("<think>\n", "<think>\n"),
+        ("<think></think>\n<think>", "<think>"),
+        ("<think></think>", ""),  # thoughts that are closed again: the response begins behind them
+        ("<think>\n\\n</think>\\n\\n", ""),
+    ],
+)
+def test_the_opening_is_what_the_template_writes_of_a_response(processor, text, opened, tokenizer_only):
+    assert opening(begun(processor, text, tokenizer_only=tokenizer_only)) == opened
+
+
+def test_a_template_with_thoughts_of_its_own_is_refused(processor):
+    with pytest.raises(ValueError, match=r"with '<think>\\nLet me see': .*Fix: delete what follows <think> in"):
+        opening(begun(processor, "<think>\nLet me see"))
+
+
+@pytest.mark.parametrize(
+    ("opened", "response", "rest"),
+    [
+        ("", " <think>a</think>", " <think>a</think>"),
+        ("<think>", "<think>\na</think>", "\na</think>"),
+        ("<think>", " <think>a</think>", "a</think>"),
+        ("<think>\n", "<think>\na</think>", "a</think>"),
+        ("<think>\n", "<think>a</think>", "a</think>"),
+        ("<think>\n", "a</think>", "a</think>"),
+        ("<think>\n", "<answer>5</answer>", "<answer>5</answer>"),
+    ],
+)
+def test_a_response_goes_on_behind_its_opening(opened, response, rest):
+    assert behind(opened, response) == rest

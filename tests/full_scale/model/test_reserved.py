@@ -37,19 +37,11 @@ def test_a_tag_that_is_a_special_token_is_refused(tag):
     check_format(plain)
 
 
-@pytest.mark.parametrize("folder", SHIPPED, ids=["pictures", "text"])
-@pytest.mark.parametrize("begun", ["<think>", "<think>\\n", "<think></think>\\n<think>"])
-def test_a_template_that_opens_the_thoughts_is_refused(begun, folder):
-    own = load_processor(folder)
-    own.chat_template = own.chat_template.replace("assistant\n", f"assistant\n{begun}")
-    with pytest.raises(ValueError, match=r"the chat template ends the prompt with .*<think>.*Fix: delete <think>"):
-        check_format(own)
-
-
-def test_a_template_that_closes_the_thoughts_again_is_accepted():
+def test_a_template_that_thinks_itself_is_refused():
     own = load_processor(TINY_MODEL)
-    own.chat_template = own.chat_template.replace("assistant\n", "assistant\n<think></think>")
-    check_format(own)
+    own.chat_template = own.chat_template.replace("assistant\n", "assistant\n<think>Well,")
+    with pytest.raises(ValueError, match=r"the chat template ends the prompt with '<think>Well,'"):
+        check_format(own)
 
 
 def test_the_longest_token_is_found():

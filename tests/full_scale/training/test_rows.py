@@ -1,5 +1,6 @@
 """Training rows: prompts, experts, and what is left out."""
 
+import copy
 import json
 import re
 from dataclasses import replace
@@ -45,6 +46,18 @@ def test_an_expert_is_tokenised_verified_and_rewarded_as_a_response_is():
     assert expert_of(wrong, processor(), format_weight=0.25).correct is False
     assert expert_of(wrong, processor(), format_weight=0.25).reward == 0.25
     assert expert_of(replace(PROBLEMS[0], solution=None), processor(), format_weight=0.25) is None
+
+
+def test_an_expert_goes_on_behind_the_opening_that_the_template_writes():
+    own = copy.deepcopy(processor())
+    own.chat_template = own.chat_template.replace("assistant\n", "assistant\n<think>\n")
+    expert, plain = (expert_of(PROBLEMS[0], each, format_weight=0.1) for each in (own, processor()))
+    assert own.tokenizer.decode(expert.ids[:-1]) == plain.text.removeprefix("<think>")
+    assert expert.ids[-1] == own.tokenizer.eos_token_id
+    assert expert.text == plain.text.replace("<think>", "<think>\n")
+    assert (expert.correct, expert.reward) == (True, 1.1)
+    bare = expert_of(replace(PROBLEMS[0], solution="<answer>5</answer>"), own, format_weight=0.1)
+    assert (bare.correct, bare.reward) == (False, 0.0)  # as of a sampled response: thoughts that never end
 
 
 @pytest.mark.parametrize("token", ["<|image_pad|>", "<|vision_start|>", "<|im_start|>", "<|im_end|>", "<|endoftext|>"])

@@ -145,6 +145,22 @@ def test_a_reward_function_may_say_what_is_correct_apart_from_its_reward(tmp_pat
     assert logged(trainer, "reward") == [0.75]
 
 
+def test_a_response_is_judged_with_the_opening_that_the_template_writes(tmp_path, monkeypatch):
+    seen = []
+
+    def opened(completions, **_):
+        seen.extend(turn["content"] for (turn,) in completions)
+        return [float(turn["content"].startswith("<think>")) for (turn,) in completions]
+
+    template = processor().chat_template
+    build(with_recipe("calibrl"), tmp_path, reward=opened).sample([rows()[0]] * 4)
+    monkeypatch.setattr(processor(), "chat_template", template.replace("assistant\n", "assistant\n<think>"))
+    batch = build(with_recipe("calibrl"), tmp_path, reward=opened).sample([rows()[0]] * 4)
+    assert [text.startswith("<think>") for text in seen] == [False] * 4 + [True] * 4
+    assert batch.correct[:4].all()
+    assert not processor().tokenizer.decode(batch.response_ids[0]).startswith("<think>")
+
+
 def test_building_a_trainer_tells_nobody(tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", lambda *given, **_: told.append(given))
