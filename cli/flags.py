@@ -175,6 +175,26 @@ def add_flag(
     group.add_argument(flag, type=reader, metavar=metavar, help=help_text, **several)  # type: ignore[arg-type]  # mypy does not see that several is nargs alone
 
 
+def add_opposite(parser: argparse.ArgumentParser, name: str, *, of: str) -> None:
+    """Add a flag that takes another one back.
+
+    Args:
+        parser: Gets it.
+        name: Of the flag.
+        of: Name of a value that is true or false.
+
+    Example:
+        >>> parser = Parser()
+        >>> add_flag(parser, "skip_broken", bool, "", negatable=False)
+        >>> add_opposite(parser, "strict", of="skip_broken")
+        >>> parser.parse_args(["--skip-broken", "--strict"])
+        Namespace(skip_broken=False)
+    """
+    parser.add_argument(
+        flag_of(name), action="store_false", dest=of, default=argparse.SUPPRESS, help=f"the opposite of {flag_of(of)}"
+    )
+
+
 def read_flags(options: argparse.Namespace, kind: type[Settings]) -> Settings:
     """Build the dataclass from what was given; it has its own defaults and checks its own values."""
     given = vars(options)

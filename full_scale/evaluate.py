@@ -15,7 +15,7 @@ if __package__ in (None, ""):  # run as a script: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cli import program
-from cli.flags import Parser, add_flags, read_flags
+from cli.flags import Parser, add_flags, add_opposite, read_flags
 from cli.folder import Output
 from full_scale.evaluation.request import Request
 
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None, *, console: "Console | None" = 
     parser = Parser(__doc__, prog="evaluate.py", usage="evaluate.py [flags]", other_names=OTHER_NAMES)
     add_flags(parser, Request, title="what is evaluated")
     add_flags(parser, Output, title="output folder", defaults={"out": DEFAULT_OUT})
+    add_opposite(parser, "strict", of="skip_broken")
     parser.set_defaults(out=DEFAULT_OUT)
     given = parser.parse_args(arguments)
     request, output = read_flags(given, Request), read_flags(given, Output)

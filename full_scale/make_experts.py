@@ -22,7 +22,7 @@ if __package__ in (None, ""):  # run as a script: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cli import program
-from cli.flags import Parser, add_flags, read_flags
+from cli.flags import Parser, add_flags, add_opposite, read_flags
 from cli.interruption import exit_status
 
 OTHER_NAMES = {
@@ -53,8 +53,7 @@ class Request:
         limit: at most so many problems.
         seed: of rendered problems.
         columns: what the columns of your own table are called, where that is not usual: question=q,answer=a.
-        skip_broken: leave out broken records, each with its reason in quarantine.jsonl; else the first ends it.
-        most_broken: stop at a larger share of broken records.
+        skip_broken: leave out broken records and list them in quarantine.jsonl; else the first ends the program.
         tries: responses for one problem until one is accepted.
         concurrency: requests under way at once.
         key_variable: environment variable with the key.
@@ -77,7 +76,6 @@ class Request:
     seed: int = 0
     columns: str | None = None
     skip_broken: bool = False
-    most_broken: float = 0.5
     tries: int = 1
     concurrency: int = 8
     key_variable: str = "EXPERT_API_KEY"
@@ -109,7 +107,7 @@ def read_command_line(arguments: Sequence[str] | None) -> Request:
     """
     parser = Parser(__doc__, prog="make_experts.py", usage="make_experts.py [flags]", other_names=OTHER_NAMES)
     add_flags(parser, Request, title="what is asked")
-    parser.add_argument("--strict", action="store_false", dest="skip_broken", help="the opposite of --skip-broken")
+    add_opposite(parser, "strict", of="skip_broken")
     given = parser.parse_args(arguments)
     missing = [name for name in ("base_url", "model", "dataset", "out") if not hasattr(given, name)]
     if missing:
@@ -137,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     out = request.out
     server = Server(**{name: getattr(request, name) for name in Server.__dataclass_fields__})
-    quarantine = Quarantine(out.parent / "quarantine.jsonl", most=request.most_broken) if request.skip_broken else None
+    quarantine = Quarantine(out.parent / "quarantine.jsonl") if request.skip_broken else None
     problems = load_problems(
         request.dataset,
         split=request.split,

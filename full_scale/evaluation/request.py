@@ -54,7 +54,7 @@ class Request:
         split: of every data set (default: the one that each is scored on).
         limit: at most so many problems of each (rendered: 2000 without).
         columns: what the columns of your own table are called, where that is not usual: question=q,answer=a.
-        skip_broken: leave out broken records, each with its reason in quarantine.jsonl; else the first ends it.
+        skip_broken: leave out broken records and list them in quarantine.jsonl; else the first ends the program.
         samples: sampled responses per problem, at temperature 1, besides the greedy one.
         pass_at: which k of pass@k (default: the number of samples).
         blank_pictures: show white pictures of the same size instead.

@@ -30,7 +30,7 @@ from full_scale.evaluation.benchmarks import Benchmark, load_benchmarks, readabl
 from full_scale.evaluation.comparison import compare
 from full_scale.evaluation.request import Options, Request
 from full_scale.evaluation.summary import category_table, disagreement_table, overview, summarise
-from full_scale.model.checkpoint import load_checkpoint, model_fingerprint
+from full_scale.model.checkpoint import load_checkpoint, model_fingerprint, save_checkpoint
 from full_scale.model.prompting import opening
 from full_scale.pages.answers_page import write_answers_page
 from full_scale.pages.tables import PageTable, rich_table
@@ -90,8 +90,7 @@ def merge(request: Request, target: Path, console: Console) -> None:
     with model_folder(target) as folder:
         folder.check(Output(out=target))
         model, processor = load_checkpoint(request.model, remote_code=request.remote_code)
-        model.save_pretrained(target)
-        processor.save_pretrained(target)
+        save_checkpoint(target, model, processor)
     console.print(f"{request.model}, its adapters merged into its weights, is in {target}")
 
 

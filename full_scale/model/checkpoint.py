@@ -8,12 +8,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.modeling_utils import PreTrainedModel
 
-from full_scale.model.place import ADAPTER_FILE, base_of, check_place, readable
+from full_scale.model.place import ADAPTER_FILE, CONFIG_FILE, base_of, check_place, readable
 from full_scale.model.processor import Processor, load_processor, reads_pictures
 from full_scale.model.sampling import token_ids_only
 from full_scale.model.shipped import SHIPPED_MODELS
 from full_scale.model.shipped import TINY_MODEL as TINY_MODEL  # who loads them wants their names too
 from full_scale.model.shipped import TINY_TEXT_MODEL as TINY_TEXT_MODEL
+
+STAGE = "saving-model"
+"""Folder in a checkpoint's while it is being written."""
 
 
 def load_model(folder: str | Path, *, dtype: torch.dtype | str = "auto", remote_code: bool = False) -> PreTrainedModel:
@@ -75,6 +78,25 @@ def load_checkpoint(name: str, *, remote_code: bool = False) -> tuple[PreTrained
     processor = load_processor(folder, remote_code=remote_code)
     model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]  # mypy takes the name for self
     return model, processor
+
+
+def save_checkpoint(folder: Path, model: PreTrainedModel, processor: Processor) -> None:
+    """Write a model and its processor so that a program killed on the way leaves no folder that looks like a model.
+
+    All is written beside, then moved; the file by which a folder counts as a model comes last.
+
+    Args:
+        folder: Of the checkpoint; the files of an earlier one are replaced.
+        model: The model.
+        processor: Its processor.
+    """
+    stage = folder / STAGE
+    model.save_pretrained(stage)
+    processor.save_pretrained(stage)
+    (folder / CONFIG_FILE).unlink(missing_ok=True)
+    for file in sorted(stage.iterdir(), key=lambda file: file.name == CONFIG_FILE):
+        file.replace(folder / file.name)
+    stage.rmdir()
 
 
 def model_fingerprint(model: PreTrainedModel) -> str:

@@ -11,7 +11,7 @@ from cli.folder import read_json
 from cli.names import hint
 from full_scale.model.shipped import SHIPPED_MODELS
 
-ADAPTER_FILE = "adapter_config.json"
+ADAPTER_FILE, CONFIG_FILE = "adapter_config.json", "config.json"
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 """What can be looked up on the hub; anything else is a path, and asking for it would tell the hub of it."""
 
@@ -55,7 +55,7 @@ def check_place(folder: str | Path) -> None:
     if path.is_file():
         raise ValueError(f"model={str(folder)!r}: {expected}; it is a file. Fix: give its folder.")
     if path.is_dir():
-        if not any((path / name).is_file() for name in ("config.json", ADAPTER_FILE)):
+        if not any((path / name).is_file() for name in (CONFIG_FILE, ADAPTER_FILE)):
             fix = _checkpoint_inside(path) or "choose another --model."
             raise ValueError(
                 f"model={str(folder)!r}: {expected}; it holds neither config.json nor adapters. Fix: {fix}"

@@ -89,8 +89,8 @@ def opening(processor: Processor) -> str:
     opened = begun[begun.rindex(THINK) :]
     if opened.strip() != THINK:
         raise ValueError(
-            f"the chat template ends the prompt with {opened[-60:]!r}: it opens <think> and writes thoughts of its own, "
-            "which no expert can go on from. Fix: delete what follows <think> in the checkpoint's chat_template.jinja"
+            f"the chat template ends the prompt with {opened[-60:]!r}: thoughts of its own, which no expert can go on "
+            "from. Fix: delete what follows <think> in the checkpoint's chat_template.jinja"
         )
     return opened
 

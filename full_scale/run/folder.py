@@ -68,7 +68,8 @@ def model_folder(out: Path) -> RunFolder:
     Returns:
         The folder, with the names of all that belongs to a model.
     """
-    return RunFolder(out, begun="config.json", names=MODEL_FILES, resumable=False)
+    parts = [f"saving-model/{name}" for name in MODEL_FILES]  # one that is being written
+    return RunFolder(out, begun="config.json", names=[*MODEL_FILES, *parts], resumable=False)
 
 
 def read_metrics(file: Path) -> list[dict[str, Any]]:

@@ -40,7 +40,6 @@ class Settings:
     lora_targets: str = _option(
         "model", "all-linear, or a pattern of the names of layers that get adapters", "all-linear"
     )
-    lora_dropout: float = _option("model", "dropout in front of the adapters", 0.0, least=0)
     remote_code: bool = _option("model", "run code that the checkpoint brings; read it first", False)
 
     dataset: str = _option("data", "rendered, word_problems, a folder or file, hub:<id>, or <layout>:<path or hub:id>")
@@ -49,7 +48,11 @@ class Settings:
     columns: str | None = _option(
         "data", "what the columns of your own table are called where that is not usual: question=q,answer=a", None
     )
-    skip_broken: bool = _option("data", "leave out broken records, each with its reason in quarantine.jsonl", False)
+    skip_broken: bool = _option(
+        "data",
+        "leave out broken records and list them in quarantine.jsonl; else the first ends the program",
+        False,
+    )
     limit: int | None = _option("data", "use only so many training problems", None, least=1)
     max_prompt_length: int = _option("data", "tokens; longer prompts are dropped and counted", least=1)
 

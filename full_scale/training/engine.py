@@ -68,7 +68,6 @@ def adapters(settings: Settings) -> "LoraConfig | None":
     return LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
         target_modules=settings.lora_targets,
         task_type="CAUSAL_LM",
     )

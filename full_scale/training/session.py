@@ -262,6 +262,7 @@ def _run(settings: Settings, out: Path, parts: Parts, checkpoint: Path | None, c
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     trainer.save_model(str(out))
     results: dict[str, Any] = {"finished": False, "method": settings.method, "steps": trainer.state.global_step}
+    results |= {"skipped_updates": trainer.progress.skipped}
     results |= {"processes": processes(), "versions": parts.versions}
     results |= {"problems": len(parts.rows), "dropped": dataclasses.asdict(parts.dropped)}
     results |= {"settings": dataclasses.asdict(settings) | {"recipe": settings.hyper_parameters()}}

@@ -566,7 +566,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         if self._demonstrations is not None:  # nothing was sampled, so there is nothing to reward
             rows = len(prompts) * self.accelerator.num_processes
             return torch.zeros(rows, len(self.reward_funcs), device=self.accelerator.device)
-        opened = opening(self.processing_class)
+        opened = opening(cast(Processor, self.processing_class))
         whole = [[{**turn, "content": opened + turn["content"]}] for (turn,) in completions]
         rewards: Tensor = super()._calculate_rewards(self._rows, prompts, whole, completion_ids_list)
         start = self.accelerator.process_index * len(prompts)  # TRL returns all processes' rows

@@ -11,6 +11,7 @@ from full_scale.data import expert_response
 from full_scale.data.rendered import rendered_problems
 from full_scale.data.word_problems import word_problems
 from full_scale.model.answers import answer_problems
+from full_scale.model.checkpoint import save_checkpoint
 from full_scale.model.processor import Processor, tokenizer_of
 from full_scale.model.prompting import model_inputs
 from full_scale.model.tiny import (
@@ -177,7 +178,6 @@ def make_model(out: Path, *, text: bool, seed: int, steps: int, problems: int) -
     )
     warm_up(model, processor, given, looks, steps=steps, seed=seed)
     accuracy = greedy_accuracy(model, processor, last)
+    save_checkpoint(out, model, processor)
     print(f"saved to {out}: greedy accuracy {accuracy:.1%} on {len(last)} held-out problems")
-    model.save_pretrained(out)
-    processor.save_pretrained(out)
     return accuracy

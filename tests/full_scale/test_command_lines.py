@@ -94,6 +94,7 @@ REFUSED = (
     ("train --resume --overwrite", "leave one out"),
     ("train --checkpoint 40", "Fix: add --resume"),
     ("train --out {place}/begun --resume", "settings.json: expected JSON"),
+    ("train --lora-rank 4 --lora-dropout 0.05", "--lora-dropout: expected no dropout.* leave the flag out"),
     ("train --max-prompt-length 5", "max_prompt_length"),
     ("evaluate --model ./my_model", "there is no such folder"),
     ("evaluate --modle tiny", "did you mean --model"),
@@ -168,6 +169,18 @@ def test_these_work(tmp_path, line, shown, monkeypatch, capsys):
         MAIN[script](flags)
     assert shown in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate", "make_experts"])
+def test_broken_records_are_spoken_of_in_the_same_words(script, capsys):
+    with pytest.raises(SystemExit):
+        MAIN[script](["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert (
+        "--skip-broken leave out broken records and list them in quarantine.jsonl; else the first ends the program"
+        in shown
+    )
+    assert "--strict the opposite of --skip-broken" in shown
 
 
 def test_a_finished_evaluation_of_a_runs_checkpoint_uses_the_runs_settings(tmp_path, place):

@@ -21,7 +21,6 @@ import pytest
 from full_scale import make_experts
 from full_scale.data import expert_response, load_problems, making_experts
 from full_scale.data import teacher as teacher_module
-from full_scale.data.quarantine import MOST
 from full_scale.make_experts import main
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import is_correct
@@ -326,7 +325,6 @@ def test_a_cut_off_line_is_taken_away_in_place(tmp_path):
         (["--pause", "inf"], "pause=inf: expected at least 0"),
         (["--out", "/proc/nowhere/e.jsonl"], "."),
         (["--columns", "question=q"], "layout rendered has its own"),
-        (["--most-broken", "2", "--skip-broken"], "expected a share from 0 to 1"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_asked(flags, message, tmp_path):
@@ -430,4 +428,3 @@ def test_the_flags_defaults_are_the_servers():
     flags = {item.name: item.default for item in dataclasses.fields(make_experts.Request)}
     for item in dataclasses.fields(teacher_module.Server):
         assert flags[item.name] == item.default
-    assert flags["most_broken"] == MOST

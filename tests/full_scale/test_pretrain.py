@@ -1,8 +1,12 @@
 """The command that makes the shipped models."""
 
-import pytest
+from pathlib import Path
 
-from full_scale.model.checkpoint import load_model
+import pytest
+from transformers.modeling_utils import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from full_scale.model.checkpoint import load_model, model_fingerprint
 from full_scale.model.processor import load_processor
 from full_scale.pretrain import main
 
@@ -14,6 +18,38 @@ def test_it_saves_a_model_and_a_processor_that_load(tmp_path):
     assert model.config.vocab_size == len(processor)
     with pytest.raises(ValueError, match=r"it is in use \(config.json\). Fix: --overwrite"):
         main(flags)
+
+
+@pytest.mark.parametrize("cut", ["model", "processor", "move"])
+def test_what_was_cut_off_while_it_was_saved_is_no_model(tmp_path, monkeypatch, cut):
+    class Killed(BaseException):
+        pass
+
+    def killed(*_, **__):
+        raise Killed
+
+    out, moved = tmp_path / "model", []
+
+    def moving(file, target, replace=Path.replace):
+        moved.append(target.name)
+        return killed() if len(moved) == 3 else replace(file, target)
+
+    owner = {"model": PreTrainedModel, "processor": PreTrainedTokenizerBase, "move": Path}[cut]
+    monkeypatch.setattr(owner, *(("replace", moving) if cut == "move" else ("save_pretrained", killed)))
+    with pytest.raises(Killed):
+        main(["--text", "--steps", "1", "--problems", "40", "--out", str(out)])
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"neither config.json nor adapters|no such folder"):
+        load_model(out)
+
+
+def test_an_overwritten_model_is_replaced_as_a_whole(tmp_path):
+    flags = ["--text", "--steps", "1", "--problems", "40", "--out", str(tmp_path / "model")]
+    main(flags)
+    first = load_model(tmp_path / "model")
+    main([*flags, "--seed", "1", "--overwrite"])
+    assert model_fingerprint(load_model(tmp_path / "model")) != model_fingerprint(first)
+    assert not (tmp_path / "model" / "saving-model").exists()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from full_scale.model.processor import load_processor
 from full_scale.run.folder import read_metrics
 from full_scale.train import main
 from full_scale.training import session
+from full_scale.training.trainer import HybridPolicyTrainer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
@@ -80,6 +81,7 @@ def test_a_run_leaves_results_curves_answers_and_logs(tmp_path, checkpoint, caps
     results = run(checkpoint, out, *flags)
     assert json.loads((out / "results.json").read_text()) == results
     assert (results["problems"], results["steps"], results["method"]) == (4, 1, "calibrl")
+    assert results["skipped_updates"] == 0
     for when in ("before", "after"):
         assert 0 < results[when]["entropy"] < 10
         for name in ("greedy_accuracy", "sampled_accuracy", "entropy"):
@@ -94,6 +96,17 @@ def test_a_run_leaves_results_curves_answers_and_logs(tmp_path, checkpoint, caps
     assert page.count("data:image/png;base64") == 4
     assert all((out / name).stat().st_size > 1000 for name in ("curves.png", "curves.svg"))
     assert any("reward" in tag for tag in tensorboard_tags(out))
+
+
+def test_updates_that_are_not_finite_are_counted_in_the_results(tmp_path, checkpoint, rewarded, monkeypatch):
+    loss = HybridPolicyTrainer._compute_loss
+
+    def spoilt(self, model, inputs):
+        return loss(self, model, inputs) * (float("nan") if self.state.global_step == 0 else 1.0)
+
+    monkeypatch.setattr(HybridPolicyTrainer, "_compute_loss", spoilt)
+    results = run(checkpoint, tmp_path / "out", "--steps", "2")
+    assert (results["steps"], results["skipped_updates"]) == (2, 1)
 
 
 def tensorboard_tags(out):

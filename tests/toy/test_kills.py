@@ -52,6 +52,16 @@ def in_child(out: Path, *flags: str, prepare=lambda: None, while_it_runs=lambda 
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def ends_within(pid: int, seconds: float) -> bool:
+    """Whether a child ends by itself before so many seconds are over; its status can still be asked for."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def operations_of(out: Path, before):
     """Call ``before(name)`` before each operation on the files of a folder, from now on in this process."""
 
@@ -69,8 +79,8 @@ def kill(kind: str, out: Path, chance: random.Random, seconds: float, operations
 
     def strike(pid: int) -> None:
         if kind in ("moment", "order"):
-            time.sleep(moment)
-            os.kill(pid, number)
+            if not ends_within(pid, moment):
+                os.kill(pid, number)
 
     def prepare() -> None:
         left = iter(range(nth, 0, -1))

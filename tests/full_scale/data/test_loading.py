@@ -1,12 +1,10 @@
 """Every layout and its variants are recognised and read."""
 
-import io
 import multiprocessing
 import operator
 import pickle
 import random
 
-import numpy as np
 import pytest
 from layouts import (
     geoeval,
@@ -31,12 +29,10 @@ from layouts import (
     verl,
     virl39k,
     virl39k_zip,
-    write_json,
 )
 from realdata import GEOMETRY3K
 
-from full_scale.data import DATASETS, expert_response, find_schema, load_problems
-from full_scale.data.unpickling import ArrayUnpickler
+from full_scale.data import DATASETS, find_schema, load_problems
 from full_scale.data.verdicts import official_score
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import is_correct
@@ -83,30 +79,6 @@ def test_a_layout_is_recognised_and_read(name, tmp_path):
 def test_every_layout_of_files_has_a_test():
     others = {"geometry3k", "geoqa_joined", "rendered", "word_problems", "generic"}
     assert set(DATASETS) == {*CASES, *others}
-
-
-def test_pickle_numbers_replace_their_placeholders(tmp_path):
-    geoqa_pickle(tmp_path)
-    problem = load_problems(str(tmp_path))[0]
-    assert problem.question == "angle 1 is 25 find\nChoices:\n(A) 25\n(B) 65\n(C) \n(D) 90"
-    assert problem.facts == {"choice_nums": [25.0, 65.0, None, 90.0], "label": 1}
-
-
-def test_old_and_new_numpy_names_of_arrays_are_allowed():
-    array = np.arange(6).reshape(2, 3)
-    for protocol in range(2, 6):
-        assert (ArrayUnpickler(io.BytesIO(pickle.dumps(array, protocol))).load() == array).all()
-    old = pickle.dumps(array, 2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
-    assert (ArrayUnpickler(io.BytesIO(old)).load() == array).all()
-
-
-def test_geometry3k_folders_of_the_repository():
-    train, test = (load_problems(str(GEOMETRY3K), split=split) for split in ("train", "test"))
-    assert [problem.id for problem in train + test] == ["1091", "1427", "1836", "2600", "2733", "2946"]
-    assert [problem.answer for problem in test] == ["8 \\sqrt { 3 }", "12 \\sqrt { 2 }", "80"]
-    assert train[0].rgb_images()[0].size == (216, 215)
-    assert all(image.mode == "RGB" for problem in train + test for image in problem.rgb_images())
-    assert all(expert_response(problem) is None for problem in train + test)
 
 
 def test_the_train_file_is_not_taken_for_the_test_split(tmp_path):
@@ -173,13 +145,3 @@ def test_pictures_of_a_zip_archive_can_be_read_in_a_forked_process(tmp_path):
         sizes = pool.map(operator.attrgetter("size"), [problem.rgb_images()[0]] * 4)
         assert sizes == [(20, 10)] * 4
         assert [len(found) for found in pool.map(Problem.rgb_images, [problem] * 8)] == [1] * 8
-
-
-def test_mathverse_answers_in_brackets_as_texts_and_of_several_letters(tmp_path):
-    question = "q\nChoice:\nA. True\nB. False\nC. Both"
-    answers = ["(C)", "False", "A\nB", "B"]
-    rows = [{"sample_index": str(n), "question": question, "answer": a, "image": ""} for n, a in enumerate(answers)]
-    write_json(tmp_path / "testmini.json", [{**row, "problem_version": "Text Only", "metadata": {}} for row in rows])
-    problems = load_problems(str(tmp_path), split="testmini")
-    assert [problem.answer_letter for problem in problems] == ["C", "B", None, "B"]
-    assert [problem.answer for problem in problems] == ["Both", "False", "A\nB", "False"]

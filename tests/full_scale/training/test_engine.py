@@ -87,7 +87,7 @@ def test_of_several_processes_each_takes_its_part(tmp_path, monkeypatch):
 
 def test_adapters_only_where_they_are_asked_for():
     assert adapters(settings_of()) is None
-    flags = ["--lora-rank", "4", "--lora-alpha", "8", "--lora-targets", "q_proj", "--lora-dropout", "0.1"]
+    flags = ["--lora-rank", "4", "--lora-alpha", "8", "--lora-targets", "q_proj"]
     config = adapters(settings_of(*flags))
     assert (config.r, config.lora_alpha, config.target_modules) == (4, 8, "q_proj")
-    assert (config.lora_dropout, config.task_type) == (0.1, "CAUSAL_LM")
+    assert (config.lora_dropout, config.task_type) == (0.0, "CAUSAL_LM")
