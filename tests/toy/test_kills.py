@@ -78,9 +78,8 @@ def kill(kind: str, out: Path, chance: random.Random, seconds: float, operations
     number = {"order": chance.choice([signal.SIGTERM, signal.SIGINT])}.get(kind, signal.SIGKILL)
 
     def strike(pid: int) -> None:
-        if kind in ("moment", "order"):
-            if not ends_within(pid, moment):
-                os.kill(pid, number)
+        if kind in ("moment", "order") and not ends_within(pid, moment):
+            os.kill(pid, number)
 
     def prepare() -> None:
         left = iter(range(nth, 0, -1))
