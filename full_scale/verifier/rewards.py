@@ -110,3 +110,16 @@ def total_reward(
     log_metric("rewards/accuracy/mean", fmean(one.accuracy for one in earned))
     log_metric("rewards/format/mean", fmean(one.format for one in earned))
     return [one.total for one in earned]
+
+
+def accuracy(completions: Sequence[Any], problem: Sequence[Problem], **_: object) -> list[float | None]:
+    """The accuracy of sampled responses alone, in TRL's signature: for a trainer that weighs several rewards itself.
+
+    Args:
+        completions: A conversation of one turn each.
+        problem: Of each response.
+
+    Returns:
+        1.0 where the answer is right, else 0.0.
+    """
+    return [float(is_correct(turn[0]["content"], item)) for turn, item in zip(completions, problem, strict=True)]

@@ -50,10 +50,12 @@ def checkpoint(tmp_path_factory):
 def rewarded(monkeypatch):
     """Rewards that a model with random weights gets too, so that its gradient is not zero."""
 
-    def by_length(completions, completion_ids, **_):
-        return [float(sum(ids) % 3 == 0) for ids in completion_ids]
+    def by_length(completions, completion_ids, log_extra, **_):
+        right = [sum(ids) % 3 == 0 for ids in completion_ids]
+        log_extra("correct", right)
+        return list(map(float, right))
 
-    monkeypatch.setattr(session, "accuracy", by_length)
+    monkeypatch.setattr(session, "total_reward", by_length)
 
 
 def run(checkpoint, out, *flags):

@@ -3,7 +3,7 @@
 import pytest
 
 from full_scale.problems.problem import Problem
-from full_scale.verifier.rewards import Reward, format_reward, reward, total_reward
+from full_scale.verifier.rewards import Reward, accuracy, format_reward, reward, total_reward
 
 FREE = Problem(id="1", source="s", question="q", answer="65")
 WELL_FORMED, BARE, WRONG = "<think>t</think><answer>65</answer>", "<answer>65</answer>", "<answer>6</answer>"
@@ -61,3 +61,10 @@ def test_sampled_responses_earn_the_same_reward_with_its_parts_logged():
 )
 def test_format_of_the_whole_response(response, expected):
     assert format_reward(response) == expected
+
+
+def test_accuracy_alone_is_there_for_other_trainers():
+    turns = [[{"role": "assistant", "content": text}] for text in (WELL_FORMED, BARE, WRONG)]
+    assert accuracy(turns, problem=[FREE] * 3, other="ignored") == [1.0, 1.0, 0.0]
+    with pytest.raises(ValueError, match="shorter"):
+        accuracy(turns, problem=[FREE] * 2)
