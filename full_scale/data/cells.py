@@ -16,7 +16,7 @@ from full_scale.problems.pictures import EncodedPicture, Picture, find_picture
 
 _DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=\s-]+")
-_MAGIC = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0AK")  # PNG, JPEG, GIF, WEBP, BMP, TIFF
+_MAGIC = ("iVBORw0KGgo", "/9j/", "_9j_", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0AK")  # PNG, JPEG, GIF, WEBP, BMP, TIFF
 _SHORTEST_BASE64 = 64  # characters; a picture of one pixel has more
 
 

@@ -74,10 +74,7 @@ def scored_split(dataset: str, columns: str | None = None) -> str:
     Raises:
         ValueError: Unknown data set.
     """
-    if dataset == "rendered":
-        return "test"
-    splits = find_schema(dataset, columns)[0].splits
-    return next((name for name in splits if not name.startswith(("train", "val"))), splits[0])
+    return find_schema(dataset, columns)[0].scored_split
 
 
 def readable_benchmarks(

@@ -155,3 +155,31 @@ def test_code_of_a_picture_is_told_from_a_name(tmp_path):
 def test_pictures_that_are_none(cell, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         pictures(cell, tmp_path)
+
+
+BEGINNINGS = {
+    "png": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
+    "jpeg": b"\xff\xd8\xff\xe0",
+    "gif": b"GIF89a",
+    "webp": b"RIFF",
+    "bmp": b"BM",
+    "tiff": b"II*\x00",
+    "big tiff": b"MM\x00*",
+}
+
+
+@pytest.mark.parametrize("kind", BEGINNINGS)
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("padding", [True, False])
+def test_code_of_each_kind_of_picture_in_both_alphabets(kind, encode, padding, tmp_path):
+    content = BEGINNINGS[kind] + b"\xfb\xef\xbe\xff\xff\xff" * 10
+    code = encode(content).decode()
+    assert pictures(code if padding else code.rstrip("="), tmp_path) == (EncodedPicture(content),)
+
+
+def test_code_may_be_cut_into_lines_and_have_an_address_in_front(tmp_path):
+    content = BEGINNINGS["png"] + bytes(90)
+    code = base64.b64encode(content).decode()
+    assert pictures(f"{code[:76]}\n{code[76:]}", tmp_path) == (EncodedPicture(content),)
+    address = "data:image/x-ms.bmp+z;base64,"
+    assert pictures(address + code, tmp_path) == (EncodedPicture(content),)
