@@ -1,6 +1,6 @@
 """Speed of the toy: `make bench` prints one line for each figure and writes runs/bench/toy.json.
 
-- the wall time of the default comparison (12 methods x 32 seeds x 600 steps x 16 prompts x 8 rollouts, all cores);
+- the wall time of the default comparison (13 methods x 32 seeds x 600 steps x 16 prompts x 8 rollouts, all cores);
 - rollouts a second of the training loop, the update included: all cores, one process each;
 - environment steps a second at 64 environments: the native vector environment, and gymnasium's SyncVectorEnv.
 """
@@ -35,7 +35,7 @@ OUT = Path("runs/bench/toy.json")
 
 
 def comparison_seconds(workers: int) -> float:
-    """Seconds that the twelve methods of ``compare`` take in the default world."""
+    """Seconds that the thirteen methods of ``compare`` take in the default world."""
     arms = [arm for arm in comparison(DEFAULT_METHODS, World(), Training(), 32) if arm.part == "main"]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"

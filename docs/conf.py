@@ -74,7 +74,7 @@ html_copy_source = False
 html_extra_path = ["live.html"]  # opened as it is, from the site's top
 html_show_copyright = False
 
-_LIVE = re.compile(r"\[([^\]]+)\]\(docs/live\.html\)")
+_LIVE = re.compile(r"\[([^\]]+)\]\((?:docs/)?live\.html\)")
 _FUNCTION = re.compile(r"\[`(\w+)([^`]*)`\]\(\.\./calibrl_ref/(\w+)\.py\)")
 _RETURNS = re.compile(r"^Returns:\n((?:    .*(?:\n|$))+)", re.MULTILINE)
 _TABLE = re.compile(r"(^\|.*\|$\n?)+", re.MULTILINE)  # of a docstring, as Markdown writes it
@@ -117,9 +117,10 @@ CHANGELOG
 
 
 def prepare_page(_app: Sphinx, document: str, source: list[str]) -> None:
-    """Give the README, the front page, the table of contents; let formulas lead to the reference, not to a file."""
+    """Give the front page its table of contents; let formulas lead to the reference, and to the live page as it is."""
+    source[0] = _LIVE.sub(rf'<a href="{"../" * document.count("/")}live.html">\1</a>', source[0])
     if document == root_doc:
-        source[0] = _LIVE.sub(r'<a href="live.html">\1</a>', source[0]) + CONTENTS
+        source[0] += CONTENTS
     if document == "docs/formulas":
         source[0] = _FUNCTION.sub(r"{py:obj}`\1\2 <calibrl_ref.\3.\1>`", source[0])
 

@@ -80,6 +80,12 @@ def test_every_link_of_the_site_leads_somewhere(site, pages):
     assert broken == []
 
 
+def test_the_live_page_is_opened_as_it_is(site, pages):
+    assert (site / "live.html").read_bytes() == (ROOT / "docs" / "live.html").read_bytes()
+    assert "live.html" in pages[Path("index.html")].targets
+    assert "../live.html" in pages[Path("docs/toy_findings.html")].targets
+
+
 def test_nothing_is_fetched_to_show_a_page(pages):
     fetched = {(str(name), address) for name, links in pages.items() for address in links.loaded if "//" in address[:8]}
     assert fetched == set()

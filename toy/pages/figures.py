@@ -39,8 +39,8 @@ def _curves_figure(section: Section, steps: Sequence[int]) -> Figure:
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(columns), sharey=columns[0].symlog, squeeze=False)[0]
     for axes, column in zip(panels, columns, strict=True):
-        for line in section.lines:
-            _draw_line(axes, line, column, steps)
+        for place, line in enumerate(section.lines):
+            _draw_line(axes, line, column, steps, place)
         axes.set(title=column.title, xlabel="training step", ylabel=column.unit)
         if column.symlog:
             axes.set_yscale("symlog", linthresh=SYMLOG_FROM)
@@ -54,14 +54,22 @@ def _curves_figure(section: Section, steps: Sequence[int]) -> Figure:
     return figure
 
 
-def _draw_line(axes: Axes, line: Line, column: Column, steps: Sequence[int]) -> None:
-    """Draw one curve with its 95 % interval."""
+def _draw_line(axes: Axes, line: Line, column: Column, steps: Sequence[int], place: int) -> None:
+    """Draw one curve with its 95 % interval; dots of several lines stand side by side."""
     curve = line.curves[column.key]
     axes.plot(steps, curve["mean"], line.dash, color=line.colour, label=line.name, linewidth=1.8)
     axes.fill_between(steps, curve["low"], curve["high"], color=line.colour, alpha=0.12, linewidth=0)
     if column.dots:
         final = line.final[column.key]
-        axes.plot([1.03 * steps[-1]] * len(final), final, "o", color=line.colour, alpha=0.35, markersize=4, mew=0)
+        axes.plot(
+            [(1.02 + 0.02 * (place % 4)) * steps[-1]] * len(final),
+            final,
+            "o",
+            color=line.colour,
+            alpha=0.35,
+            markersize=4,
+            mew=0,
+        )
 
 
 def _map_figure(section: Section) -> Figure:

@@ -125,7 +125,7 @@ class Section:
 OUTCOMES = (
     Column(key="entropy", title="Exact entropy", unit="nats per decision"),
     Column(key="accuracy", title="Exact accuracy", top=1.0, dots=True),
-    Column(key="coverage", title="Coverage", unit="of the sound paths, in a batch's responses", top=1.0),
+    Column(key="coverage", title="Coverage", unit="share of the sound paths", top=1.0),
     Column(key="sound_mass", title="Probability of a sound path", top=1.0, panel=False),
     Column(key="solved", title="Seeds on a sound path", top=1.0, panel=False, share=True),
 )

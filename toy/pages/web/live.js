@@ -98,7 +98,7 @@ class Chart {
 
   draw(history, names) {
     const heights = SIDES.map((side, place) => this.y(history[place].at(-1)[this.key]));
-    const lower = heights[0] > heights[1] ? 0 : 1, clash = Math.max(0, 14 - Math.abs(heights[0] - heights[1]));
+    const lower = heights[0] > heights[1] ? 0 : 1, clash = Math.max(0, 18 - Math.abs(heights[0] - heights[1]));
     heights[1 - lower] -= clash; // the labels of two ends never cover each other
     SIDES.forEach((side, place) => {
       const values = history[place].map((point) => point[this.key]);
@@ -253,19 +253,19 @@ class Dots {
       const picture = make("svg", { viewBox: "0 0 560 120", role: "img" });
       for (const tick of [0, 0.2, 0.4, 0.6, 0.8, 1]) {
         picture.append(make("line", { class: "grid", x1: 20 + 520 * tick, x2: 20 + 520 * tick, y1: 2, y2: 100 }));
-        picture.append(make("text", { x: 20 + 520 * tick, y: 115, "text-anchor": "middle" }, tick === 1 ? "1 accuracy" : String(tick)));
+        picture.append(make("text", { x: 20 + 520 * tick, y: 115, "text-anchor": "middle" }, String(tick)));
       }
-      byId("dots").append(make("figure", { class: `dots ${side}`, style: "margin:0" }, make("figcaption", {}, names[place]), picture));
+      byId("dots").append(make("figure", { class: `dots ${side}`, style: "margin:0" }, make("figcaption", {}, names[place], make("small", {}, " accuracy at the end")), picture));
       return picture;
     });
     for (let seed = 0; seed < TOY.seeds && turn === this.turn; seed++) {
       const comparison = new Comparison({ ...settings, seed }, ["grpo", settings.method]);
       while (comparison.step < settings.steps) comparison.advance();
       comparison.policies.forEach((policy, place) => {
-        const { accuracy } = policy.measure(), bin = Math.round(accuracy * 65);
-        const below = found[place].filter((other) => Math.round(other * 65) === bin).length;
+        const { accuracy } = policy.measure(), bin = Math.round(accuracy * 32); // three abreast in a pile
+        const below = found[place].filter((other) => Math.round(other * 32) === bin).length;
         found[place].push(accuracy);
-        const dot = make("circle", { cx: 20 + 8 * bin, cy: 96 - 7 * Math.min(below, 13) + (below > 13 ? -3 : 0), r: 3.4 }, make("title", {}, `seed ${seed}: ${accuracy.toFixed(3)}`));
+        const dot = make("circle", { cx: 20 + (520 * bin) / 32 + 5 * ((below % 3) - 1), cy: 96 - 7 * Math.floor(below / 3), r: 2.8 }, make("title", {}, `seed ${seed}: ${accuracy.toFixed(3)}`));
         if (seed === settings.seed) dot.classList.add("own");
         pictures[place].append(dot);
       });
