@@ -73,15 +73,17 @@ def _draw_line(axes: Axes, line: Line, column: Column, steps: Sequence[int], pla
 
 
 def _map_figure(section: Section) -> Figure:
-    """Final accuracy and entropy over the axes, the numbers in the cells; one row of maps for each method."""
+    """Final accuracy, coverage and entropy over the axes, the numbers in the cells; a row of maps for each method."""
     methods = list(dict.fromkeys(line.label for line in section.lines if line.at))
     members = {method: [line for line in section.lines if line.label == method and line.at] for method in methods}
     heights = [1.0 + 0.45 * _table(section, lines, "accuracy").shape[0] for lines in members.values()]
-    figure = Figure(figsize=(11, 0.4 + 1.05 * sum(heights)), layout="constrained")
+    first, *others = (column for column in section.columns if column.panel)
+    columns = [*others, first]  # the entropy, which says how, after what was reached
+    figure = Figure(figsize=(5.5 * len(columns), 0.4 + 1.05 * sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
-    rows = figure.subplots(len(methods), 2, squeeze=False, height_ratios=heights)
+    rows = figure.subplots(len(methods), len(columns), squeeze=False, height_ratios=heights)
     for row, method in zip(rows, methods, strict=True):
-        for axes, column in zip(row, section.columns[1::-1], strict=True):
+        for axes, column in zip(row, columns, strict=True):
             table = _table(section, members[method], column.key)
             _draw_map(axes, section, table, top=column.top or _largest(section, column.key))
             axes.set_title(f"{name_of(method)}: {column.title[0].lower()}{column.title[1:]} at the end")

@@ -1,5 +1,7 @@
 """What a figure draws, asked of its artists."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -112,6 +114,16 @@ def test_a_map_shows_the_end_of_each_cell_at_its_place():
     assert [label.get_text() for label in accuracy.get_xticklabels()] == ["0", "0.5", "1"]
     assert [label.get_text() for label in accuracy.get_yticklabels()] == ["0.1", "0.3"]
     assert (accuracy.get_xlabel(), accuracy.get_ylabel()) == ("alpha", "lambda")
+
+
+def test_a_map_of_coverage_stands_beside_that_of_accuracy():
+    columns = (*COLUMNS, Column(key="coverage", title="Coverage", top=1.0))
+    lines = [replace(cell, curves={**cell.curves, "coverage": curve(9, 9, 0.25)}) for cell in cells()]
+    figure = section_figure(section(lines, AXES, columns=columns), STEPS)
+    titles = [axes.get_title().partition(": ")[2] for axes in figure.axes]
+    assert titles == ["exact accuracy at the end", "coverage at the end", "exact entropy at the end"]
+    assert np.asarray(figure.axes[1].get_images()[0].get_array()) == pytest.approx(np.full((2, 3), 0.25))
+    assert figure.get_size_inches()[0] == pytest.approx(16.5)
 
 
 def test_letters_are_dark_on_bright_cells():
