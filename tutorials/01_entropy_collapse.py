@@ -5,10 +5,10 @@
 # fast?
 #
 # **Afterwards you can** say in one line what makes entropy fall, predict the fall of each update to first order, take
-# one GRPO step by hand, and tell a policy that is *sure* from one that is *right*.
+# one GRPO step, and tell a policy that is *sure* from one that is *right*.
 #
 # **Time.** About 20 seconds on two cores to run, 25 minutes to read. You need PyTorch's tensors and `autograd`, and
-# what a softmax is; no reinforcement learning.
+# what a softmax is; what GRPO is stands in [notebook 0](00_grpo_in_twenty_lines.ipynb).
 
 # %%
 import numpy as np
@@ -78,16 +78,16 @@ show(
 # raises therefore decides what becomes of the entropy. On to the method.
 
 # %% [markdown]
-# ## 3. One step of GRPO, by hand
+# ## 3. One step of GRPO
 #
 # GRPO has no model of how good an answer is. It draws a *group* of answers, has them verified, and calls an answer good
-# if it beat its group:
+# if it beat its group ([notebook 0](00_grpo_in_twenty_lines.ipynb) writes all of it in plain PyTorch):
 #
 # <!-- formula: group_advantage -->
 # $$A_i = \frac{R_i - \operatorname{mean}(R)}{\operatorname{std}(R) + \varepsilon}$$
 #
 # Then it takes a gradient step that raises the log-probability of answers with a positive advantage and lowers the
-# others'. Here is all of it, for one group of 16:
+# others'. Here is one such step, by the library's recipe, for one group of 16:
 
 # %%
 generator = torch.Generator().manual_seed(0)
