@@ -6,15 +6,13 @@ Tests run it beside the toy's trainer and the recipes, for what the page offers 
 """
 
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from calibrl_ref import hyper_parameters, read_method
 from cli.folder import beside
 from toy.learning.settings import Training
+from toy.pages.templates import percent, render, source
 from toy.studies.results import SOLVED_ABOVE
 from toy.world import Tree, World
 
@@ -61,21 +59,19 @@ SEEDS = 32
 
 def live_page() -> str:
     """The page's text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("toy.pages", "web"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     world = World()
     tree = Tree(world.depth, world.branching)
-    return environment.get_template("live.html.jinja").render(
+    return render(
+        "live",
         toy=page_data(),
         world=world,
         methods=METHODS,
         seeds=SEEDS,
         paths=tree.paths,
         logits=tree.nodes * tree.branching,
-        percent=lambda share: f"{100 * share:g} %",
-        style=_source("live.css"),
-        script=_source("engine.js").partition("\n")[2] + _source("live.js"),
+        percent=percent,
+        style=source("live.css"),
+        script=source("engine.js").partition("\n")[2] + source("live.js"),
     )
 
 
@@ -106,7 +102,3 @@ def write_live(path: Path) -> Path:
     with beside(path) as partial:
         partial.write_text(live_page(), encoding="utf-8")
     return path
-
-
-def _source(name: str) -> str:
-    return (files("toy.pages") / "web" / name).read_text(encoding="utf-8")

@@ -6,11 +6,9 @@ The page's template, style and script are in `toy/pages/web`; all data are in th
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from rich.markup import escape
@@ -21,6 +19,7 @@ from toy.pages.figures import RAMP, SYMLOG_FROM, save_figure, section_figure
 from toy.pages.live import write_live
 from toy.pages.names import idea_of, source_of
 from toy.pages.sections import Column, Line, Section, axis_label, build_sections
+from toy.pages.templates import percent, render, source
 from toy.studies.folder import LIVE, REPORT
 from toy.studies.results import SOLVED_ABOVE
 from toy.world import KIND_COLOURS, Kind, Tree
@@ -138,12 +137,10 @@ def cell(line: Line, column: Column, point: int) -> str:
 
 
 def _render(results: Mapping[str, Any], sections: Sequence[Section], pictures: Mapping[str, str], command: str) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("toy.pages", "web"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     first = results["arms"][0]
     tree = Tree(first["world"]["depth"], first["world"]["branching"])
-    return environment.get_template(f"{results['study']}.html.jinja").render(
+    return render(
+        results["study"],
         results=results,
         sections=sections,
         pictures=pictures,
@@ -158,15 +155,11 @@ def _render(results: Mapping[str, Any], sections: Sequence[Section], pictures: M
         command=command,
         cell=cell,
         dashes=DASHES,
-        percent=lambda share: f"{100 * share:g} %",
+        percent=percent,
         data=page_data(sections, first["steps"]),
-        style=_source("page.css"),
-        script=_source("chart.js") + _source("page.js"),
+        style=source("page.css"),
+        script=source("chart.js") + source("page.js"),
     )
-
-
-def _source(name: str) -> str:
-    return (files("toy.pages") / "web" / name).read_text(encoding="utf-8")
 
 
 def page_data(sections: Sequence[Section], steps: Sequence[int]) -> dict[str, Any]:
