@@ -245,8 +245,10 @@ def test_a_group_of_controls_is_one_stop_and_the_arrows_move_in_it(visit):
     box.focus()
     box.press("ArrowRight")
     assert page.evaluate("document.activeElement.value") == "calibrl:slope=0.8"
+    page.locator("[data-section=main]").get_by_role("button", name="none").click()
     stops = page.locator("[data-section=main] .choices :is(input, button):not([tabindex='-1'])")
     assert stops.count() == 1
+    assert stops.first.inner_text() == "none"  # where one is, the tab key comes back to
 
 
 def test_dark_and_forced_colours_and_print(visit):

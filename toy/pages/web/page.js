@@ -45,7 +45,7 @@ function rove(root, controls, current, across = 1) {
     event.preventDefault();
     if (next) { stop(next); next.focus(); }
   };
-  root.onfocusin = (event) => { if (controls.includes(event.target)) stop(event.target); };
+  root.addEventListener("focusin", (event) => { if (controls.includes(event.target)) stop(event.target); });
 }
 
 /** Boxes that choose which lines are drawn: the main ones, and the others, each with its idea and source, behind a click. */
@@ -78,17 +78,20 @@ class Choices {
       this.root.append(html("details", { class: "others" }, html("summary", {}, `${others.length} other methods`), list));
     }
     rove(this.root, [...this.root.querySelectorAll("input, button")]);
+    this.start = this.labels.join();
   }
 
   has(line) {
     return this.boxes.get(line.label).checked;
   }
 
+  get labels() {
+    return [...this.boxes].filter(([, box]) => box.checked).map(([label]) => label);
+  }
+
   /** The labels that are chosen, or null where it is what one sees at first. */
   get chosen() {
-    const labels = [...this.boxes].filter(([, box]) => box.checked).map(([label]) => label);
-    this.start ??= labels.join();
-    return labels.join() === this.start ? null : labels;
+    return this.labels.join() === this.start ? null : this.labels;
   }
 
   choose(labels) {
@@ -312,7 +315,7 @@ class Page {
     const given = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
     for (const { data, choices, maps } of this.sections) {
       const shown = given.get(data.name), place = given.get(`${data.name} at`)?.split(",").map(Number);
-      if (choices.chosen !== undefined && shown !== null) choices.choose(shown.split("+"));
+      if (shown !== null) choices.choose(shown.split("+"));
       if (maps && place?.every((index, axis) => index in (data.axes[axis]?.values ?? []))) data.axes.forEach(({ name }, axis) => { maps.chosen[name] = place[axis] ?? maps.chosen[name]; });
     }
     const step = this.study.steps.indexOf(Number(given.get("step") ?? NaN));
