@@ -49,6 +49,7 @@ class Batch:
         advantage: [rows].
         old_log_prob: Of each response token under the policy that sampled, [rows, time], nats; None: the current one.
         reference_log_prob: Under the reference policy, [rows, time], nats; None where there is none.
+        sampler_log_prob: As the engine that sampled gave it, [rows, time], nats; None where it gave none.
         model_inputs: What else the model reads: pictures, token types.
     """
 
@@ -65,6 +66,7 @@ class Batch:
     advantage: Tensor
     old_log_prob: Tensor | None = None
     reference_log_prob: Tensor | None = None
+    sampler_log_prob: Tensor | None = None
     model_inputs: Mapping[str, Column] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -81,7 +83,8 @@ class Batch:
         Args:
             scores: Each [rows, time].
         """
-        values = [*scores, *(kept for kept in (self.old_log_prob, self.reference_log_prob) if kept is not None)]
+        known = (self.old_log_prob, self.reference_log_prob, self.sampler_log_prob)
+        values = [*scores, *(kept for kept in known if kept is not None)]
         finite = torch.stack([value.isfinite() for value in values]).all(dim=0)
         return bool((finite | ~self.response_mask.bool()).all() & self.advantage.isfinite().all())
 
@@ -95,9 +98,13 @@ class Batch:
         Returns:
             The rollouts. Without older log-probabilities the sampling policy is the current one.
         """
+        old = log_prob.detach() if self.old_log_prob is None else self.old_log_prob
+        sampler = self.sampler_log_prob
+        if sampler is not None:  # it sampled no expert: there is nothing to correct
+            sampler = torch.where(self.is_expert.unsqueeze(1), old, sampler)
         return Rollouts(
             token_log_prob=log_prob,
-            old_token_log_prob=log_prob.detach() if self.old_log_prob is None else self.old_log_prob,
+            old_token_log_prob=old,
             mask=self.response_mask.bool(),
             group=self.group,
             is_expert=self.is_expert,
@@ -105,6 +112,7 @@ class Batch:
             advantage=self.advantage,
             token_entropy=entropy,
             reference_token_log_prob=self.reference_log_prob,
+            sampler_token_log_prob=sampler,
             row_id=self.row_id,
         )
 
@@ -138,15 +146,17 @@ def join(batches: Sequence[Batch], *, pad_token: int) -> Batch:
 
 def _aligned(batch: Batch, prompt: int, response: int, pad_token: int) -> Batch:
     left, right = prompt - batch.prompt_ids.shape[1], response - batch.response_ids.shape[1]
-    old, reference = batch.old_log_prob, batch.reference_log_prob
+    known = (batch.old_log_prob, batch.reference_log_prob, batch.sampler_log_prob)
+    old, reference, sampler = (None if score is None else pad(score, (0, right)) for score in known)
     return replace(
         batch,
         prompt_ids=pad(batch.prompt_ids, (left, 0), value=pad_token),
         prompt_mask=pad(batch.prompt_mask, (left, 0)),
         response_ids=pad(batch.response_ids, (0, right), value=pad_token),
         response_mask=pad(batch.response_mask, (0, right)),
-        old_log_prob=None if old is None else pad(old, (0, right)),
-        reference_log_prob=None if reference is None else pad(reference, (0, right)),
+        old_log_prob=old,
+        reference_log_prob=reference,
+        sampler_log_prob=sampler,
         model_inputs={
             name: pad(column, (left, right)) if name in SPANNING_FIELDS and isinstance(column, Tensor) else column
             for name, column in batch.model_inputs.items()

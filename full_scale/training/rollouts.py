@@ -71,6 +71,7 @@ def as_batch(
         advantage=torch.zeros_like(reward),
         old_log_prob=columns.get("old_per_token_logps"),
         reference_log_prob=columns.get("ref_per_token_logps"),
+        sampler_log_prob=columns.get("sampling_per_token_logps"),
         model_inputs=encoding.model_inputs(group.tolist(), *widths),
     )
 
@@ -110,7 +111,7 @@ def expert_rows(batch: Batch, experts: Sequence[Expert | None], *, pad_token: in
     ids = [batch.group.new_tensor([pad_token] if expert is None else expert.ids) for expert in experts]
     response_ids = pad(ids, padding_value=pad_token)
     width = rows.prompt_ids.shape[1] + response_ids.shape[1]
-    unscored = torch.zeros_like(response_ids).float()  # no term compares an expert with the reference policy
+    unscored = torch.zeros_like(response_ids).float()  # no term compares an expert with these policies
     sampled, first = PartialState().num_processes * len(batch), PartialState().process_index * len(experts)
     spanning = {name: resized(column, width) for name, column in rows.model_inputs.items() if name in SPANNING_FIELDS}  # type: ignore[arg-type]  # these columns are tensors
     return replace(
@@ -123,6 +124,7 @@ def expert_rows(batch: Batch, experts: Sequence[Expert | None], *, pad_token: in
         reward=batch.reward.new_tensor([0.0 if expert is None else expert.reward for expert in experts]),
         old_log_prob=None if rows.old_log_prob is None else unscored,
         reference_log_prob=None if rows.reference_log_prob is None else unscored,
+        sampler_log_prob=None if rows.sampler_log_prob is None else unscored,
         model_inputs={**rows.model_inputs, **spanning},
     )
 

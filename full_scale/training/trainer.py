@@ -6,7 +6,9 @@ when a new TRL changes one):
 - ``_calculate_rewards``: keeps the rewards, which TRL turns into advantages and forgets.
 - ``_tokenize_prompts``, ``_generate``: the processor reads each prompt once; TRL lets it read every row, twice.
 - ``_generate_single_turn``: a group's prompt fills the cache once; image tokens are checked against pictures before the
-  model is called, and after it; in a supervised stage it hands over the experts' responses, so that nothing is sampled.
+  model is called, and after it; a colocated vLLM gets one image token a picture; transformers' sampling is recorded, so
+  that sampler and policy are compared whatever the engine; in a supervised stage it hands over the experts' responses,
+  so that nothing is sampled.
 - ``_get_per_token_logps_and_entropies``: a group's prompt is read once for all its rows, and rows without a picture are
   scored without; TRL hands the model no pixels for them, at which its vision tower fails.
 - ``_prepare_inputs``: deals out whole groups with the experts in them, where TRL shuffles single rows.
@@ -77,6 +79,7 @@ from full_scale.training.checks import (
 from full_scale.training.encoding import encode
 from full_scale.training.rollouts import as_batch, expert_rows, finite_logits, inputs_of, pruned, sample_groups
 from full_scale.training.rows import Expert, Row
+from full_scale.training.sampler import FORBIDDEN, GapWatch, recorded, single_image_tokens, told_dtype
 from full_scale.training.scoring import shared_scores
 from full_scale.training.update import MicroBatch, Update, cut
 
@@ -185,7 +188,10 @@ class HybridPolicyTrainer(GRPOTrainer):
         for objective, _ in schedule.stages:
             check_arguments(kwargs["args"], objective)
         check_prompts(len(kwargs["train_dataset"]), kwargs["args"])
-        super().__init__(**kwargs)
+        with told_dtype(kwargs["args"], kwargs["model"]):
+            super().__init__(**kwargs)
+        if self.use_vllm and self._image_token is not None:  # TRL suppresses it for transformers alone
+            self.vllm_generation.generation_kwargs["logit_bias"] = {self._image_token: FORBIDDEN}
         check_dropout(self.model)
         models = [without_adapters(model) for model in (self.model, self.ref_model) if model is not None]
         self.shares_prompts = shares_prompts(shared_prompt, *models)
@@ -197,6 +203,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         self._stage: Path | None = None  # where a checkpoint is being written
         self._demonstrations: list[list[int]] | None = None  # in place of sampled responses
         self._verdicts: list[Tensor] = []
+        self._gaps = GapWatch()
         self._spoilt = False  # whether a logit was not finite while responses were sampled
 
     def train(
@@ -220,7 +227,7 @@ class HybridPolicyTrainer(GRPOTrainer):
                 :attr:`skip_limit` updates in a row are not finite.
         """
         self._resumed_at = self._step = 0
-        self._buffered_inputs, self.progress = None, Progress()
+        self._buffered_inputs, self.progress, self._gaps = None, Progress(), GapWatch()
         if not resume_from_checkpoint:
             return super().train(None, trial, ignore_keys_for_eval)
         asked = resume_from_checkpoint
@@ -449,6 +456,8 @@ class HybridPolicyTrainer(GRPOTrainer):
                 self.progress.slope = found["slope"] = float(self.objective.exploration.slope)
         for name, value in found.items():
             self._metrics["train"][name].append(value)
+        if "sampler_gap/mean" in found:
+            self._gaps.see(found["sampler_gap/mean"], found["sampler_gap/max"])
 
     def _generation(self, prompts: list[Row]) -> list[MicroBatch]:
         """The micro-batches of one sampling, whole groups in random order."""
@@ -528,26 +537,31 @@ class HybridPolicyTrainer(GRPOTrainer):
         num_generations: int,
         has_tool_images: bool = False,
     ) -> tuple[list[list[int]], Any]:
-        model, encoding = self.accelerator.unwrap_model(self.model), self._encoding
-        image_token = getattr(model.config, "image_token_id", None)
+        model, encoding, image_token = self.accelerator.unwrap_model(self.model), self._encoding, self._image_token
         if (grid := encoding.generation_inputs(num_generations).get("image_grid_thw")) is not None:
             counts = [count for count in encoding.counts for _ in range(num_generations)]
             merge_size = model.config.vision_config.spatial_merge_size
             check_image_tokens(prompt_ids, grid, counts, model.config.image_token_id, merge_size)
         if self._demonstrations is not None:
             return self._demonstrations, None
+        if self.use_vllm and self.vllm_mode == "colocate" and image_token is not None:
+            prompt_ids = [single_image_tokens(ids, image_token) for ids in prompt_ids]
         shared = self.shares_prompts and not self.use_vllm and not self.use_transformers_continuous_batching
         sharing = sharing_generation(model, num_generations) if shared else nullcontext()
-        fields = encoding.generation_inputs(1 if shared else num_generations)
-        with finite_logits(model) as spoilt, sharing:
-            completion_ids, extra = super()._generate_single_turn(  # type: ignore[no-untyped-call]  # TRL annotates nothing
+        fields, calls = encoding.generation_inputs(1 if shared else num_generations), without_adapters(model)
+        with finite_logits(calls) as spoilt, recorded(calls, self.temperature) as recording, sharing:
+            completion_ids, log_probs = super()._generate_single_turn(  # type: ignore[no-untyped-call]  # TRL annotates nothing
                 prompt_ids, images, fields, num_generations, has_tool_images
             )
         self._spoilt |= bool(spoilt)
         for row, ids in enumerate(completion_ids):
             if image_token is not None and image_token in ids:
                 raise ValueError(f"completion {row} contains the image token {image_token}; suppress it in generation.")
-        return completion_ids, extra
+        return completion_ids, log_probs if self.use_vllm else recording.of(completion_ids)
+
+    @property
+    def _image_token(self) -> int | None:
+        return getattr(self.accelerator.unwrap_model(self.model).config, "image_token_id", None)
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], list[Any] | None, dict[str, Any]]:
         copies, device = self.num_generations, self.accelerator.device

@@ -13,11 +13,12 @@ Nothing here knows the trainer. An update needs to be told how to score rows; se
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import reduce
+from accelerate.utils import gather, reduce
 from torch import Tensor
 
 from calibrl_ref import Objective, Rollouts, linearise
@@ -91,7 +92,8 @@ class Update:
 
     def metrics(self) -> dict[str, float]:
         """Metrics over all micro-batches and processes; see :meth:`Tally.metrics`. All processes must call it."""
-        return self._tally.metrics(lambda sums: reduce(sums, reduction="sum"), self._processes)
+        total, largest = partial(reduce, reduction="sum"), lambda value: gather(value).max()
+        return self._tally.metrics(total, largest, self._processes)
 
     def _set_divisors(self) -> None:
         """Those of all processes' rows, per process, as gradients are averaged over processes."""
@@ -169,7 +171,8 @@ def _unscored(rows: Batch) -> Rollouts:
     """Rows as far as divisors look at them: masks and kinds."""
     zeros = torch.zeros(rows.response_mask.shape, device=rows.group.device)
     advantage = torch.zeros_like(rows.advantage)
-    return replace(rows, old_log_prob=None, reference_log_prob=None, advantage=advantage).rollouts(zeros, zeros)
+    bare = replace(rows, old_log_prob=None, reference_log_prob=None, sampler_log_prob=None, advantage=advantage)
+    return bare.rollouts(zeros, zeros)
 
 
 def _spoilt(part: MicroBatch) -> MicroBatch:

@@ -23,7 +23,7 @@ class Tables(torch.nn.Module):
 
 
 def random_batch(groups=4, group_size=4, *, experts=True, seed=0):
-    """Whole groups of random responses, scored by an older policy and by a reference policy."""
+    """Whole groups of random responses, scored by an older policy, by a reference policy and by what sampled."""
     generator = torch.Generator().manual_seed(seed)
 
     def integers(high, *shape):
@@ -51,5 +51,6 @@ def random_batch(groups=4, group_size=4, *, experts=True, seed=0):
         reward=reward,
         advantage=torch.zeros(count, dtype=torch.float64),
     )
-    old, reference = (Tables(seed).score(batch)[0].detach() for seed in (1, 2))
-    return Batch(**{**vars(batch), "old_log_prob": old, "reference_log_prob": reference})
+    names = ("old_log_prob", "reference_log_prob", "sampler_log_prob")
+    scores = {name: Tables(seed).score(batch)[0].detach() for seed, name in enumerate(names, start=1)}
+    return Batch(**(vars(batch) | scores))

@@ -10,28 +10,20 @@ def settings_of(*flags):
     return read_command_line(flags).settings
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--needs-gpu"], "these settings need a GPU, and torch finds none.*nvidia-smi.*--preset tiny"),
-        (["--lora-rank", "8"], r"lora_rank.* needs peft, which is not installed: pip install '.\[lora\]'"),
-        (["--vllm", "colocate"], r"needs vllm, which is not installed: pip install '.\[vllm\]'"),
-    ],
-)
-def test_what_the_machine_lacks_is_named_with_the_fix(monkeypatch, flags, message):
+def test_a_missing_gpu_is_named_with_the_fix(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(ValueError, match=message):
-        check_machine(settings_of(*flags), is_installed=lambda _: False)
+    with pytest.raises(ValueError, match=r"these settings need a GPU, and torch finds none.*nvidia-smi.*--preset tiny"):
+        check_machine(settings_of("--needs-gpu"))
 
 
-def test_deepspeed_is_needed_only_under_its_configuration(monkeypatch):
-    check_machine(settings_of(), is_installed=lambda _: False)
-    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    with pytest.raises(ValueError, match=r"needs deepspeed, which is not installed: pip install '.\[deepspeed\]'"):
-        check_machine(settings_of(), is_installed=lambda _: False)
+def test_engines_are_checked_too(monkeypatch):
+    monkeypatch.setattr("full_scale.run.engines.find_spec", lambda _: None)
+    with pytest.raises(ValueError, match="which is not installed"):
+        check_machine(settings_of("--lora-rank", "8"))
 
 
 def test_rows_that_cannot_be_dealt_to_the_processes_are_refused(monkeypatch):
     monkeypatch.setattr("full_scale.run.machine.processes", lambda: 3)
-    with pytest.raises(ValueError, match="an update's 128 responses cannot be dealt to 3 processes"):
+    wanted = "micro_batch_rows=8: expected a divisor of .*, 128 responses over 3 processes. Fix: .*--micro-batch-rows"
+    with pytest.raises(ValueError, match=wanted):
         check_machine(settings_of("--micro-batch-rows", "8"))

@@ -152,7 +152,7 @@ def test_first_groups_renumbers_and_cuts():
 
 def test_rollouts_are_joined_to_the_longest_response():
     rows = random_batch(2)
-    cut = ("response_ids", "response_mask", "old_log_prob", "reference_log_prob")
+    cut = ("response_ids", "response_mask", "old_log_prob", "reference_log_prob", "sampler_log_prob")
     short = rows.take([0, 1])
     short = replace(short, **{name: getattr(short, name)[:, :2] for name in cut})
     parts = [part.rollouts(*Tables().score(part)) for part in (short, rows.take([4, 9]))]

@@ -25,7 +25,7 @@ def rollouts(**changes):
 
 
 def metrics(tally, processes=1):
-    return tally.metrics(lambda sums: sums * processes, processes)
+    return tally.metrics(lambda sums: sums * processes, torch.max, processes)
 
 
 def test_entropy_is_the_mean_over_the_policys_own_tokens_and_the_expert_has_its_own_number():
@@ -66,4 +66,16 @@ def test_a_process_is_one_of_several_that_are_averaged():
     tally.add_terms({"surrogate": torch.tensor(0.5)})
     wanted = {"loss/surrogate": 0.5, "entropy": 0.3, "expert_log_prob": -0.75}
     assert metrics(tally, processes=4) == pytest.approx(wanted)
-    assert tally.metrics(lambda sums: sums * 3, 1)["loss/surrogate"] == pytest.approx(1.5)
+    assert tally.metrics(lambda sums: sums * 3, torch.max, 1)["loss/surrogate"] == pytest.approx(1.5)
+
+
+def test_the_gap_is_the_mean_and_largest_over_the_tokens_that_were_sampled():
+    """Gaps of 0.5, 0 and 2 at the sampled tokens, in two micro-batches; the expert's row has a much larger one."""
+    sampler = torch.tensor([[-1.5, -2.0, 9.0], [-1.0, 9.0, 9.0], [-100.0, -100.0, 9.0]])
+    tally = Tally([], CPU)
+    for rows in (torch.tensor([True, False, False]), torch.tensor([False, True, True])):
+        tally.add_rows(rollouts(sampler_token_log_prob=sampler.clamp(max=0.0)).select(rows))
+    found = metrics(tally, processes=2)
+    assert found["sampler_gap/mean"] == pytest.approx((0.5 + 0.0 + 2.0) / 3)
+    assert found["sampler_gap/max"] == pytest.approx(2.0)
+    assert not {name for name in metrics(Tally([], CPU)) if "gap" in name}

@@ -91,6 +91,21 @@ def test_a_users_baseline_and_term_that_look_across_groups_are_never_cut_wrongly
         updated(objective, cut_into(batch, 4, whole_groups=True), whole_groups=True)
 
 
+@pytest.mark.parametrize("name", ["calibrl", "luffy_released"])
+def test_a_sampler_that_disagrees_is_corrected_for_however_the_update_is_cut(name):
+    objective, plain = RECIPES[name](mismatch_cap=1.3), RECIPES[name]()
+    batch = pruned(random_batch(GROUPS), objective)
+    whole = updated(objective, cut_into(batch, 1, whole_groups=True), whole_groups=True)
+    assert (whole[1] - updated(plain, cut_into(batch, 1, whole_groups=True), whole_groups=True)[1]).abs().max() > 1e-4
+    for parts, whole_groups in ((2, True), (5, False)):
+        found = updated(objective, cut_into(batch, parts, whole_groups=whole_groups), whole_groups=whole_groups)
+        torch.testing.assert_close(found[1], whole[1], atol=1e-12, rtol=1e-9)
+    own = batch.response_mask.bool() & ~batch.is_expert.unsqueeze(1)
+    gap = (batch.sampler_log_prob - batch.old_log_prob).abs()[own]
+    assert whole[2]["sampler_gap/mean"] == pytest.approx(gap.mean().item(), abs=1e-6)
+    assert whole[2]["sampler_gap/max"] == pytest.approx(gap.max().item(), abs=1e-6)
+
+
 def test_the_whole_update_is_the_objective_itself():
     objective = RECIPES["calibrl"]()
     batch = pruned(random_batch(GROUPS), objective)
@@ -176,7 +191,7 @@ def test_an_expert_is_spared_its_backward_pass_only_where_it_has_no_derivative(n
 
 
 @pytest.mark.parametrize("whole_groups", [True, False])
-@pytest.mark.parametrize("spoilt", ["log_prob", "entropy", "old", "reference"])
+@pytest.mark.parametrize("spoilt", ["log_prob", "entropy", "old", "reference", "sampler"])
 def test_a_number_that_is_not_finite_makes_the_gradient_nan(whole_groups, spoilt):
     objective = RECIPES["calibrl"]()
     batch = pruned(random_batch(GROUPS), objective)
@@ -187,6 +202,8 @@ def test_a_number_that_is_not_finite_makes_the_gradient_nan(whole_groups, spoilt
         batch = replace(batch, old_log_prob=batch.old_log_prob + spoil)
     if spoilt == "reference":
         batch = replace(batch, reference_log_prob=batch.reference_log_prob + spoil)
+    if spoilt == "sampler":
+        batch = replace(batch, sampler_log_prob=batch.sampler_log_prob + spoil)
 
     def score(rows):
         log_prob, entropy = policy.score(rows)
