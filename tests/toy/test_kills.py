@@ -9,6 +9,7 @@
 """
 
 import argparse
+import io
 import json
 import os
 import random
@@ -17,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,17 @@ def run(out: Path, *flags: str) -> int:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
         return main([*STUDY, "--out", str(out), *flags])
+
+
+def warm_up(out: Path) -> None:
+    """Run a short study in this process, so that no copy of it has to import anything."""
+    import torch
+
+    from toy.__main__ import main
+
+    torch.set_num_threads(1)
+    with redirect_stdout(io.StringIO()):
+        main([*STUDY, "--steps", "2", "--out", str(out)])
 
 
 def in_child(out: Path, *flags: str, prepare=lambda: None, while_it_runs=lambda _pid: None) -> int:
@@ -121,11 +134,7 @@ def measure(folder: Path):
 
 def try_kills(folder: Path, kills: int, seed: int) -> dict[str, int]:
     """Kill at random points, at most three times a study, and compare each study's results; how often by kind."""
-    import torch
-
-    import toy.commands  # noqa: F401  # once, not in every copy
-
-    torch.set_num_threads(1)
+    warm_up(folder / "warm")
     chance = random.Random(seed)
     expected, *scale = measure(folder)
     done, study = dict.fromkeys(KINDS, 0), 0

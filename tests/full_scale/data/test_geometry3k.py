@@ -74,7 +74,7 @@ def test_a_folder_that_is_none(changes, message, tmp_path):
 def test_a_file_without_an_object_is_named(tmp_path):
     folder(tmp_path)
     write_json(tmp_path / "train" / "7" / "data.json", 3)
-    with pytest.raises(ValueError, match=r"data.json must be a list of JSON objects"):
+    with pytest.raises(ValueError, match=r"/data\.json must be a list of JSON objects"):
         read(tmp_path)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 
+import pyarrow.parquet
 import pytest
 from datasets import Dataset, DatasetDict
 from layouts import parquet, write_json, write_jsonl
@@ -181,6 +182,12 @@ def test_parquet_is_read_in_order_and_its_damage_is_named(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     with pytest.raises(ValueError, match=r"cannot read .*t.parquet as parquet: .*; download it again"):
         list(rows_of(tmp_path / "t.parquet"))
+
+
+def test_a_parquet_file_without_rows_has_its_columns(tmp_path):
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([ROW]).slice(0, 0), tmp_path / "t.parquet")
+    assert columns_of(tmp_path / "t.parquet") == {"a", "b"}
+    assert found(tmp_path) == []
 
 
 def test_a_saved_data_set_that_names_other_folders_is_refused(tmp_path):

@@ -62,6 +62,7 @@ def test_plain_values(value, said):
     [
         (np.full((2, 3), 7, np.uint8), True),
         (np.full((2, 3, 3), 7, np.uint8), True),
+        (np.full((1, 1), 7, np.uint8), True),
         (np.full((2, 3, 4), 7, np.uint8), False),
         (np.full((2, 3), 7, np.int16), False),
         (np.full((3,), 7, np.uint8), False),

@@ -118,3 +118,13 @@ def test_a_finished_evaluation_is_replaced_only_when_asked(tmp_path):
     check_folder(folder, Output(out=tmp_path, resume=True))
     with pytest.raises(ValueError, match="it is in use"):
         check_folder(folder, Output(out=tmp_path))
+
+
+def test_what_an_evaluation_writes_is_its_own(tmp_path):
+    names = ["answers.html", "answers.jsonl", "evaluation.json", "quarantine.jsonl", "results.json"]
+    for name in names:
+        (tmp_path / name).write_text("{}")
+    folder = evaluation_folder(tmp_path)
+    assert folder.foreign() == []
+    folder.clear()
+    assert list(tmp_path.iterdir()) == []

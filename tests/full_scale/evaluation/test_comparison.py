@@ -45,6 +45,7 @@ def test_two_evaluations_are_compared_by_paired_tests(tmp_path):
         for name, right, drawn in zip("ab", rights, samples, strict=True)
     )
     result, table = compare(a, b)
+    assert list(table.columns) == ["benchmark", "answers", "A", "B", "difference", "only A / B right", "p"]
     greedy = result["benchmarks"]["b"]["correct"]["greedy"]
     assert (greedy["only_a"], greedy["only_b"]) == (1, 4)
     assert greedy["p"] == pytest.approx(2 * (1 + 5) / 32)

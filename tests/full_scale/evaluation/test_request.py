@@ -1,5 +1,6 @@
 """What an evaluation is asked for, and how the model's own run decides what was left open."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -86,3 +87,18 @@ def test_half_written_settings_are_named(tmp_path):
     (tmp_path / "settings.json").write_text('{"max')
     with pytest.raises(ValueError, match=r"settings.json: expected JSON"):
         Request(model=str(tmp_path)).options()
+
+
+def test_what_is_not_said():
+    assert dataclasses.asdict(Request()) == {
+        **{"model": "tiny", "dataset": ("rendered",), "split": None, "limit": None, "columns": None},
+        **{"skip_broken": False, "samples": 0, "pass_at": (), "blank_pictures": False, "instruct": None},
+        **{
+            "max_response_length": None,
+            "batch_size": 64,
+            "seed": 0,
+            "remote_code": False,
+            "merge": None,
+            "compare": (),
+        },
+    }

@@ -151,3 +151,12 @@ def test_an_official_score_that_is_not_comparable_is_said_beside_the_figures():
     assert note.startswith("mathvista: Not comparable with published figures")
     assert note.count("comparable") == 1
     assert "comparable" not in overview({"geometry3k": other}).note
+
+
+def test_a_summary_says_where_reward_and_official_scoring_differ():
+    records = [record(0, True, official=False), record(1, True, official=True)]
+    summary = summarise([problem(0), problem(1)], records, pass_at=[])
+    assert summary.keys() == {"problems", "greedy", "sampled", "categories", "disagreements"}
+    (entry,) = summary["disagreements"]
+    assert (entry["count"], entry["right_by"], entry["examples"]) == (1, "reward", ["0"])
+    assert disagreement_table("b", "geometry3k", summary).rows == [[entry["reason"], "1", "reward", "0"]]
