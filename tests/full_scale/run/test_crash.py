@@ -1,9 +1,12 @@
 """The report of a crash: what it says, and what it does not."""
 
 import json
+import platform
+from pathlib import Path
 
 import pytest
 
+from full_scale.run import crash
 from full_scale.run.command_line import read_command_line
 from full_scale.run.crash import crash_report, without_data
 
@@ -62,3 +65,35 @@ def test_no_report_without_a_crash_and_none_where_it_cannot_be_written(tmp_path,
         raise RuntimeError("first")
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err == ""
+
+
+def test_the_machine_and_the_versions_of_a_report(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    found = crashed(tmp_path, RuntimeError("x"))
+    assert found["machine"] == {"python": platform.python_version(), "system": platform.platform(), "gpu": "none"}
+    assert found["last_metrics"] is None
+    assert found.keys() == {"error", "traceback", "last_metrics", "settings", "versions", "machine"}
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a card")
+    assert crashed(tmp_path, RuntimeError("x"))["machine"]["gpu"] == "a card"
+
+
+@pytest.mark.parametrize(("text", "is_left_out"), [("abc", False), ("abcd", True)])
+def test_texts_of_the_data_from_four_characters_on_are_left_out(text, is_left_out):
+    assert without_data(f"an {text}!", [text]) == ("an '...'!" if is_left_out else f"an {text}!")
+    assert without_data("abcdef", ["abcd", "abcdef"]) == "'...'"  # the longest first
+
+
+def test_a_place_is_below_the_checkout_or_the_end_of_a_path():
+    root = Path(__file__).parents[3]
+    assert crash._place(str(root / "full_scale" / "train.py")) == "full_scale/train.py"
+    inside = root / ".venv" / "lib" / "site-packages" / "trl" / "trainer" / "utils.py"
+    assert crash._place(str(inside)) == "trl/trainer/utils.py"
+    assert crash._place("/usr/lib/python3/json/decoder.py") == "python3/json/decoder.py"
+
+
+def test_a_setting_shows_neither_a_password_nor_the_home_folder():
+    assert crash._safe(f"{Path.home()}/data") == "~/data"
+    assert crash._safe("http://a:b@host/x and ftp://c@d") == "http://...@host/x and ftp://...@d"
+    assert crash._safe("http://host/a@b") == "http://host/a@b"
+    assert crash._safe(3) == 3
