@@ -68,6 +68,11 @@ REAL = (
     "tokenizer.json",
     "curves.png",
     "answers.html",
+    *("results.json", "origin.json", "crash.json", "quarantine.jsonl", "held_out_before.json", "settings.json"),
+    *("config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json", "README.md"),
+    *("adapter_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
+    *("merges.txt", "vocab.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json", "curves.svg"),
+    *("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json", "training_args.bin"),
 )
 FOREIGN = (
     "thesis.tex",

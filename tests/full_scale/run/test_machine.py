@@ -1,9 +1,10 @@
 """What is refused before anything is loaded."""
 
 import pytest
+import torch
 
 from full_scale.run.command_line import read_command_line
-from full_scale.run.machine import check_machine
+from full_scale.run.machine import check_machine, device, is_main_process, processes
 
 
 def settings_of(*flags):
@@ -27,3 +28,27 @@ def test_rows_that_cannot_be_dealt_to_the_processes_are_refused(monkeypatch):
     wanted = "micro_batch_rows=8: expected a divisor of .*, 128 responses over 3 processes. Fix: .*--micro-batch-rows"
     with pytest.raises(ValueError, match=wanted):
         check_machine(settings_of("--micro-batch-rows", "8"))
+
+
+@pytest.mark.parametrize(("count", "fits"), [(1, True), (2, True), (16, True), (32, False)])
+def test_each_process_gets_whole_micro_batches(monkeypatch, count, fits):
+    monkeypatch.setenv("WORLD_SIZE", str(count))
+    assert processes() == count
+    settings = settings_of("--micro-batch-rows", "8")  # of 128 rows
+    if fits:
+        check_machine(settings)
+    else:
+        with pytest.raises(ValueError, match=f"cannot be dealt to {count} processes in micro-batches of 8"):
+            check_machine(settings)
+
+
+def test_a_process_knows_its_place_and_its_device(monkeypatch):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert (processes(), is_main_process(), device()) == (1, True, torch.device("cpu"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert device() == torch.device("cuda", 0)
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert (is_main_process(), device()) == (False, torch.device("cuda", 1))
