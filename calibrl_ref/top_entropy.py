@@ -59,7 +59,7 @@ def top_entropy_tokens(
         check_integer("replica", replica)
         check_shape("replica", replica, counted.shape[:1], "[rows]")
     ids = torch.zeros_like(counted[:, 0], dtype=torch.long) if replica is None else dense_ids(replica)[0]
-    segment = ids.unsqueeze(1).expand_as(counted).reshape(-1)
+    segment = ids.repeat_interleave(counted.shape[1])
     values = entropy.detach().reshape(-1)  # stop-gradient: it selects tokens, it is no loss
     threshold = _quantile(values.where(counted.reshape(-1), torch.inf), segment, counted.reshape(-1), 1.0 - fraction)
     return counted & (entropy.detach() >= threshold.view_as(entropy))

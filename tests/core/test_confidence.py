@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import close, make_rollouts, seeds
+from conftest import close, make_rollouts, said, seeds
 from hypothesis import given
 
 from calibrl_ref import RECIPES, SHIFTS, ClippedSurrogate, ConfidencePenalisedSurrogate, confidence_advantage
@@ -63,3 +63,23 @@ def test_the_term_says_what_it_needs():
     assert (term.name, term.needs) == ("surrogate", frozenset({"reference_token_log_prob"}))
     with pytest.raises(ValueError, match="reference_token_log_prob=None"):
         term(make_rollouts(0, reference_token_log_prob=None))
+
+
+def test_what_is_wrong_is_refused_by_name():
+    def term(**options):
+        return ConfidencePenalisedSurrogate(on_policy=ClippedSurrogate(), **options)
+
+    assert said(term, alpha=-1.0).startswith("alpha=-1.0: expected")
+    assert said(term, shift="mode").startswith("shift='mode': expected one of ['mean', 'sum'].")
+    assert said(term, gate="softplu").startswith("confidence_gate='softplu': expected one of ['relu', 'softplus'].")
+
+
+def test_the_dual_clip_bounds_the_loss_of_a_wrong_row():
+    rollouts = make_rollouts(1, old_shift=-3.0)
+    term = ConfidencePenalisedSurrogate(on_policy=ClippedSurrogate(clip_low=0.2, clip_high=0.2, dual_clip=3.0))
+    free = ConfidencePenalisedSurrogate(on_policy=ClippedSurrogate(clip_low=0.2, clip_high=0.2))
+    assert (free(rollouts) > term(rollouts) + 1e-6).any()
+    shift = SHIFTS["sum"](rollouts.token_log_prob, rollouts.reference_token_log_prob, rollouts.mask)
+    advantage = confidence_advantage(rollouts.advantage, shift)
+    negative = advantage < 0
+    assert (term(rollouts)[negative] <= (-3.0 * advantage[negative]).unsqueeze(1) + 1e-9).all()

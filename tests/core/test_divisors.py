@@ -125,3 +125,12 @@ def test_divisors_are_a_tuple_of_one_value_per_term(rollouts):
     assert isinstance(divisors, Divisors)
     assert [value.shape for value in divisors] == [(), ()]
     assert RECIPES["grpo"](aggregation="constant_length_sum", max_length=9).divisors(make_rollouts(0)) == (9.0,)
+
+
+def test_divided_divisors_are_the_same_but_for_their_size(rollouts):
+    whole = RECIPES["calibrl"]().divisors(rollouts)
+    part = whole.divided(4)
+    assert [value.item() * 4 for value in part] == [value.item() for value in whole]
+    assert part.counts == whole.counts
+    assert part.group is whole.group
+    assert part.is_expert is whole.is_expert

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import close, gradient, make_rollouts
+from conftest import close, gradient, make_rollouts, said
 
 from calibrl_ref import (
     IMITATION_WEIGHTS,
@@ -132,3 +132,11 @@ def test_a_negative_weight_is_refused():
             made()
     with pytest.raises(ValueError, match="weighting='phy'"):
         WeightedImitation(weighting="phy")
+
+
+def test_what_is_wrong_is_refused_by_name():
+    assert said(EntropyWeightedReinforce, positive_scale=-1.0).startswith("positive_scale=-1.0: expected")
+    assert said(WeightedSurrogate, weight=-1.0).startswith("weight=-1.0: expected")
+    without = make_rollouts(0, token_entropy=None)
+    with pytest.raises(ValueError, match=r"^token_entropy=None: expected"):
+        [term(without) for term in RECIPES["srft"]().terms]

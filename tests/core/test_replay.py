@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import said
 
 from calibrl_ref import Remembered, Success, anchor, draw_prompts, remember, replay_weights, solved_ratio
 
@@ -74,3 +75,29 @@ def test_what_cannot_be_is_refused():
         draw_prompts({}, 0, generator=torch.Generator())
     with pytest.raises(ValueError, match=r"solved=1\.5: expected"):
         Remembered(solved=1.5)
+
+
+def test_what_cannot_be_remembered_is_refused_by_name():
+    assert said(remember, {}, "p", [success(1), success(2)], group_size=1) == (
+        "successes=2: expected at most group_size=1. Fix: pass the group's right rows."
+    )
+    assert said(remember, {}, "p", [], group_size=0).startswith("group_size=0: expected")
+    assert said(remember, {}, "p", [], group_size=2, capacity=0).startswith("capacity=0: expected")
+
+
+def test_a_group_that_is_all_right_is_remembered_with_eight_successes_at_most():
+    buffer = remember({}, "p", [success(token) for token in range(9)], group_size=9)
+    assert (buffer["p"].solved, [s.tokens for s in buffer["p"].successes]) == (1.0, [(token,) for token in range(1, 9)])
+    assert solved_ratio(buffer) == 1.0
+
+
+def test_the_half_of_three_is_one():
+    kept = (success(1, entropy=0.1), success(2, entropy=0.2, visual=5.0), success(3, entropy=0.3, visual=9.0))
+    assert anchor(Remembered(solved=0.5, successes=kept)).tokens == (1,)
+
+
+def test_the_generator_is_the_only_chance():
+    buffer = {name: Remembered(solved=0.5) for name in range(50)}
+    first, again, other = (draw_prompts(buffer, 5, generator=torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
+    assert first == again
+    assert first != other

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import close, make_rollouts, seeds
+from conftest import close, make_rollouts, said, seeds
 from hypothesis import given
 
 from calibrl_ref import SigmoidSurrogate, TruncatedReinforce, sigmoid_surrogate, truncated_reinforce
@@ -69,3 +69,15 @@ def test_the_experts_rows_are_not_counted():
     for term in (TruncatedReinforce(), SigmoidSurrogate()):
         assert torch.equal(term.rows(rollouts), ~rollouts.is_expert)
         assert (term.name, term.unit, term.needs) == ("surrogate", "token", frozenset())
+
+
+@pytest.mark.parametrize(
+    "make", [lambda **bounds: truncated_reinforce(*[column(1.0)] * 3, **bounds), TruncatedReinforce]
+)
+def test_bounds_are_refused_by_name_and_may_be_equal(make):
+    make(ratio_low=1.0, ratio_high=1.0)
+    make(ratio_low=1.0, ratio_high=None)
+    message = "ratio_low=2.0: expected at most ratio_high=1.0. Fix: put the bounds in order."
+    assert said(make, ratio_low=2.0, ratio_high=1.0) == message
+    assert said(make, ratio_low=-1.0, ratio_high=1.0).startswith("ratio_low=-1.0: expected")
+    assert said(make, ratio_low=None, ratio_high=-1.0).startswith("ratio_high=-1.0: expected")

@@ -1,6 +1,7 @@
 """The 80/20 rule: which tokens are kept, by numpy's quantile, and that the divisor counts all."""
 
 import numpy as np
+import pytest
 import torch
 from conftest import close, gradient, make_rollouts, seeds
 from hypothesis import given
@@ -60,3 +61,28 @@ def test_the_experts_entropy_does_not_count():
     louder = rollouts.token_entropy + 100.0 * rollouts.is_expert[:, None]
     term = TopEntropySurrogate(on_policy=ClippedSurrogate(), fraction=0.3)
     assert torch.equal(term(rollouts), term(make_rollouts(6, token_entropy=louder)))
+
+
+def test_what_is_wrong_is_refused_by_name():
+    entropy, counted = torch.ones(2, 3), torch.ones(2, 3, dtype=torch.bool)
+    with pytest.raises(TypeError, match=r"replica"):
+        top_entropy_tokens(entropy, counted, replica=torch.zeros(2))
+    surrogate = TopEntropySurrogate(on_policy=ClippedSurrogate())
+    with pytest.raises(ValueError, match=r"^token_entropy=None: expected"):
+        surrogate(make_rollouts(0, token_entropy=None))
+
+
+def test_a_single_token_is_kept():
+    one = torch.ones(1, 1, dtype=torch.bool)
+    assert top_entropy_tokens(torch.ones(1, 1), one).item()
+    assert top_entropy_tokens(torch.tensor([[0.5, 0.7]]), torch.tensor([[True, False]])).tolist() == [[True, False]]
+
+
+def test_each_replica_has_a_threshold_of_its_own_in_the_term():
+    batch = make_rollouts(2, groups=4)
+    replica = torch.tensor([0, 0, 1, 1]).repeat_interleave(5)
+    entropy = batch.token_entropy + 100.0 * replica.unsqueeze(1)
+    split = make_rollouts(2, groups=4, replica=replica, token_entropy=entropy)
+    loss = TopEntropySurrogate(on_policy=ClippedSurrogate())(split)
+    assert loss[replica == 0].any()
+    assert loss[replica == 1].any()
