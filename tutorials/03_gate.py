@@ -317,14 +317,14 @@ show(
 # %% [markdown]
 # ### Exercise 3.3
 # All responses of a group are likelier than the expert's, and 2 of 8 are right. Which slope makes the push on the
-# expert half of what it is at $\alpha = 0$? Decide first whether the number of right ones matters.
+# expert a third of what it is at $\alpha = 0$? Decide first whether the number of right ones matters.
 
 # %% tags=["exercise"]
-slope_of_half_the_push = ...  # your number
+slope_of_a_third_of_the_push = ...  # your number
 
 
 # %% tags=["check"]
-check("3.3", slope_of_half_the_push)
+check("3.3", slope_of_a_third_of_the_push)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -332,7 +332,7 @@ check("3.3", slope_of_half_the_push)
 # $(1 - \alpha) \sum_{\mathrm{right}} A_i$: the sum depends on the group, the factor does not.
 #
 # ```python
-# slope_of_half_the_push = 0.5
+# slope_of_a_third_of_the_push = 2 / 3
 # ```
 #
 # </details>

@@ -156,9 +156,9 @@ class Core:
 HEALTHY = Core()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bug:
-    """A fault of one line.
+    """A fault of one line; printing it does not tell which.
 
     Attributes:
         name: what a doctor would call it.

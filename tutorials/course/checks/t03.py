@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from calibrl_ref import Gate
+from course.checks import number
 from course.exercises import exercise
 
 
@@ -28,15 +29,36 @@ def smooth_gate(answer: Gate) -> str:
 @exercise("3.2")
 def push_on_expert(answer: Any) -> str:  # noqa: ANN401  # a reader's number, of any kind
     """-(1.5 - 0.5 - 0.5 - 0.4 * 0.5)."""
-    found = float(answer)
-    assert not math.isclose(found, 0.3, abs_tol=1e-9), "the expert goes the other way: minus the responses' sum"
-    assert not math.isclose(found, 0.6, abs_tol=1e-9), "the right response is less likely than the expert's: in full"
-    assert math.isclose(found, -0.3, abs_tol=1e-9), "which responses count in full, and which by 0.4?"
+    found = number(answer)
+    for typical, hint in (
+        (0.3, "the expert goes the other way: minus the responses' sum"),
+        (0.6, "the right response is less likely than the expert's, so it counts in full"),
+        (
+            -0.6,
+            "a wrong response counts in full where it is likelier than the expert's, and by 0.4 elsewhere",
+        ),
+        (0.0, "without a gate the pushes cancel; which responses does the gate attenuate to 0.4?"),
+        (-2.7, "right and wrong responses push the expert in opposite directions"),
+        (-0.075, "the push is a sum over the group, not a mean"),
+    ):
+        assert not math.isclose(found, typical, abs_tol=1e-9), hint
+    assert math.isclose(found, -0.3, abs_tol=1e-9), (
+        "for each response: is it attenuated (0.4 or 1), and does it push the expert up (wrong) or down (right)?"
+    )
     return "a right response that the policy under-represents outweighs the wrong ones, and the expert falls"
 
 
 @exercise("3.3")
-def slope_of_half_the_push(answer: Any) -> str:  # noqa: ANN401  # a reader's number, of any kind
-    """1 - alpha = 1/2."""
-    assert math.isclose(float(answer), 0.5, abs_tol=1e-9), "the push is (1 - alpha) times something without alpha"
-    return "1 - alpha is one half, whatever the group"
+def slope_of_a_third_of_the_push(answer: Any) -> str:  # noqa: ANN401  # a reader's number, of any kind
+    """1 - alpha = 1/3."""
+    found = number(answer)
+    assert not math.isclose(found, 1 / 3, abs_tol=1e-6), (
+        "at that slope a third of the push is gone, and two thirds stay"
+    )
+    assert not math.isclose(found, 0.25, abs_tol=1e-6), (
+        "how many are right changes the sum of advantages, not the factor"
+    )
+    assert math.isclose(found, 2 / 3, abs_tol=1e-3), (
+        "right ones count by alpha, wrong ones in full, and advantages add up to 0: write the sum with alpha in it"
+    )
+    return "1 - alpha is one third, whatever the group"

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from calibrl_ref import RECIPES, Rollouts
+from course.checks import number
 from course.exercises import exercise
 
 
 def _one_group(token_log_prob: Tensor) -> Rollouts:
-    """Three responses of unequal length and the expert's, in the third row."""
+    """Three responses of unequal length and the expert's, in the third row; the pushes on the expert do not cancel."""
     return Rollouts(
         token_log_prob=token_log_prob,
         old_token_log_prob=token_log_prob.detach() - 0.05,
@@ -19,7 +20,25 @@ def _one_group(token_log_prob: Tensor) -> Rollouts:
         group=torch.zeros(4, dtype=torch.long),
         is_expert=torch.tensor([False, False, True, False]),
         correct=torch.tensor([True, False, True, False]),
-        advantage=torch.tensor([1.2, -0.6, 1.2, -0.6], dtype=torch.float64),
+        advantage=torch.tensor([1.2, -0.9, 1.2, -0.5], dtype=torch.float64),
+    )
+
+
+def _judge_value(found: float, terms: dict[str, float], weight: float) -> None:
+    """Compare a loss with the recipe's, and with those that lack or add something."""
+    surrogate, exploration = terms["surrogate"], terms["exploration"]
+    for typical, hint in (
+        (surrogate, "this is the surrogate alone: where is the exploration term?"),
+        (exploration, "this is the exploration term alone: where is the surrogate?"),
+        (surrogate - exploration, "the exploration term is a loss: add it"),
+        (surrogate + weight * exploration, "the exploration term is weighted twice"),
+        (surrogate + exploration / weight, "the exploration term is not weighted"),
+        (surrogate + 0.75 * exploration, "the exploration term is a mean over the three responses; the expert is none"),
+    ):
+        right = math.isclose(typical, surrogate + exploration, rel_tol=1e-6)
+        assert right or not math.isclose(found, typical, rel_tol=1e-6), hint
+    assert math.isclose(found, surrogate + exploration, rel_tol=1e-6), (
+        "the loss is not the recipe's: which rows does each term count, and are tokens summed over each row's own mask?"
     )
 
 
@@ -31,11 +50,10 @@ def paper_objective(answer: Callable[[Rollouts, float, float], Tensor]) -> str:
         leaf = token_log_prob.clone().requires_grad_()
         found = answer(_one_group(leaf), slope, weight)
         assert isinstance(found, Tensor), "return the total loss, a tensor"
-        expected = RECIPES["calibrl"](slope=slope, exploration_weight=weight)(_one_group(leaf)).total
-        assert math.isclose(float(found.detach()), float(expected.detach()), rel_tol=1e-6), (
-            f"the loss is {float(found.detach()):.4f}, the recipe's {float(expected.detach()):.4f}: which rows count?"
-        )
-        gradient, wanted = (torch.autograd.grad(loss, [leaf], retain_graph=True)[0] for loss in (found, expected))
+        losses = RECIPES["calibrl"](slope=slope, exploration_weight=weight)(_one_group(leaf))
+        _judge_value(float(found.detach()), {name: float(term.detach()) for name, term in losses.terms.items()}, weight)
+        gradient, wanted = (torch.autograd.grad(loss, [leaf], retain_graph=True)[0] for loss in (found, losses.total))
+        assert bool(gradient[2].any()), "the value is right, but nothing flows into the expert's row: is it detached?"
         assert torch.allclose(gradient[2], wanted[2]), "the value is right, the gradient into the expert's row is not"
         assert torch.allclose(gradient, wanted), "the value is right, the gradient is not"
     return "value and gradient are the recipe's, the expert's row included"
@@ -45,8 +63,13 @@ def paper_objective(answer: Callable[[Rollouts, float, float], Tensor]) -> str:
 def share_solved(answer: Callable[[float, float, float], float]) -> str:
     """The share of a mixture of two accuracies."""
     for share in (0.0, 0.25, 1.0):
-        found = answer(0.6 * (1 - share) + 0.95 * share, 0.6, 0.95)
-        assert isinstance(found, float), "return a number"
-        assert math.isclose(found, share, abs_tol=1e-9), f"{share:.0%} of the seeds solved it, you say {found:.0%}"
+        found = number(answer(0.6 * (1 - share) + 0.95 * share, 0.6, 0.95))
+        assert share == 0.5 or not math.isclose(found, 1 - share, abs_tol=1e-9), (
+            "that is the share that did not solve it"
+        )
+        assert math.isclose(found, share, abs_tol=1e-9), (
+            f"not where {share:.0%} of the seeds solved it: how far is the mean from `bottom`, on the way to `top`?"
+        )
     assert 0.0 <= answer(0.59, 0.6, 0.95) <= 1.0, "a mean just below `bottom` must not give a negative share"
+    assert 0.0 <= answer(0.96, 0.6, 0.95) <= 1.0, "a mean just above `top` must not give more than all seeds"
     return "the mean lies between the two, in proportion to the share"

@@ -30,6 +30,8 @@ def quadrants(answer: Check) -> str:
 @exercise("8.3")
 def diagnoses(answer: Mapping[int, str]) -> str:
     """Ten names."""
+    unknown = sorted({str(name) for name in answer.values()} - {bug.name for bug in PATIENTS.values()} - {"?"})
+    assert not unknown, f"no patient has one of these: {unknown}; the names are printed above"
     right = sum(answer.get(number) == bug.name for number, bug in PATIENTS.items())
     assert right == len(PATIENTS), f"{right} of {len(PATIENTS)} diagnoses are right"
     return "ten of ten"

@@ -1,23 +1,17 @@
 """Checks of the exercises of tutorial 9."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from calibrl_ref import RECIPES, Rollouts
+from course.checks import number
 from course.exercises import exercise
 from full_scale.evaluation.intervals import mcnemar_p
 
 _TOLERANCE = 1e-5
-
-
-def _number(given: Any) -> float:  # noqa: ANN401  # whatever the reader's function returns
-    """The reader's result as a number."""
-    assert given is not ..., "replace the three dots by your code"
-    return float(given)
 
 
 @exercise("9.1")
@@ -29,7 +23,7 @@ def idle_groups(answer: Callable[[Tensor], float]) -> str:
         (torch.full((3, 4), 0.1), 1.0),
     )
     for reward, wanted in cases:
-        found = _number(answer(reward.clone()))
+        found = number(answer(reward.clone()))
         hint = f"for the rewards {reward.tolist()} your share is {found:.2f}; how many rows hold one value only?"
         assert abs(found - wanted) < _TOLERANCE, hint
     return "all right, all wrong, or all wrong in the same way: none of these groups prefers any of its responses"
@@ -43,7 +37,7 @@ def first_loss(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
         length = torch.randint(1, 9, (8,), generator=generator)
         advantage = torch.randn(8, generator=generator)
         advantage -= advantage.mean()
-        found = _number(answer(advantage.clone(), length.clone()))
+        found = number(answer(advantage.clone(), length.clone()))
         wanted = _surrogate_of_ratio_one(advantage, length)
         assert abs(found - wanted) < _TOLERANCE, (
             f"for advantages {[round(value, 2) for value in advantage.tolist()]} and lengths {length.tolist()} "
@@ -73,7 +67,7 @@ def paired_p(answer: Callable[[Sequence[bool], Sequence[bool]], float]) -> str:
     draws = np.random.default_rng(0)
     for count in (8, 40, 200):
         before, after = draws.random(count) < 0.5, draws.random(count) < 0.65
-        found = _number(answer(before.tolist(), after.tolist()))
+        found = number(answer(before.tolist(), after.tolist()))
         wanted = mcnemar_p(int((before & ~after).sum()), int((~before & after).sum()))
         hint = f"on {count} problems your p is {found:.4f}, the paired test's {wanted:.4f}; only changed verdicts count"
         assert abs(found - wanted) < _TOLERANCE, hint
