@@ -99,6 +99,7 @@ docs/[!y]*
 tutorials/README
 tutorials/glossary
 tutorials/[0-9]*
+tutorials/debug_card
 ```
 
 ```{toctree}

@@ -161,7 +161,8 @@ check("3.2", push_on_expert)
 #
 # Three answers: a shortcut (right with chance 0.6), a sound one that the expert shows (0.95), a wrong one (0.02). Every
 # policy is a point in a triangle, and with so few answers the *expected* update is exact: we weigh each answer and
-# verdict by its probability. $\lambda$ weighs CalibRL's term beside GRPO's.
+# verdict by its probability. $\lambda$ weighs CalibRL's term beside GRPO's; ratio and clip in the code are those of
+# [notebook 0](00_grpo_in_twenty_lines.ipynb).
 
 # %%
 CHANCES = torch.tensor([0.6, 0.95, 0.02], dtype=torch.float64)

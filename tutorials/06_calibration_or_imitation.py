@@ -4,7 +4,7 @@
 # **The question.** One can imitate an expert's solution, or use it as a reference point. When does which of the two
 # win?
 #
-# **Afterwards you can** say how hard SFT, LUFFY, RL-PLUS and CalibRL pull on an expert's token and when they stop,
+# **Afterwards you can** say how hard SFT, LUFFY, RL-PLUS and CalibRL push an expert's token and when they stop,
 # read a map of methods over kinds of expert, and compare two methods seed by seed.
 #
 # **Time.** About a minute on two cores to run, 25 minutes to read. You need tutorials 3 to 5.
@@ -34,7 +34,7 @@ METHODS = {
 }
 
 # %% [markdown]
-# ## 1. Four ways to pull
+# ## 1. Four ways to push
 #
 # All four methods can raise the log-probability of what the expert wrote. Supervised fine-tuning does nothing else:
 #
@@ -54,48 +54,48 @@ METHODS = {
 # $$f(p) = \frac{2p}{p_{\mathrm{old}} + \frac{1}{2}\,(p_{\mathrm{old}} + 1)}\,
 # \left(1 - \operatorname{sg}(p)\right)^{\gamma}$$
 #
-# CalibRL has no term for the expert at all. Its pull is what is left over when the group's own pushes do not cancel
-# (tutorial 2). The figure shows the pull on a token's log-probability, before the division by the number of rows: for
+# CalibRL has no term for the expert at all. Its push is what is left over when the group's own pushes do not cancel
+# (tutorial 3). The figure shows the push on a token's log-probability, before the division by the number of rows: for
 # SFT 1, for LUFFY and RL-PLUS at the expert's advantage of 1, for CalibRL in a group with four of eight right, all of
 # them likelier than the expert.
 
 # %%
 probability = torch.logspace(-4, -0.01, 200, dtype=torch.float64)
-pulls = {"SFT": torch.ones_like(probability)}
+pushes = {"SFT": torch.ones_like(probability)}
 for name, shape in (("LUFFY", "luffy"), ("RL-PLUS", "rl_plus")):
     log_prob = probability.log().requires_grad_()
     loss = off_policy_surrogate(log_prob, log_prob.detach(), torch.ones_like(probability), shape=shape)
-    pulls[name] = -torch.autograd.grad(loss.sum(), log_prob)[0]
+    pushes[name] = -torch.autograd.grad(loss.sum(), log_prob)[0]
 right = torch.arange(8) < 4
 one_group = torch.zeros(8, dtype=torch.long)
 advantage = group_advantage(right.double(), one_group)
-_, pull = exploration_coefficients(torch.ones(8, dtype=torch.float64), right, advantage, one_group, slope=0.5)
-pulls["CalibRL"] = (0.1 * pull[0]).expand(len(probability))
+_, push = exploration_coefficients(torch.ones(8, dtype=torch.float64), right, advantage, one_group, slope=0.5)
+pushes["CalibRL"] = (0.1 * push[0]).expand(len(probability))
 
 figure, (axes,) = panels(height=3.2)
 looks = {"SFT": ("green", "-"), "LUFFY": ("blue", "-"), "RL-PLUS": ("blue", "--"), "CalibRL": ("red", "-")}
 for name, (colour, dash) in looks.items():
-    axes.plot(probability, pulls[name], dash, color=PALETTE[colour], label=name)
+    axes.plot(probability, pushes[name], dash, color=PALETTE[colour], label=name)
 axes.set(
     xscale="log",
     yscale="log",
     ylim=(1e-3, 3),
     xlabel="probability of the expert's token",
-    ylabel="pull on its log-probability",
+    ylabel="push on its log-probability",
 )
 axes.legend()
 show(
     figure,
-    "SFT pulls alike at all probabilities, LUFFY and RL-PLUS less at rare tokens, CalibRL alike and five times weaker.",
+    "SFT pushes all probabilities alike, LUFFY and RL-PLUS rare tokens less, CalibRL all alike and five times weaker.",
 )
 print(
-    f"CalibRL's pull: {float(pulls['CalibRL'][0]):.3f}; LUFFY's at p = 0.001: {float(pulls['LUFFY'][50]):.3f}, at its "
-    f"best (p = {float(probability[pulls['LUFFY'].argmax()]):.2f}): {float(pulls['LUFFY'].max()):.3f}"
+    f"CalibRL's push: {float(pushes['CalibRL'][0]):.3f}; LUFFY's at p = 0.001: {float(pushes['LUFFY'][50]):.3f}, "
+    f"at its best (p = {float(probability[pushes['LUFFY'].argmax()]):.2f}): {float(pushes['LUFFY'].max()):.3f}"
 )
 
 # %% [markdown]
-# SFT pulls for ever, at every token. LUFFY pulls hardest where the policy gives the token about one chance in ten,
-# and hardly where it never gives it. CalibRL's pull does not look at the token; it is weak, and it ends by itself: in
+# SFT pushes for ever, every token. LUFFY pushes hardest where the policy gives the token about one chance in ten,
+# and hardly where it never gives it. CalibRL's push does not look at the token; it is weak, and it ends by itself: in
 # a group that is all right or all wrong every advantage is zero, and where the policy is less sure than the expert
 # the gate turns.
 #
@@ -104,13 +104,13 @@ print(
 
 
 # %% tags=["exercise"]
-def luffy_pull(probability: float, gamma: float) -> float:
-    """Return the pull on an expert's token of this probability, at an advantage of 1."""
+def luffy_push(probability: float, gamma: float) -> float:
+    """Return the push on an expert's token of this probability, at an advantage of 1."""
     return ...  # your code
 
 
 # %% tags=["check"]
-check("6.1", luffy_pull)
+check("6.1", luffy_push)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -118,7 +118,7 @@ check("6.1", luffy_pull)
 # $\frac{d f}{d \log p} = p\, f'(p) = \frac{\gamma\, p}{(p + \gamma)^2}$: largest, at 1/4, where $p = \gamma$.
 #
 # ```python
-# def luffy_pull(probability: float, gamma: float) -> float:
+# def luffy_push(probability: float, gamma: float) -> float:
 #     """p times the derivative of p / (p + gamma)."""
 #     return gamma * probability / (probability + gamma) ** 2
 # ```
@@ -149,7 +149,7 @@ check("6.2", expert_advantage)
 # ```
 #
 # It is the share of wrong responses, nearly: LUFFY imitates until the policy is right, whatever the reason why it is
-# not. In a group that is all wrong it pulls hardest (8/9); there CalibRL does nothing.
+# not. In a group that is all wrong it pushes hardest (8/9); there CalibRL does nothing.
 # </details>
 
 # %% [markdown]
@@ -291,7 +291,7 @@ for name in ("SFT, then GRPO", "CalibRL"):
 # %% [markdown]
 # Both SFT-then-GRPO and CalibRL stand a lot: one good demonstration in four is enough for both; the first pays with a
 # valley again. LUFFY and RL-PLUS fall back to GRPO: an expert with a wrong answer has a negative advantage there and
-# is pushed away, which is right, but no help. CalibRL does not look at the expert's own verdict, so it is pulled
+# is pushed away, which is right, but no help. CalibRL does not look at the expert's own verdict, so it is pushed
 # towards wrong paths as well; up to three quarters of them it is not hurt by that.
 #
 # ## What this does not show

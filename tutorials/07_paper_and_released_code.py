@@ -144,13 +144,13 @@ show(figure, "Push on each token: the paper's form pushes the expert's row, the 
 
 
 # %% tags=["exercise"]
-def pull_on_expert(advantage: torch.Tensor, slope: float) -> float:
+def push_on_expert(advantage: torch.Tensor, slope: float) -> float:
     """Return the net push on the expert's log-probability, all gaps being positive."""
     return ...  # your code
 
 
 # %% tags=["check"]
-check("7.1", pull_on_expert)
+check("7.1", push_on_expert)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -159,7 +159,7 @@ check("7.1", pull_on_expert)
 # zero the rest does not cancel:
 #
 # ```python
-# def pull_on_expert(advantage: torch.Tensor, slope: float) -> float:
+# def push_on_expert(advantage: torch.Tensor, slope: float) -> float:
 #     """Minus the sum of the pushes: slope * A for right responses, A for wrong ones."""
 #     return float((1.0 - slope) * advantage.clamp(min=0.0).sum())
 # ```
@@ -232,7 +232,7 @@ print("largest gradient on an expert's token:", f"{plain['expert'].abs().max():.
 #   negative, so a right token gets 1.10 and a wrong one 1.05, whatever the expert says.
 # - **Clipped tokens**: where PPO's clip has ended GRPO's push, the exploration term goes on, with 5 or 10 % of it.
 # - **The format reward**: in a group of wrong answers a well-formed one has a reward of 0.1, so a *positive*
-#   advantage, and a verdict of wrong. The two terms then pull against each other.
+#   advantage, and a verdict of wrong. The two terms then push against each other.
 
 # %%
 clipped = released_factor(verdicts.double(), verdicts, log_ratio=0.5)

@@ -144,7 +144,7 @@ check("10.2", old_self_baseline)
 #
 # The library has an integral controller, `SlopeController`, in the recipe `calibrl_adaptive`. Yours may be any pure
 # function `new_slope = controller(slope, entropy)`. This one takes the entropy itself as the dial: the lower it is,
-# the smaller the slope, and the stronger the pull back to the expert.
+# the smaller the slope, and the stronger the push back to the expert.
 
 
 # %%
@@ -375,5 +375,6 @@ print(f"CalibRL, learning rate 4:                       {mean:.3f} [{low:.3f}, {
 # - Rishabh Agarwal et al., *Deep RL at the Edge of the Statistical Precipice*, arXiv:2108.13264.
 # - Peter Henderson et al., *Deep Reinforcement Learning that Matters*, arXiv:1709.06560.
 #
-# **Next:** your own. Put it beside its siblings in `calibrl_ref` with one test (`tests/toy/test_new_gate.py` is the
-# one to copy), and `python -m toy compare --method` and `full_scale/train.py --method` know it by its name.
+# **Next:** [Debug GRPO](11_debug_grpo.ipynb), what ill runs look like in a log; and a method of your own. Put it
+# beside its siblings in `calibrl_ref` with one test (`tests/toy/test_new_gate.py` is the one to copy), and `python -m
+# toy compare --method` and `full_scale/train.py --method` know it by its name.

@@ -62,3 +62,12 @@ def test_the_parts_of_a_lesson_come_in_order(source):
 def test_first_code_cell_is_imports_and_constants(source):
     first = next(cell for cell in convert(source).cells if cell.cell_type == "code")
     exec(compile(first.source, source.name, "exec"), {"__name__": "__main__"})
+
+
+def test_the_push_on_the_expert_has_one_name_and_is_cited_where_it_stands():
+    texts = {source.stem[:2]: "\n".join(text_of(source)) for source in sources()}
+    assert "push on the expert" in texts["03"]
+    assert r"c_{\mathrm{expert}} = (1 - \alpha)" in texts["03"]
+    assert "push on the expert of tutorial 3" in texts["05"]
+    assert re.search(r"Its push is what is left over[^.]*\(tutorial 3\)", texts["06"])
+    assert not [number for number, text in texts.items() if re.search(r"\bpull(s|ed)?\b", text)]
