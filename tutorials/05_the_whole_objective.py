@@ -113,7 +113,7 @@ check("5.1", paper_objective)
 #     return surrogate + weight * exploration.mean()
 # ```
 #
-# Note what is *not* there: no `detach` on the expert. Its gradient is what tutorial 2 called the pull on the expert.
+# Note what is *not* there: no `detach` on the expert. Its gradient is the push on the expert of tutorial 3.
 # </details>
 
 # %% [markdown]
@@ -232,8 +232,8 @@ show(
 )
 
 # %% [markdown]
-# The two trade against each other: the effect needs a pull on the expert, and that is $\lambda (1 - \alpha)$ times
-# what the right responses' advantages add up to (tutorial 2). At $\lambda = 0.03$ only alpha = 0 gains much; at 0.3
+# The two trade against each other: the effect needs a push on the expert, and that is $\lambda (1 - \alpha)$ times
+# what the right responses' advantages add up to (tutorial 3). At $\lambda = 0.03$ only alpha = 0 gains much; at 0.3
 # even alpha = 0.8 does; at alpha = 1 no lambda helps. So a table over alpha at one lambda, as the paper's, shows one
 # row of this map. The entropy half-way is no better guide than before: it is low where the search failed *and* where it
 # ended early.
