@@ -9,6 +9,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from full_scale.model.checkpoint import load_model, model_fingerprint
 from full_scale.model.processor import load_processor
 from full_scale.pretrain import main
+from full_scale.training import warm_up
 
 
 def test_it_saves_a_model_and_a_processor_that_load(tmp_path):
@@ -20,8 +21,14 @@ def test_it_saves_a_model_and_a_processor_that_load(tmp_path):
         main(flags)
 
 
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """500 held-out answers take most of the time."""
+    monkeypatch.setattr(warm_up, "greedy_accuracy", lambda *_: 0.0)
+
+
 @pytest.mark.parametrize("cut", ["model", "processor", "move"])
-def test_what_was_cut_off_while_it_was_saved_is_no_model(tmp_path, monkeypatch, cut):
+def test_what_was_cut_off_while_it_was_saved_is_no_model(tmp_path, monkeypatch, unmeasured, cut):
     class Killed(BaseException):
         pass
 
@@ -43,7 +50,7 @@ def test_what_was_cut_off_while_it_was_saved_is_no_model(tmp_path, monkeypatch, 
         load_model(out)
 
 
-def test_an_overwritten_model_is_replaced_as_a_whole(tmp_path):
+def test_an_overwritten_model_is_replaced_as_a_whole(tmp_path, unmeasured):
     flags = ["--text", "--steps", "1", "--problems", "40", "--out", str(tmp_path / "model")]
     main(flags)
     first = load_model(tmp_path / "model")
