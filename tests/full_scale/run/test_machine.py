@@ -38,7 +38,7 @@ def test_each_process_gets_whole_micro_batches(monkeypatch, count, fits):
     if fits:
         check_machine(settings)
     else:
-        with pytest.raises(ValueError, match=f"cannot be dealt to {count} processes in micro-batches of 8"):
+        with pytest.raises(ValueError, match=f"128 responses over {count} processes"):
             check_machine(settings)
 
 
