@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from course.bugs import random_batch
 from course.checks.t01 import LOGITS
+from course.checks.t11 import WHERE
+from course.faulty_runs import RUNS
 
 from calibrl_ref import (
     GATES,
@@ -362,3 +364,49 @@ WRONG = {
     ],
 }
 """Number of the exercise -> pairs of a wrong answer and words of its hint; a tuple where one of several fits."""
+
+
+def centred(reward):
+    return reward - reward.mean()
+
+
+FIRST = {number: RUNS[number] for number in range(1, 6)}
+OTHER = {number: RUNS[number] for number in range(6, 11)}
+NAMED = {
+    "the reward itself": ("0.1", lambda reward: reward, "do not add up to 0"),
+    "wrong way round": ("0.1", lambda reward: -centred(reward) / (reward.std() + 1e-6), "must get more than a wrong"),
+    "a number": ("0.1", lambda reward: 1.0, "return a tensor"),
+    "a mean": ("0.1", lambda reward: reward.mean(), "one number for each answer"),
+    "not divided": ("0.1", centred, "count as an easy one"),
+    "variance": ("0.1", lambda reward: centred(reward) / (reward.var() + 1e-6), "not its square"),
+    "deviation over n": ("0.1", lambda reward: centred(reward) / (reward.std(correction=0) + 1e-6), "n - 1, not n"),
+    "twice": ("0.1", lambda reward: 2 * centred(reward) / (reward.std() + 1e-6), "not in size"),
+    "0 / 0": ("0.1", lambda reward: centred(reward) / reward.std(), "must not give 0 / 0"),
+    "one for all right": (
+        "0.1",
+        lambda reward: torch.ones(8) if reward.std() == 0 else centred(reward) / reward.std(),
+        "no answer is better",
+    ),
+    "both sides": ("0.2", lambda ratio, advantage: not 0.8 < ratio < 1.2, "brought back"),
+    "wrong side": ("0.2", lambda ratio, advantage: ratio < 0.8 if advantage > 0 else ratio > 1.2, "brought back"),
+    "above only": ("0.2", lambda ratio, advantage: ratio > 1.2 and advantage > 0, "direction of its advantage"),
+    "below only": ("0.2", lambda ratio, advantage: ratio < 0.8 and advantage < 0, "direction of its advantage"),
+    "at once": ("0.2", lambda ratio, advantage: (ratio > 1) == (advantage > 0), "inside the range"),
+    "text": ("0.2", lambda ratio, advantage: "yes", "True or False"),
+    "a list": ("11.1", list(FIRST.values()), "give a dictionary"),
+    "one is missing": ("11.1", {1: "E", 2: "B"}, "no diagnosis of run 3"),
+    "a name for a letter": ("11.1", FIRST | {2: "verifier"}, "run 2: 'verifier' is none of the letters"),
+    "dropout for temperature": ("11.1", FIRST | {1: "I"}, WHERE["E"]),
+    "easy problems for a blind verifier": ("11.1", FIRST | {2: "G"}, WHERE["B"]),
+    "padding for a detached expert": ("11.1", FIRST | {3: "D"}, WHERE["H"]),
+    "a detached expert for padding": ("11.1", FIRST | {4: "H"}, WHERE["D"]),
+    "length for lost tags": ("11.1", FIRST | {5: "F"}, WHERE["J"]),
+    "runs of the other exercise": ("11.2", FIRST, "no diagnosis of run 6"),
+    "rate for length": ("11.2", OTHER | {6: "A"}, WHERE["F"]),
+    "length for rate": ("11.2", OTHER | {7: "F"}, WHERE["A"]),
+    "easy problems for the batch's mean": ("11.2", OTHER | {8: "G"}, WHERE["C"]),
+    "a blind verifier for easy problems": ("11.2", OTHER | {9: "B"}, WHERE["G"]),
+    "temperature for dropout": ("11.2", OTHER | {10: "E"}, WHERE["I"]),
+}
+for exercise_number, wrong_answer, hint in NAMED.values():
+    WRONG.setdefault(exercise_number, []).append((wrong_answer, hint))
