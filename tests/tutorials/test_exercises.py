@@ -4,9 +4,10 @@ import re
 import sys
 from types import ModuleType
 
+import nbformat
 import pytest
 from course import check, exercise
-from course.build import convert, sources
+from course.build import TUTORIALS, convert, sources
 from course.exercises import verdict
 
 
@@ -24,6 +25,13 @@ def exercises_of(source):
             (number,) = re.findall(r'check\("([\d.]+)"', checking.source)
             found.append((number, first, cell.source, checking.source, solution))
     return found
+
+
+def stored_output(stem, checking):
+    """What the stored notebook shows below a check."""
+    notebook = nbformat.read(TUTORIALS / f"{stem}.ipynb", as_version=4)
+    (cell,) = [cell for cell in notebook.cells if cell.source == checking]
+    return "".join(output.text for output in cell.outputs)
 
 
 ALL = [(source.stem, *exercise) for source in sources() for exercise in exercises_of(source)]
@@ -48,7 +56,9 @@ def test_each_notebook_has_two_or_three_exercises_numbered_in_order(source):
 
 @EXERCISES
 def test_unsolved_exercise_is_told_not_yet(stem, number, first, unsolved, checking, solution, capsys):
-    assert printed(capsys, first, unsolved, checking).startswith("not yet: ")
+    said = printed(capsys, first, unsolved, checking)
+    assert said.startswith("not yet: ")
+    assert said == stored_output(stem, checking), f"run: python -m course.build {stem[:2]}"
 
 
 @EXERCISES
