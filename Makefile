@@ -44,10 +44,10 @@ train: .venv/installed  ## train the tiny vision-language model on rendered geom
 	$(RUN) full_scale/train.py
 
 test: .venv/installed  ## run the tests (but those of test-slow and test-tutorials)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 -m "not slow"  # two processes of one thread: two of two threads are twice as slow
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal -m "not slow"  # two processes of one thread: two of two threads are twice as slow
 
 test-slow: .venv/installed  ## killed runs, several processes, browsers, every method through the command line (minutes)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 -m slow
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal -m slow
 
 lint: .venv/installed  ## ruff and mypy --strict
 	$(RUN) -m ruff check .

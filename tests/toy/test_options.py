@@ -25,7 +25,7 @@ def test_every_setting_is_a_flag_with_its_type_default_and_help(settings, monkey
     for field, entry in zip(fields(settings), text.split("\n  --")[1:], strict=True):
         words = entry.split()
         assert words[0] == field.name.replace("_", "-")
-        assert words[1] == {int: "INT", float: "FLOAT"}.get(field.type, "NAME")
+        assert words[1] == {int: "INT", float: "FLOAT", float | None: "FLOAT"}.get(field.type, "NAME")
         assert words[-2:] == ["(default:", f"{field.default})"]
         assert len(words) > 5
 
