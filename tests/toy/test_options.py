@@ -26,7 +26,7 @@ def test_every_setting_is_a_flag_with_its_type_default_and_help(settings, monkey
         words = entry.split()
         assert words[0] == field.name.replace("_", "-")
         assert words[1] == {int: "INT", float: "FLOAT", float | None: "FLOAT"}.get(field.type, "NAME")
-        assert words[-2:] == ["(default:", f"{field.default})"]
+        assert words[-2:] == (["or", "none"] if field.default is None else ["(default:", f"{field.default})"])
         assert len(words) > 5
 
 
