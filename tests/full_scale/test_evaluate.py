@@ -238,6 +238,7 @@ def test_the_command_ends_with_the_message_only(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_adapters_are_evaluated_merged_and_trained_on(tmp_path):
     small = ["--prompts-per-step", "2", "--group-size", "2", "--micro-batch-rows", "4", "--evaluate-problems", "0"]
     out = str(tmp_path / "run")

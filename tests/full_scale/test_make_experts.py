@@ -391,6 +391,7 @@ def test_a_file_of_another_model_is_left_alone(tmp_path):
         ask(teacher, out)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_there_and_the_same_command_goes_on(tmp_path):
     out = tmp_path / "experts.jsonl"
     command = [sys.executable, str(SCRIPT), "--model", "m", "--dataset", "rendered", "--limit", "6"]

@@ -335,6 +335,7 @@ def test_print_config_starts_nothing(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_command_with_a_checkpoint_and_its_status(tmp_path, checkpoint):
     flags = [*SMALL, "--model", str(checkpoint), "--limit", "8", "--steps", "50", "--save-every", "50"]
     command = [sys.executable, "-u", str(ROOT / "full_scale" / "train.py"), *flags, "--out", str(tmp_path / "out")]

@@ -58,6 +58,7 @@ def optimizer_state(trainer):
     return [value for state in trainer.optimizer.state_dict()["state"].values() for value in state.values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, name):
     schedule, changes = CASES[name]
