@@ -1,6 +1,7 @@
 """Cost of a training step beside stock TRL: prints one table and writes runs/bench/full_scale.json.
 
-python -m benchmarks.full_scale            # about three minutes on one idle core
+python -m benchmarks.full_scale                # pictures of 112 pixels: about four minutes on one idle core
+python -m benchmarks.full_scale --pixels 448   # sixteen times the image tokens
 
 All train the shipped tiny model on the same rendered problems, in turns and repeatedly, with a learning rate so small
 that they keep sampling the same responses. Time is the process's CPU time on one thread, so that other programs hardly
@@ -41,10 +42,12 @@ METHODS = {
     "grpo": ("grpo", {}),
     "calibrl": ("calibrl", {}),
     "calibrl_released": ("calibrl_released", {}),
-    "cppo, all kept": ("cppo", {"keep_fraction": 1.0}),
-    "cppo, half kept": ("cppo", {"keep_fraction": 0.5}),
+    "luffy": ("luffy", {}),
+    "cppo, all kept": ("cppo", {"keep_fraction": 1.0, "kl_weight": 0.0}),  # stock has no reference model either
+    "cppo, half kept": ("cppo", {"keep_fraction": 0.5, "kl_weight": 0.0}),
 }
-BARS = {"calibrl": 1.15, "calibrl_released": 1.10}
+BARS = {112: 0.50, 448: 0.30}
+"""Side of the pictures, pixels -> the most that a step of calibrl may cost, of stock TRL's."""
 GROUP_SIZE, PROMPTS, LONGEST = 8, 4, 48
 
 
@@ -100,11 +103,12 @@ def build_trainer(
     return trainer
 
 
-def tiny_trainer(name: str, folder: str, steps: int) -> GRPOTrainer:
-    """A trainer of the shipped model on rendered problems."""
+def tiny_trainer(name: str, folder: str, steps: int, pixels: int) -> GRPOTrainer:
+    """A trainer of the shipped model on rendered problems with pictures of this side."""
     processor = load_processor(TINY_MODEL)
+    processor.image_processor.size["longest_edge"] = pixels**2
     rows, _ = training_rows(
-        rendered_problems(64, seed=0),
+        rendered_problems(64, seed=0, size=pixels),
         processor,
         instruct=False,
         format_weight=0.1,
@@ -129,19 +133,19 @@ def tiny_trainer(name: str, folder: str, steps: int) -> GRPOTrainer:
     return build_trainer(name, load_model(TINY_MODEL), processor, rows, args, partial(total_reward, format_weight=0.1))
 
 
-def step_seconds(name: str, steps: int) -> float:
+def step_seconds(name: str, steps: int, pixels: int) -> float:
     """CPU seconds of a step, the median over all but the first."""
     times = StepTimes(time.process_time)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = tiny_trainer(name, folder, steps + 1)
+        trainer = tiny_trainer(name, folder, steps + 1, pixels)
         trainer.add_callback(times)
         trainer.train()
     return statistics.median(times.seconds[1:])
 
 
-def peak_mib(name: str) -> tuple[float, float]:
+def peak_mib(name: str, pixels: int) -> tuple[float, float]:
     """Peak memory of a process that trains three steps, and its growth since the model was loaded, in MiB."""
-    command = [sys.executable, "-m", "benchmarks.full_scale", "--memory-of", name]
+    command = [sys.executable, "-m", "benchmarks.full_scale", "--memory-of", name, "--pixels", str(pixels)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
@@ -149,10 +153,10 @@ def peak_mib(name: str) -> tuple[float, float]:
     return peak, peak - before
 
 
-def print_memory(name: str) -> None:
+def print_memory(name: str, pixels: int) -> None:
     """Train three steps, and print the peak memory before and after as JSON."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = tiny_trainer(name, folder, 3)
+        trainer = tiny_trainer(name, folder, 3, pixels)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         trainer.train()
     print(json.dumps([before / 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
@@ -163,22 +167,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Cost of a training step beside stock TRL.")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each method")
     parser.add_argument("--steps", type=int, default=4, help="steps in a turn")
+    parser.add_argument("--pixels", type=int, default=112, help="side of the pictures, a multiple of 28")
     parser.add_argument("--memory-of", help="only train this method and print its peak memory")
     given = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", category=FutureWarning)
     torch.set_num_threads(1)
     if given.memory_of:
-        print_memory(given.memory_of)
+        print_memory(given.memory_of, given.pixels)
         return
     names = [STOCK, *METHODS]
-    memory = {name: peak_mib(name) for name in names}  # first: a child's peak starts at its parent's size
-    turns = [{name: step_seconds(name, given.steps) for name in names} for _ in range(given.rounds)]
+    memory = {name: peak_mib(name, given.pixels) for name in names}  # first: a child's peak starts at its parent's size
+    turns = [{name: step_seconds(name, given.steps, given.pixels) for name in names} for _ in range(given.rounds)]
     figures = {name: summary(name, turns, memory) for name in names}
     for name, row in figures.items():
-        bar = f"  (bar {BARS[name]})" if name in BARS else ""
+        bar = f"  (bar {BARS[given.pixels]})" if name == "calibrl" and given.pixels in BARS else ""
         print(f"{name:18}" + "".join(f"  {key} {value:8.3f}" for key, value in row.items()) + bar)
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(figures | {"torch": torch.__version__}, indent=1))
+    OUT.write_text(json.dumps(figures | {"pixels": given.pixels, "torch": torch.__version__}, indent=1))
 
 
 def summary(name: str, turns: Sequence[dict[str, float]], memory: dict[str, tuple[float, float]]) -> dict[str, float]:

@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-Z_95 = 1.959963984540054
-"""The normal distribution's 97.5 % quantile."""
+from scipy.stats import binomtest
 
 Draw = NDArray[np.int64]
 """Indices of the problems in one bootstrap sample."""
@@ -51,10 +49,8 @@ def wilson_interval(correct: int, count: int) -> tuple[float, float]:
     """
     if count < 1 or not 0 <= correct <= count:
         raise ValueError(f"correct is {correct} of count {count}; expected 0 <= correct <= count and count >= 1.")
-    share, z2 = correct / count, Z_95**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return (middle - half if correct else 0.0), (middle + half if correct < count else 1.0)
+    interval = binomtest(correct, count).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def share(verdicts: Sequence[bool]) -> Estimate:

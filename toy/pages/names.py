@@ -10,7 +10,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "sft_grpo": ("SFT, then GRPO", "imitate the expert first, then learn alone"),
     "calibrl": ("CalibRL", "the expert is a reference, not a target"),
     "calibrl:exploration_weight=1": ("CalibRL, lambda 1", "the calibration weighs ten times the paper's"),
-    "calibrl:slope=1": ("CalibRL, alpha 1", "no gate: the pull on the expert cancels"),
+    "calibrl:slope=1": ("CalibRL, alpha 1", "no gate: the push on the expert cancels"),
     "calibrl_released": ("CalibRL, released code", "token by token, the expert detached"),
     "entropy_bonus": ("GRPO, entropy bonus", "GRPO plus a reward for indecision"),
     "dapo": ("DAPO", "clip higher, drop groups of one outcome"),

@@ -4,9 +4,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-
-Z = 1.959963984540054
-"""The 97.5 % quantile of a standard normal distribution."""
+from scipy.stats import binomtest
 
 
 def mean_interval(
@@ -48,10 +46,8 @@ def share_interval(found: float, of: int) -> tuple[float, float]:
         >>> [round(bound, 3) for bound in share_interval(32, 32)]
         [0.893, 1.0]
     """
-    share, square = found / of, Z**2 / of
-    half = Z * (share * (1.0 - share) / of + square / (4 * of)) ** 0.5
-    low, high = (share + square / 2 - half) / (1.0 + square), (share + square / 2 + half) / (1.0 + square)
-    return max(low, 0.0), min(high, 1.0)
+    interval = binomtest(found, of).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 @cache
