@@ -65,6 +65,19 @@ def advantage_of(reward: torch.Tensor) -> torch.Tensor:
 check("0.1", advantage_of)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Begin with what every answer loses: the group's mean.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Where all rewards are alike the deviation is 0. What must stand beside it in the denominator so that 0 / 0 becomes
+# 0?
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # The millionth makes 0 / 0 a 0: a group that is all right has nothing to say about which answer is better.
@@ -227,6 +240,18 @@ def no_gradient(ratio: float, advantage: float) -> bool:
 check("0.2", no_gradient)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Look at the two panels: for each sign of the advantage one end of the curve is flat.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Above 1.2 the answer has become likelier. For which sign of the advantage is that what was wanted?
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python

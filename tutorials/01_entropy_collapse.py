@@ -131,6 +131,7 @@ print(f"         {float(token_entropy(logits + step) - token_entropy(logits)):+.
 
 # %% [markdown]
 # ### Exercise 1.1
+# *Medium, 10 minutes.*
 # Find a change of the four logits, no longer than 0.1 (Euclidean), that *raises* the entropy by at least 0.02 nats.
 
 
@@ -144,6 +145,19 @@ def raise_entropy(logits: torch.Tensor) -> torch.Tensor:
 check("1.1", raise_entropy)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# By section 2, which logits have to fall and which to rise?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# The steepest way up a function is its gradient: make a leaf of the logits, call `token_entropy`, ask `autograd`, and
+# use up the length.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # The steepest way up is the gradient of the entropy. By the covariance, it lowers the likely and raises the unlikely.
@@ -196,6 +210,7 @@ for prior, curves in found.items():
 
 # %% [markdown]
 # ### Exercise 1.2
+# *Easy, 5 minutes.*
 # How likely is it that a batch of `draws` answers holds at least one of probability `probability`?
 
 
@@ -209,6 +224,18 @@ def chance_to_meet(probability: float, draws: int) -> float:
 check("1.2", chance_to_meet)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Turn the question round: what is the chance that it is *not* drawn?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# The draws are independent, so chances multiply: missing it once, missing it `draws` times.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -288,6 +315,7 @@ for rate, curves in {4: grpo, 1: train(parse_method("grpo"), World(), small, see
 
 # %% [markdown]
 # ### Exercise 1.3
+# *Medium, 10 minutes.*
 # Under the exact policy gradient, answer $a$'s logit moves in proportion to $\pi(a)\,(R(a) - \bar R)$, with $R(a)$ the
 # chance that it is right and $\bar R$ the policy's accuracy. For the policy below, choose chances in $[0, 1]$ such that
 # this step *raises* the entropy. So collapse is no law of nature: it depends on where the reward is.
@@ -303,6 +331,19 @@ def chances_that_raise_entropy() -> torch.Tensor:
 check("1.3", chances_that_raise_entropy)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Who has to lose probability for the entropy to rise?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# An answer's logit falls if it is right less often than the policy is on average. The likeliest answer has the logit
+# 3.0.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # The step must take from the likely and give to the unlikely: the common answer has to be the worst.

@@ -77,6 +77,7 @@ print("sign of the verdict:  ", correctness_sign(torch.zeros(4, dtype=torch.bool
 
 # %% [markdown]
 # ### Exercise 2.1
+# *Easy, 5 minutes.*
 # The reward is 1 for a right answer, plus 0.1 for the right format. Recover the sign from it.
 
 
@@ -90,6 +91,18 @@ def sign_of_reward(reward: torch.Tensor) -> torch.Tensor:
 check("2.1", sign_of_reward)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Write down the four possible rewards. Which of them belong to right answers?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# `correctness_sign` takes verdicts: compare the reward with a threshold that is far from all four values.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -190,6 +203,7 @@ for name, seen in shares.items():
 
 # %% [markdown]
 # ### Exercise 2.2
+# *Easy, 5 minutes.*
 # A trainer hands you a padded batch; under the mask lies junk. Compute the gap of each response to the expert's.
 
 
@@ -205,6 +219,19 @@ def gaps_of_batch(
 check("2.2", gaps_of_batch)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# There is a function for the log-probability of a whole response, and one for the gap.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# The two responses of a row differ in length, so each needs its own mask; and do not multiply by a mask where junk
+# may be infinite.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -287,6 +314,7 @@ show(
 
 # %% [markdown]
 # ### Exercise 2.3
+# *Easy, 5 minutes.*
 # Give a response and an expert for which the two levels disagree: the whole response is *likelier* than the expert's,
 # but *less* likely per token.
 
@@ -301,6 +329,19 @@ def disagreement() -> dict[str, float]:
 check("2.3", disagreement)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# The whole log-probability is length times mean. Which of the two responses should be the short one?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Let the response be short and unsure, the expert long and sure; then adjust the lengths until the products are in
+# the order that is asked for.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # A short, unsure response against a long, sure expert: $10 \cdot (-1) = -10$ nats against $40 \cdot (-0.5) = -20$.

@@ -74,6 +74,7 @@ print(f"value at the kink {float(leaky_relu_gate(at_kink.detach(), slope=0.5))},
 
 # %% [markdown]
 # ### Exercise 3.1
+# *Medium, 10 minutes.*
 # Write a gate that passes through 0 at 0, has no kink, and whose derivative runs from `slope` far below 0 to 1 far
 # above. (`GATES["softplus"]` has the derivative, but not the value at 0.)
 
@@ -88,6 +89,19 @@ def smooth_gate(x: torch.Tensor, *, slope: float) -> torch.Tensor:
 check("3.1", smooth_gate)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# `GATES["softplus"]` has the right derivative everywhere. What may be added to a function without changing its
+# derivative?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Take off a constant: its own value at 0, for the same slope.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # Shift the softplus; a constant changes no gradient, so it trains exactly as the unshifted one does.
@@ -132,6 +146,7 @@ show(
 
 # %% [markdown]
 # ### Exercise 3.2
+# *Medium, 10 minutes.*
 # A group of 4 has the advantages $+1.5, -0.5, -0.5, -0.5$; the first response is right, the others are wrong. The gaps
 # are $-1, +2, +2, -3$ nats. What is the push on the expert with $\alpha = 0.4$? Work it out by hand.
 
@@ -143,6 +158,20 @@ push_on_expert = ...  # your number
 check("3.2", push_on_expert)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# For each response find first whether the gate attenuates it: right and likelier than the expert, or wrong and less
+# likely.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Then the directions: a right response pushes the expert down, a wrong one up. Add four numbers, two of them up and
+# in full.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # The right response is *less* likely than the expert's, so it counts in full, and pushes the expert *down* by 1.5. Two
@@ -317,6 +346,7 @@ show(
 
 # %% [markdown]
 # ### Exercise 3.3
+# *Easy, 5 minutes.*
 # All responses of a group are likelier than the expert's, and 2 of 8 are right. Which slope makes the push on the
 # expert a third of what it is at $\alpha = 0$? Decide first whether the number of right ones matters.
 
@@ -328,6 +358,18 @@ slope_of_a_third_of_the_push = ...  # your number
 check("3.3", slope_of_a_third_of_the_push)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Write the push of section 2 for the slope asked for and for slope 0, and divide.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# What depends on the group is in both, and cancels. What is left?
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # $(1 - \alpha) \sum_{\mathrm{right}} A_i$: the sum depends on the group, the factor does not.

@@ -121,6 +121,7 @@ show(
 
 # %% [markdown]
 # ### Exercise 4.1
+# *Medium, 10 minutes.*
 # How large must a group be for a prompt that is solved with chance `chance`, so that at most `wasted` of the groups are
 # homogeneous?
 
@@ -135,6 +136,18 @@ def group_size_needed(chance: float, wasted: float) -> int:
 check("4.1", group_size_needed)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# A group is homogeneous in two ways. How likely is each, for `size` independent responses?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# No formula for the size is needed: begin at 2 and go up while the chance is too large.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -165,6 +178,7 @@ for counted in (False, True):
 
 # %% [markdown]
 # ### Exercise 4.2
+# *Medium, 5 minutes.*
 # With the expert counted, a group of all *right* answers is homogeneous, one of all *wrong* ones is not. What is the
 # mean advantage of the *policy's own* rows in a group of `size` wrong answers plus a right expert, not divided by the
 # standard deviation?
@@ -180,6 +194,18 @@ def mean_own_advantage(size: int) -> float:
 check("4.2", mean_own_advantage)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Write down all rewards of the group, the expert's too. What is their mean?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Each of the wrong answers has reward 0, so its advantage is 0 less that mean.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # The mean of the group is $1 / (n + 1)$, and each wrong answer lies below it by that. The policy is pushed away from

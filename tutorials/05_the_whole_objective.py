@@ -83,6 +83,7 @@ for name, share in {**losses.terms, "total": losses.total}.items():
 # group add up to 0. Its *gradient* is not 0. That is why the loss of a GRPO run says nothing about its progress.
 #
 # ### Exercise 5.1
+# *Hard, 20 minutes.*
 # Write the total from the parts. You need `importance_ratio`, `clipped_surrogate`, `aggregate` (mode
 # `"sequence_mean_token_sum"`), `trajectory_log_prob` and `exploration_loss`, and a decision: which rows does each term
 # count?
@@ -98,6 +99,26 @@ def paper_objective(rollouts: Rollouts, slope: float, weight: float) -> Tensor:
 check("5.1", paper_objective)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# First the rows: `rollouts.is_expert` tells them. Neither term counts the expert's row; the second compares with it.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# The surrogate is one number for each token: its mask has to leave the expert's row out. The exploration term is one
+# number for each response: take a plain mean.
+#
+# </details>
+#
+# <details><summary>Hint 3</summary>
+#
+# Nothing in it is detached. The expert's log-probability is that of the one row with `is_expert`, expanded to the
+# others.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -176,6 +197,7 @@ for name, curves in found.items():
 #   0.4 in the supervised third (second figure, right panel).
 #
 # ### Exercise 5.2
+# *Medium, 5 minutes.*
 # The mean accuracy of a method with some solved seeds is a mixture, and a wide interval says so: a seed either finds a
 # sound path (about 0.95) or settles on a shortcut (about 0.6). Estimate from the mean alone which share of the seeds
 # solved the task, if a solved seed has the accuracy `top` and another `bottom`.
@@ -191,6 +213,18 @@ def share_solved(mean: float, bottom: float, top: float) -> float:
 check("5.2", share_solved)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# The mean is a mixture: so much of `top`, the rest of `bottom`. Solve for the share.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# A mean may lie a little below `bottom` or above `top`, as both are only about right. What should a share be then?
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -100,6 +100,7 @@ print(
 # the gate turns.
 #
 # ### Exercise 6.1
+# *Medium, 10 minutes.*
 # Derive LUFFY's curve: the derivative of $p / (p + \gamma)$ with respect to $\log p$.
 
 
@@ -113,6 +114,18 @@ def luffy_push(probability: float, gamma: float) -> float:
 check("6.1", luffy_push)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# A derivative with respect to $\log p$ is $p$ times the one with respect to $p$.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Use the quotient rule for $p / (p + \gamma)$. What is left in the numerator?
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # $\frac{d f}{d \log p} = p\, f'(p) = \frac{\gamma\, p}{(p + \gamma)^2}$: largest, at 1/4, where $p = \gamma$.
@@ -126,6 +139,7 @@ check("6.1", luffy_push)
 
 # %% [markdown]
 # ### Exercise 6.2
+# *Easy, 5 minutes.*
 # And when does LUFFY stop? Its expert (reward 1) counts in the group's mean, and the advantage is only centred. What
 # is the expert's advantage if `right` of `rollouts` responses are right?
 
@@ -140,6 +154,18 @@ def expert_advantage(right: int, rollouts: int) -> float:
 check("6.2", expert_advantage)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# How many rows are in the group, and what do their rewards add up to?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# The advantage is the expert's own reward less that mean.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -200,6 +226,7 @@ draw_map(
 # afterwards: the interval of the *difference* is usually narrower than those of the two means.
 #
 # ### Exercise 6.3
+# *Easy, 5 minutes.*
 # Write the interval of the paired difference. `mean_interval(values)` gives mean, lower and upper bound over seeds.
 
 
@@ -213,6 +240,18 @@ def paired_interval(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float,
 check("6.3", paired_interval)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# What varies from seed to seed is mostly common to both methods. At which point do you subtract?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# `mean_interval` of an array of differences, one for each seed.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -138,6 +138,7 @@ show(figure, "Push on each token: the paper's form pushes the expert's row, the 
 # moves. In the released code it is a constant: nothing ever pushes the policy towards the expert.
 #
 # ### Exercise 7.1
+# *Medium, 10 minutes.*
 # The paper's form, a policy that is surer of all its responses than of the expert's (all gaps positive): what is the
 # net push on the expert's log-probability, $\sum_i$ of minus each response's push $s_i \lvert A_i \rvert g_i$? The
 # advantages are positive for right responses, negative for wrong ones, and add up to zero.
@@ -153,6 +154,25 @@ def push_on_expert(advantage: torch.Tensor, slope: float) -> float:
 check("7.1", push_on_expert)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# All gaps are positive. For which verdict does the gate attenuate then?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Add the pushes of the right responses and of the wrong ones apart; as the advantages add up to zero, one sum is
+# minus the other.
+#
+# </details>
+#
+# <details><summary>Hint 3</summary>
+#
+# The push on the expert is minus what is left.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # A right response that is likelier than the expert is attenuated, a wrong one is not. With advantages that add up to
@@ -263,6 +283,7 @@ show(
 
 # %% [markdown]
 # ### Exercise 7.2
+# *Hard, 15 minutes.*
 # Write the rule with its exceptions: the factor of a token at ratio 1, from the verdict, the advantage, and the gap
 # $\log \pi(y_{i,t}) - e_t$ to the expert's token ($\alpha = 0.5$, $\lambda = 0.1$).
 
@@ -277,6 +298,18 @@ def factor(correct: bool, advantage: float, gap: float) -> float:
 check("7.2", factor)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# First the size: the gate's argument is $-s\,\Delta$. For which of the two signs does it attenuate?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Then the direction: GRPO goes by the advantage, the exploration term by the verdict. When do they agree?
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -371,6 +404,7 @@ show(
 # released code does not have it.
 #
 # ### Exercise 7.3
+# *Easy, 5 minutes.*
 # With slope 1 the released form needs no expert any more: it is centred GRPO at another learning rate, as long as
 # nothing is clipped. By which factor?
 
@@ -381,6 +415,18 @@ learning_rate_factor = ...
 check("7.3", learning_rate_factor)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# What is $g$ where slope 1 attenuates nothing?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Put it into the factor of section 3.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -184,6 +184,7 @@ print("order_check catches", examine(order_check))
 
 # %% [markdown]
 # ### Exercise 8.1
+# *Easy, 10 minutes.*
 # Padding carries no meaning either. Write `padding_check`: `batch.pad(3)` gives the same responses with three more
 # columns of padding, filled with junk.
 
@@ -198,6 +199,18 @@ def padding_check(core):
 check("8.1", padding_check)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Which two batches must give the same loss?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# `torch.testing.assert_close` raises an `AssertionError` where two numbers differ; `core.loss` takes a batch.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -257,6 +270,7 @@ print("gradient_check catches", examine(gradient_check))
 # check says that something is detached; the paper, or the author, says whether it should be.
 #
 # ### Exercise 8.2: the push on each quadrant
+# *Hard, 15 minutes.*
 # The most telling check of all is the table of tutorial 2. With $|A| = 1$ a descent step pushes the log-probability
 # of a response by
 #
@@ -285,6 +299,24 @@ def quadrant_check(core):
 check("8.2", quadrant_check)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Ask `torch.autograd.grad` for both inputs at once, and compare each with a column of the table.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# The rows of the table are in the order of the tensors. The second column is minus the first.
+#
+# </details>
+#
+# <details><summary>Hint 3</summary>
+#
+# A detached expert gives `None`: that is a fault, so say so by an `assert` before you compare.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -344,6 +376,7 @@ print(f"caught: {len(PATIENTS) - len(at_large)} of {len(PATIENTS)}; at large: {a
 # are seen by one check only, so leaving out one kind of check leaves out a kind of fault.
 #
 # ### Exercise 8.3
+# *Hard, 25 minutes.*
 # Now the diagnosis. For each patient, the name of its fault, out of these:
 
 # %%
@@ -356,6 +389,19 @@ diagnosis = dict.fromkeys(range(1, 11), "?")  # {1: "wrong sign", ...}
 check("8.3", diagnosis)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Section 5's table says which checks catch whom. Where one check catches several patients, ask the parts.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# `core.trajectory_log_prob`, `core.aggregate` and `core.exploration_loss` can be called alone: which of them differs
+# from `HEALTHY`'s, and is it the sign or the size?
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -104,6 +104,7 @@ for row in shown:
 
 # %% [markdown] tags=[]
 # ### Exercise 9.1
+# *Easy, 5 minutes.*
 # A group in which all rewards are equal has advantages of zero: it costs as much as any other and teaches nothing.
 # Write the share of such *idle* groups, for rewards of the shape `[prompts, samples]`.
 
@@ -118,6 +119,18 @@ def idle_share(reward: torch.Tensor) -> float:
 check("9.1", idle_share)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# When are all advantages of a group zero?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Smallest and largest reward of a row, compared; then a mean over the rows.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -204,6 +217,7 @@ for record in train("grpo", budget(full=3, reduced=1)):
 
 # %% [markdown] tags=[]
 # ### Exercise 9.2
+# *Medium, 10 minutes.*
 # Write the surrogate's loss before the first update of a batch where tokens are *summed* over a response and responses
 # are averaged, from the advantage and the length (tokens) of each response.
 
@@ -218,6 +232,18 @@ def first_loss(advantage: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
 check("9.2", first_loss)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# At ratio 1 each token's surrogate is the advantage of its response, and a loss has the other sign.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# How often does a response's advantage occur in the sum over its tokens? Then average over the responses.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -342,6 +368,7 @@ print(
 
 # %% [markdown] tags=[]
 # ### Exercise 9.3
+# *Medium, 10 minutes.*
 # From the verdicts on the same problems before and after a training, compute the p-value of McNemar's exact test.
 # `mcnemar_p` (from `full_scale.evaluation.intervals`) takes two counts; which?
 
@@ -356,6 +383,18 @@ def paired_p(before: list[bool], after: list[bool]) -> float:
 check("9.3", paired_p)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# A problem that both answer alike says nothing about which is better.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Count in each direction: right before and wrong after, wrong before and right after.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python

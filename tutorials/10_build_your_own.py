@@ -68,6 +68,7 @@ print(f"jump at the kink: {float(either_side[1] - either_side[0]):.0e}")
 
 # %% [markdown]
 # ### Exercise 10.1
+# *Medium, 10 minutes.*
 # And the opposite: an *early* gate, that passes in full only what is at least one nat short of the expert (`x > 1`),
 # and attenuates the rest. It has to be continuous, and 0 at 0.
 
@@ -82,6 +83,18 @@ def early_gate(x: torch.Tensor, *, slope: float | torch.Tensor = 0.5) -> torch.T
 check("10.1", early_gate)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# It has two pieces, with the kink at 1. The lower one passes through 0 at 0: what is its value at 1?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# The upper piece starts from that value with slope 1; `torch.where` joins them.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -112,6 +125,7 @@ BASELINES["zero"] = zero_baseline
 
 # %% [markdown]
 # ### Exercise 10.2
+# *Easy, 5 minutes.*
 # Another idea: compare a response with *itself*, as the policy before the update saw it. Write it, and think about
 # what the gap is at the first update of a batch.
 
@@ -126,6 +140,18 @@ def old_self_baseline(rollouts: Rollouts) -> Baseline:
 check("10.2", old_self_baseline)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Which field of the rollouts holds the log-probabilities of the policy that sampled?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Every row has a former self: what is `present` then?
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -270,6 +296,7 @@ show(figure, "A constant slope of 0.3 does as well as the adaptive one, and smal
 # each other, and what a small slope does to the entropy is in `docs/toy_findings.md`.)
 #
 # ### Exercise 10.3
+# *Easy, 5 minutes.*
 # Write the verdict as a function, so that nobody can argue with it afterwards: "better" or "worse" if the 95 %
 # interval of the paired difference leaves 0 out, else "undecided".
 
@@ -284,6 +311,18 @@ def verdict(ours: np.ndarray, theirs: np.ndarray) -> str:
 check("10.3", verdict)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Both arrays are over the same seeds. What do you subtract before you take an interval?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Better needs the whole interval above 0, worse the whole interval below.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -102,6 +102,19 @@ first_five = ...  # your diagnoses
 check("11.1", first_five)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Ask the questions of section 2 in their order, for one run at a time. Panels that lie on the grey curve are healthy.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Run 1 is caught by the measuring itself; of runs 2 to 5 one has a flat gradient, one counts too many tokens, one
+# never gets its format paid.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # Run 1 stops at question 2, run 2 at 4, run 3 at 6, run 4 at 3, run 5 at 7.
@@ -128,6 +141,19 @@ other_five = ...  # your diagnoses
 check("11.2", other_five)
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Two of these runs look alike in the groups of one outcome. What tells a verifier that accepts everything from
+# problems that do not fit?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# One run of the five answers no to all questions but the last, and one answers yes to the first.
+#
+# </details>
+#
 # <details><summary>Solution</summary>
 #
 # Run 6 stops at question 8, run 7 at 9, run 8 at 5, run 9 at 4, run 10 at 1.

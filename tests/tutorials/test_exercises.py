@@ -21,7 +21,7 @@ def exercises_of(source):
             checking, folded = cells[place + 1], cells[place + 2]
             assert "check" in checking.metadata.get("tags", [])
             (solution,) = re.findall(r"```python\n(.*?)```", folded.source, re.DOTALL)
-            assert folded.source.index("<details><summary>Solution</summary>") < folded.source.index("</details>")
+            assert folded.source.rindex("<summary>Solution</summary>") < folded.source.rindex("</details>")
             (number,) = re.findall(r'check\("([\d.]+)"', checking.source)
             found.append((number, first, cell.source, checking.source, solution))
     return found
@@ -52,6 +52,20 @@ def test_each_notebook_has_two_or_three_exercises_numbered_in_order(source):
     numbers = [number for number, *_ in exercises_of(source)]
     assert numbers == [f"{int(source.stem[:2])}.{place}" for place in range(1, len(numbers) + 1)]
     assert 2 <= len(numbers) <= 3
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
+def test_each_exercise_says_how_hard_it_is_and_has_hints_in_steps_before_its_solution(source):
+    cells = convert(source).cells
+    for place, cell in enumerate(cells):
+        if "exercise" in cell.metadata.get("tags", []):
+            asked, folded = (
+                "\n".join(c.source for c in part) for part in (cells[:place], cells[place + 2 : place + 3])
+            )
+            assert re.match(r".*\n\*(Easy|Medium|Hard), \d+ minutes\.\*", asked[asked.rindex("### Exercise") :])
+            steps = re.findall(r"<details><summary>(.*)</summary>", folded)
+            assert len(steps) >= 3
+            assert steps == [*(f"Hint {step}" for step in range(1, len(steps))), "Solution"]
 
 
 @EXERCISES

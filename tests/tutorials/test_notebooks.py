@@ -4,7 +4,7 @@ import re
 
 import nbformat
 import pytest
-from course.build import SIZE_LIMIT, TUTORIALS, convert, sources
+from course.build import SIZE_LIMIT, TUTORIALS, convert, main, sources
 
 NOTEBOOKS = pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
 
@@ -71,3 +71,28 @@ def test_the_push_on_the_expert_has_one_name_and_is_cited_where_it_stands():
     assert "push on the expert of tutorial 3" in texts["05"]
     assert re.search(r"Its push is what is left over[^.]*\(tutorial 3\)", texts["06"])
     assert not [number for number, text in texts.items() if re.search(r"\bpull(s|ed)?\b", text)]
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A folder with the first notebook, as the build finds it."""
+    first = sources()[0]
+    for path in (first, first.with_suffix(".ipynb")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr("course.build.TUTORIALS", tmp_path)
+    return tmp_path / first.name
+
+
+def test_where_only_the_text_has_changed_the_outputs_are_kept(copied):
+    before = stored(copied)
+    copied.write_text(copied.read_text().replace("# # GRPO in twenty lines", "# # Another title"))
+    main(["--text", "00"])
+    after = stored(copied)
+    assert after.cells[0].source.startswith("# Another title")
+    assert after.cells[1:] == before.cells[1:]
+
+
+def test_changed_code_keeps_no_outputs(copied):
+    copied.write_text(copied.read_text().replace("manual_seed(8)", "manual_seed(9)"))
+    with pytest.raises(ValueError, match=r"00_\w+: expected the stored code\. Fix"):
+        main(["--text", "00"])

@@ -224,7 +224,7 @@ WRONG = {
         (1.7, "for each response"),
     ],
     "3.3": [
-        (1 / 3, "two thirds stay"),
+        (1 / 3, "more than a third is left"),
         (0.25, "how many are right"),
         (0.5, "write the sum with alpha in it"),
         (1.0, "write the sum with alpha in it"),
@@ -265,7 +265,7 @@ WRONG = {
     "6.1": [
         (lambda p, gamma: gamma / (p + gamma) ** 2, "with respect to p; the question is about log p"),
         (lambda p, gamma: p / (p + gamma), "that is the weight itself"),
-        (lambda p, gamma: -gamma * p / (p + gamma) ** 2, "the pull is positive"),
+        (lambda p, gamma: -gamma * p / (p + gamma) ** 2, "the push is positive"),
         (lambda p, gamma: p / (p + gamma) ** 2, "the numerator lacks gamma"),
         (lambda p, gamma: gamma * p / (p + gamma), "quotient rule"),
     ],

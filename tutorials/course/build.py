@@ -1,6 +1,6 @@
 """Build the notebooks: ``python -m course.build [NN ...]`` in tutorials/ converts, executes at full budget and stores.
 
-A notebook's source is its text form, ``NN_name.py`` (jupytext's percent format); ``NN_name.ipynb`` is made from it,
+With ``--text`` nothing is executed: where only the text has changed, the stored outputs are kept. A notebook's source is its text form, ``NN_name.py`` (jupytext's percent format); ``NN_name.ipynb`` is made from it,
 with the outputs of a full run, and is never edited by hand.
 """
 
@@ -121,11 +121,32 @@ def build(source: Path) -> Cost:
     return cost
 
 
+def rewrite(source: Path) -> None:
+    """Store one notebook anew with the outputs that it has: only its text has changed.
+
+    Raises:
+        ValueError: a code cell is not the stored one, so its output may be another.
+    """
+    path, notebook = source.with_suffix(".ipynb"), convert(source)
+    stored = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.source for cell in code] != [cell.source for cell in stored]:
+        raise ValueError(f"{source.stem}: expected the stored code. Fix: python -m course.build {source.stem[:2]}")
+    for cell, old in zip(code, stored, strict=True):
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build the notebooks that the command line names, or all."""
     parser = argparse.ArgumentParser(prog="python -m course.build", description=__doc__)
     parser.add_argument("numbers", nargs="*", help="two digits of each notebook, as 03; all if none is given")
-    for source in sources(parser.parse_args(arguments).numbers):
+    parser.add_argument("--text", action="store_true", help="keep the stored outputs: only the text has changed")
+    options = parser.parse_args(arguments)
+    for source in sources(options.numbers):
+        if options.text:
+            rewrite(source)
+            continue
         cost = build(source)
         size = source.with_suffix(".ipynb").stat().st_size
         print(f"{source.stem}: {cost.wall:.0f} s, {cost.processor:.0f} s of processor time, {size / 1000:.0f} kB")

@@ -53,7 +53,7 @@ def slope_of_a_third_of_the_push(answer: Any) -> str:  # noqa: ANN401  # a reade
     """1 - alpha = 1/3."""
     found = number(answer)
     assert not math.isclose(found, 1 / 3, abs_tol=1e-6), (
-        "at that slope a third of the push is gone, and two thirds stay"
+        "at that slope more than a third is left: by which factor does the slope shrink the push?"
     )
     assert not math.isclose(found, 0.25, abs_tol=1e-6), (
         "how many are right changes the sum of advantages, not the factor"

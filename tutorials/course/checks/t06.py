@@ -18,16 +18,16 @@ def luffy(answer: Callable[[float, float], float]) -> str:
     for probability in (0.001, 0.1, 0.9):
         for gamma in (0.1, 0.5):
             log_prob = torch.tensor(probability, dtype=torch.float64).log().requires_grad_()
-            (pull,) = torch.autograd.grad(luffy_shaping(log_prob, log_prob.detach(), gamma=gamma), log_prob)
+            (push,) = torch.autograd.grad(luffy_shaping(log_prob, log_prob.detach(), gamma=gamma), log_prob)
             given = number(answer(probability, gamma))
             for typical, hint in (
-                (float(pull) / probability, "that is the derivative with respect to p; the question is about log p"),
+                (float(push) / probability, "that is the derivative with respect to p; the question is about log p"),
                 (probability / (probability + gamma), "that is the weight itself; its derivative is asked for"),
-                (-float(pull), "a likelier token has a larger weight: the pull is positive"),
+                (-float(push), "a likelier token has a larger weight: the push is positive"),
                 (probability / (probability + gamma) ** 2, "the numerator lacks gamma: use the quotient rule again"),
             ):
-                assert abs(given - typical) > 1e-9 or abs(typical - float(pull)) < 1e-9, hint
-            assert abs(given - float(pull)) < 1e-6, (
+                assert abs(given - typical) > 1e-9 or abs(typical - float(push)) < 1e-9, hint
+            assert abs(given - float(push)) < 1e-6, (
                 f"p = {probability}, gamma = {gamma}: autograd gives something else; apply the quotient rule to "
                 "p / (p + gamma), then the chain rule for p = exp(log p)"
             )

@@ -11,7 +11,7 @@ from course.exercises import exercise
 
 
 @exercise("7.1")
-def pull(answer: Callable[[Tensor, float], float]) -> str:
+def push(answer: Callable[[Tensor, float], float]) -> str:
     """The net push on the expert, against the library's coefficients."""
     for advantage in (torch.tensor([1.0, 1.0, -0.5, -0.5, -1.0]), torch.tensor([0.2, -0.2])):
         for slope in (0.3, 0.0, 1.0):
