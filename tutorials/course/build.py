@@ -1,7 +1,8 @@
 """Build the notebooks: ``python -m course.build [NN ...]`` in tutorials/ converts, executes at full budget and stores.
 
-With ``--text`` nothing is executed: where only the text has changed, the stored outputs are kept. A notebook's source is its text form, ``NN_name.py`` (jupytext's percent format); ``NN_name.ipynb`` is made from it,
-with the outputs of a full run, and is never edited by hand.
+With ``--text`` nothing is executed: where only the text has changed, the stored outputs are kept. A notebook's source
+is its text form, ``NN_name.py`` (jupytext's percent format); ``NN_name.ipynb`` is made from it, with the outputs of a
+full run, and is never edited by hand.
 """
 
 import argparse
