@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
         description: Of the program.
         other_names: What other programs call a flag -> what it is here, without dashes in front.
         elsewhere: Flag that this command line does not have -> when it would; without dashes in front.
-        lenient: Ignore unknown flags.
+        lenient: Leave unknown flags over, since something else may know them; what is left goes to :meth:`refuse`.
         options: As in ``ArgumentParser``.
     """
 
@@ -58,21 +58,34 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """As in argparse, but an unknown flag is refused, unless the parser is lenient."""
         found, unknown = super().parse_known_args(args, namespace)
-        if unknown and not self.lenient:
-            raise ValueError(self._refusal(unknown[0]))
+        if not self.lenient:
+            self.refuse(unknown)
         return found, unknown
+
+    def refuse(self, unknown: Sequence[str], *, more: Sequence[str] = ()) -> None:
+        """Refuse arguments that are left over.
+
+        Args:
+            unknown: What is left.
+            more: Other flags that would have been right.
+
+        Raises:
+            ValueError: Something is left; the message names the flag that was meant.
+        """
+        if unknown:
+            raise ValueError(self._refusal(unknown[0], more))
 
     def error(self, message: str) -> NoReturn:
         """Raise the message; argparse would print the usage and exit."""
         said, guess, meant = message.removeprefix("argument ").rstrip(". ").partition("did you mean")
         raise ValueError(f"{said.rstrip('. ')}. Fix: {guess}{meant or f'see {self.prog} --help.'}")
 
-    def _refusal(self, unknown: str) -> str:
+    def _refusal(self, unknown: str, more: Sequence[str]) -> str:
         if not unknown.startswith("-"):
             return f"{unknown!r}: expected a flag in front of it. Fix: see {self.prog} --help."
         flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
         name = unknown.partition("=")[0]
-        own = [flag[2:] for flag in flags]
+        own = [flag[2:] for flag in (*flags, *more)]
         if name.lstrip("-") in self.elsewhere and self.other_names.get(name.lstrip("-")) not in own:
             return f"{name}: {self.elsewhere[name.lstrip('-')]}"
         near = hint(name.lstrip("-"), own, other_names=self.other_names)

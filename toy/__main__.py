@@ -4,16 +4,16 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from cli.flags import add_flags
+from cli.flags import Parser, add_flags
 from cli.folder import Output
 from cli.interruption import Interruption
 from cli.names import check_choice
 from toy.learning.settings import Training
-from toy.options import Parser
 from toy.studies.questions import STUDIES, Study
 from toy.world import World
 
@@ -64,20 +64,21 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Parser, list[st
 
 def _parsers() -> tuple[Parser, dict[str, Parser]]:
     """The program's parser, and each command's."""
-    parser = Parser(prog="python -m toy", description=__doc__)
+    parser = Parser(prog="python -m toy", description=__doc__, lenient=True)
     group = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    parsers = {name: group.add_parser(name, help=study.text, description=study.text) for name, study in STUDIES.items()}
+    add = partial(group.add_parser, lenient=True)  # a method may know what a command does not
+    parsers = {name: add(name, help=study.text, description=study.text) for name, study in STUDIES.items()}
     for name, study in STUDIES.items():
         _add_study(parsers[name], name, study)
     text = "see the tree of paths in the terminal while a seed trains"
-    parsers["watch"] = group.add_parser("watch", help=text, description=text)
+    parsers["watch"] = add("watch", help=text, description=text)
     _add_watch(parsers["watch"])
     text = "write the page on which GRPO and CalibRL train in a browser"
-    parsers["live"] = group.add_parser("live", help=text, description=text)
+    parsers["live"] = add("live", help=text, description=text)
     live = Path("docs") / "live.html"
     parsers["live"].add_argument("--out", type=Path, default=live, metavar="PATH", help=f"the file (default: {live})")
     text = "list the methods, or the hyper-parameters of one"
-    parsers["methods"] = group.add_parser("methods", help=text, description=text)
+    parsers["methods"] = add("methods", help=text, description=text)
     parsers["methods"].add_argument("name", nargs="?", default=None, metavar="NAME", help="of a method")
     return parser, parsers
 

@@ -13,12 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from calibrl_ref import RECIPES, SCHEDULES, HyperParameter, hyper_parameters, read_method
-from cli.flags import flag_of, read_flags
+from cli.flags import Parser, flag_of, read_flags
 from cli.folder import Output
 from cli.interruption import Interruption
 from toy.learning.methods import parse_method, with_options
 from toy.learning.settings import Training
-from toy.options import Parser
 from toy.pages.live import write_live
 from toy.pages.report import conclusions, terminal_table, write_report
 from toy.pages.sections import build_sections
@@ -56,7 +55,7 @@ def run(
         ValueError: a flag or its value is wrong, or the output folder may not be used.
     """
     if options.command in ("methods", "live"):
-        parser.check_flags(rest)
+        parser.refuse(rest)
         if options.command == "methods":
             _show_methods(options.name, console)
         else:
@@ -79,10 +78,10 @@ def _methods(named: Sequence[str], parser: Parser, rest: Sequence[str]) -> list[
         hint = f"{named[0].partition(':')[0]}:{own[0].partition('=')[0].removeprefix('--').replace('-', '_')}=..."
         raise ValueError(f"{own[0]}: of which of {len(named)} methods? Fix: write it with its method, --method {hint}")
     if len(named) > 1:
-        parser.check_flags(rest)
+        parser.refuse(rest)
         return list(named)
     method, rest = with_flags(named[0], rest)
-    parser.check_flags(rest, more=flags)
+    parser.refuse(rest, more=flags)
     return [method]
 
 
@@ -100,7 +99,7 @@ def with_flags(method: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
         >>> with_flags("calibrl", ["--slope", "0.3", "--no-weighted", "--seeds", "4"])
         ('calibrl:slope=0.3,weighted=false', ['--seeds', '4'])
     """
-    parser = Parser(prog=f"python -m toy methods {method}", add_help=False, argument_default=argparse.SUPPRESS)
+    parser = Parser(prog=f"python -m toy methods {method}", add_help=False, lenient=True)
     for item in hyper_parameters(read_method(method)[0]):
         if item.kind is bool:
             parser.add_argument(flag_of(item.name), action=argparse.BooleanOptionalAction)

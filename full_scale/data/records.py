@@ -4,9 +4,10 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from cli.names import hint
 
 Cell: TypeAlias = Any  # a value of a foreign file: `Problem` checks its type
 Record = Mapping[str, Cell]
@@ -208,8 +209,8 @@ def did_you_mean(name: str, known: Mapping[str, Cell] | set[str]) -> str:
     Returns:
         "; did you mean 'answer'?" where one is close, else nothing.
     """
-    close = get_close_matches(name, [str(one) for one in known], n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    found = hint(name, map(str, known))
+    return f"; {found}" if found else ""
 
 
 def fingerprint(text: str) -> str:

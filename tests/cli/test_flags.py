@@ -114,6 +114,15 @@ def test_a_lenient_parser_lets_unknown_flags_be():
     assert (found.steps, unknown) == (4, ["--zzzz", "3"])
 
 
+def test_what_is_left_over_is_refused_and_other_flags_may_have_been_meant():
+    lenient = parser(lenient=True)
+    lenient.refuse([])
+    with pytest.raises(ValueError, match=r"^--stepz: expected a flag of walk\. Fix: did you mean --steps\?$"):
+        lenient.refuse(["--stepz=3"])
+    with pytest.raises(ValueError, match=r"^--slop: expected a flag of walk\. Fix: did you mean --slope\?$"):
+        lenient.refuse(["--slop"], more=["--slope"])
+
+
 def test_the_help_shows_type_meaning_choices_and_default():
     text = " ".join(parser().format_help().split())
     assert "the walk's settings:" in text

@@ -77,7 +77,10 @@ def test_a_foreign_folder_is_never_touched(tmp_path, capsys):
         (["compare", "--optimizer", "lion"], "sgd, adam"),
         (["compare", "--optimizer", "adm"], "did you mean 'adam'?"),
         (["compar"], "compare, ablate, phase, mechanism, watch, live, methods. Fix: did you mean 'compare'?"),
-        (["compare", "--sedes", "3"], "--sedes: unknown to `python -m toy compare`. Fix: did you mean --seeds?"),
+        (
+            ["compare", "--sedes", "3"],
+            "--sedes: expected a flag of python -m toy compare. Fix: did you mean --seeds?",
+        ),
         (["compare", "--method", "calibrl", "--slop", "0.3"], "did you mean --slope?"),
         (["compare", "--method", "grpo", "calibrl", "--slope", "0.3"], "--slope: of which of 2 methods?"),
         (["ablate", "--slope", "high"], "error: slope='high': expected a number"),
