@@ -74,3 +74,5 @@ def test_pictures_are_refused_for_a_text_model():
     assert readable_benchmarks(processor.tokenizer, [text]) == [text]
     with pytest.raises(ValueError, match="b has pictures, but the model reads text only"):
         readable_benchmarks(processor.tokenizer, [text, problems])
+    with pytest.raises(ValueError, match="b has pictures"):  # one is enough
+        readable_benchmarks(processor.tokenizer, [benchmark([*text.problems, *problems.problems])])

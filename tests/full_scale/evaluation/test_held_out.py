@@ -1,11 +1,14 @@
 """Answers to held-out problems: measures by hand, and what is kept and shown."""
 
+import dataclasses
+
 import pytest
 
 from full_scale.data.rendered import rendered_problems
-from full_scale.evaluation.held_out import HeldOut, Outcome, measures
+from full_scale.evaluation.held_out import HeldOut, Outcome, blank_accuracy, held_out_problems, measures
 from full_scale.evaluation.intervals import wilson_interval
 from full_scale.model.answers import Answer
+from full_scale.run.settings import Settings
 
 
 def answer(text, length=2, entropy=0.5):
@@ -63,6 +66,34 @@ def test_without_answers_before_the_outcome_says_so(problems, answers, tmp_path)
     assert {before for _, before, _ in outcome.rows()} == {"not measured"}
     outcome.write_page(tmp_path / "page.html", "a run")
     page = (tmp_path / "page.html").read_text()
+    assert page.count("&lt;answer&gt;no&lt;/answer&gt;") == 3 + 2  # greedy, and of the samples each problem's first
     assert "before training, greedy" not in page
     assert "after training, sampled" in page
     assert page.count("data:image/png") >= 4
+
+
+def test_pictures_are_blanked_one_by_one_and_without_any_nothing_is_answered(problems, monkeypatch):
+    shown = []
+
+    def answered(model, processor, problems, **options):
+        shown.extend(problems)
+        return [[answer("no")] for _ in problems]
+
+    monkeypatch.setattr("full_scale.evaluation.held_out.answer_problems", answered)
+    text = [dataclasses.replace(problem, images=()) for problem in problems]
+    assert blank_accuracy(None, None, text, Settings()) is None
+    assert not shown
+    mixed = [text[0], *problems[1:]]
+    assert blank_accuracy(None, None, mixed, Settings()).value == 0.0
+    assert [problem.question for problem in shown] == [problem.question for problem in problems]
+    assert [len(problem.images) for problem in shown] == [0, 1, 1, 1]
+    assert {color for problem in shown[1:] for _, color in problem.images[0].getcolors()} == {(255, 255, 255)}
+
+
+@pytest.mark.parametrize("wanted", [0, 3])
+def test_as_many_problems_of_the_test_split_are_held_out_as_wanted(wanted):
+    found = held_out_problems(Settings(evaluate_problems=wanted))
+    assert [problem.question for problem in found] == [
+        problem.question for problem in rendered_problems(wanted, seed=0, split="test")
+    ]
+    assert all(problem.solution is None for problem in found)

@@ -2,13 +2,21 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from tiny import save_tiny_checkpoint, tiny_model, tiny_processor
 
-from full_scale.model.checkpoint import TINY_MODEL, TINY_TEXT_MODEL, load_checkpoint, load_model, model_fingerprint
+from full_scale.model.checkpoint import (
+    TINY_MODEL,
+    TINY_TEXT_MODEL,
+    load_checkpoint,
+    load_model,
+    model_fingerprint,
+    save_checkpoint,
+)
 from full_scale.model.processor import ImageTextProcessor, load_processor, reads_pictures
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # by peft
@@ -136,3 +144,36 @@ def test_a_fingerprint_notices_a_small_update_a_name_and_a_shape():
     torch.nn.init.zeros_(one.weight)
     torch.nn.init.zeros_(other.weight)
     assert model_fingerprint(one) != model_fingerprint(other)
+
+
+def test_a_saved_checkpoint_loads_and_replaces_an_earlier_one(copy):
+    model, processor = tiny_model(tiny_processor(), seed=1), tiny_processor()
+    save_checkpoint(copy, model, processor)
+    loaded, _ = load_checkpoint(str(copy))
+    assert torch.equal(weights(loaded).cpu(), weights(model))
+    assert not [file for file in copy.iterdir() if file.is_dir()]  # nothing is left of the stage
+
+
+@pytest.mark.parametrize("dies", ["writing", "moving"])
+def test_a_save_that_is_cut_off_leaves_the_earlier_model_or_none(copy, monkeypatch, dies):
+    model, processor = tiny_model(tiny_processor(), seed=1), tiny_processor()
+    former, replace = weights(load_model(copy)), Path.replace
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    def die_at_the_weights(file, target):
+        return die() if file.name == "model.safetensors" else replace(file, target)
+
+    if dies == "writing":
+        monkeypatch.setattr(processor, "save_pretrained", die)
+    else:
+        monkeypatch.setattr(Path, "replace", die_at_the_weights)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(copy, model, processor)
+    if dies == "writing":
+        assert torch.equal(weights(load_model(copy)), former)
+    else:  # old weights, new processor: no model
+        assert not (copy / "config.json").exists()
+        with pytest.raises(ValueError, match="Fix"):
+            load_model(copy)

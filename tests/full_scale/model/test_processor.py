@@ -1,5 +1,6 @@
 """The image-only processor, the tokenizer and the shipped model."""
 
+import json
 import shutil
 from importlib.util import find_spec
 
@@ -92,3 +93,12 @@ def test_a_real_processor_without_torchvision_names_the_package(tmp_path):
     file.write_text(file.read_text().replace("ImageTextProcessor", "Qwen2_5_VLProcessor"))
     with pytest.raises(ValueError, match=r"torchvision.* is missing\. Fix: pip install '.\[gpu\]'"):
         load_processor(tmp_path / "model")
+
+
+def test_adapters_are_read_with_their_bases_processor_unless_they_bring_one(tmp_path):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(TINY_TEXT_MODEL)}))
+    assert load_processor(tmp_path).get_vocab() == load_processor(TINY_TEXT_MODEL).get_vocab()
+    own = load_processor(TINY_TEXT_MODEL)
+    own.add_tokens(["<own>"])
+    own.save_pretrained(tmp_path)
+    assert "<own>" in load_processor(tmp_path).get_vocab()
