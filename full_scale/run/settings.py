@@ -34,6 +34,7 @@ class Settings:
     shared_prompt: Literal["auto", "on", "off"] = _option(
         "model", "read a group's prompt once for all its responses; auto: where the model's attention allows it", "auto"
     )
+    head_chunk: int = _option("model", "tokens whose logits are held at once when responses are scored", 256, least=1)
     gradient_checkpointing: bool = _option("model", "recompute activations in the backward pass: slower, less memory")
     lora_rank: int = _option("model", "train low-rank adapters of this rank; 0 trains all weights", 0, least=0)
     lora_alpha: int = _option("model", "adapters are scaled by lora_alpha / lora_rank", 32, least=1)

@@ -357,6 +357,7 @@ def build_trainer(
         generation_rounds=settings.generation_rounds,
         skip_limit=settings.skip_limit,
         shared_prompt=settings.shared_prompt,
+        head_chunk=settings.head_chunk,
         model=parts.model,
         reward_funcs=partial(total_reward, format_weight=settings.format_weight),
         args=trainer_arguments(settings, out, needs_reference=needs_reference),

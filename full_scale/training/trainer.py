@@ -49,6 +49,7 @@ from trl.trainer.grpo_trainer import RewardFunc
 from trl.trainer.utils import RepeatSampler
 
 from calibrl_ref import Imitation, Objective, Schedule
+from full_scale.model.head import CHUNK, check_chunk, chunked_head
 from full_scale.model.processor import Processor
 from full_scale.model.prompting import opening
 from full_scale.model.shared_prompt import shares_prompts, sharing_generation, without_adapters
@@ -158,6 +159,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         skip_limit: So many updates in a row that are not finite end the training.
         shared_prompt: Whether a group's prompt is read once, when responses are scored and when transformers samples
             them: "on", "off", or "auto", where the model can. The numbers are the same.
+        head_chunk: Tokens whose logits are held at once when responses are scored.
         kwargs: As in ``trl.GRPOTrainer``.
 
     Raises:
@@ -181,6 +183,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         generation_rounds: int = 10,
         skip_limit: int = 3,
         shared_prompt: str = "auto",
+        head_chunk: int = CHUNK,
         **kwargs: Unpack[TrainerOptions],
     ) -> None:
         if generation_rounds < 1:
@@ -188,13 +191,14 @@ class HybridPolicyTrainer(GRPOTrainer):
         for objective, _ in schedule.stages:
             check_arguments(kwargs["args"], objective)
         check_prompts(len(kwargs["train_dataset"]), kwargs["args"])
+        check_chunk(head_chunk)
         with told_dtype(kwargs["args"], kwargs["model"]):
             super().__init__(**kwargs)
         if self.use_vllm and self._image_token is not None:  # TRL suppresses it for transformers alone
             self.vllm_generation.generation_kwargs["logit_bias"] = {self._image_token: FORBIDDEN}
         check_dropout(self.model)
         models = [without_adapters(model) for model in (self.model, self.ref_model) if model is not None]
-        self.shares_prompts = shares_prompts(shared_prompt, *models)
+        self.shares_prompts, self.head_chunk = shares_prompts(shared_prompt, *models), head_chunk
         self.schedule, self.generation_rounds, self.skip_limit = schedule, generation_rounds, skip_limit
         self.objective = schedule.objective_at(0.0)
         self.origin = Origin.of(self.model, method, self.args)
@@ -316,7 +320,9 @@ class HybridPolicyTrainer(GRPOTrainer):
         """As :meth:`score`; a reference model gives no entropies."""
         size, score = batch_size or len(rows), self._shared_scores if self.shares_prompts else self._stock_scores
         chunks = [rows.take(range(start, min(start + size, len(rows)))) for start in range(0, len(rows), size)]
-        parts = [score(model, chunk, with_entropy) for chunk in chunks]
+        vocabulary, places = self.model.config.get_text_config().vocab_size, size * rows.response_mask.shape[1]
+        with chunked_head(self.head_chunk, places=places, vocabulary=vocabulary):
+            parts = [score(model, chunk, with_entropy) for chunk in chunks]
         entropies = [entropy for _, entropy in parts if entropy is not None]
         return torch.cat([log_prob for log_prob, _ in parts]), torch.cat(entropies) if with_entropy else None
 

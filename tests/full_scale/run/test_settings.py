@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from calibrl_ref import SCHEDULES
+from full_scale.model.head import CHUNK
 from full_scale.model.shipped import TINY_MODEL
 from full_scale.run.command_line import read_command_line
 from full_scale.run.methods import hyper_parameters, method_names
@@ -22,6 +23,12 @@ def test_every_method_makes_its_stages(method):
 
 def test_no_setting_has_the_name_of_a_hyper_parameter():
     assert not set(OPTIONS) & {name for method in method_names() for name in hyper_parameters(method)}
+
+
+def test_the_head_chunk_is_the_trainers_unless_it_is_given():
+    assert settings_of().head_chunk == CHUNK
+    with pytest.raises(ValueError, match=r"head_chunk=0: expected at least 1\. Fix: --head-chunk 1"):
+        settings_of("--head-chunk", "0")
 
 
 def test_hyper_parameters_reach_the_objective():

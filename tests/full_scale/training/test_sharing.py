@@ -5,9 +5,11 @@ import torch
 from tiny import save_tiny_checkpoint, tiny_model, tiny_qwen3_vl
 from tiny_runs import arguments, logged, losses, processor, rows, token_reward, weights
 from trl import GRPOTrainer
+from trl.trainer import utils
 
 from calibrl_ref import RECIPES, Schedule
 from full_scale.model.checkpoint import load_model
+from full_scale.model.head import CHUNK
 from full_scale.training.trainer import HybridPolicyTrainer
 
 pytestmark = [
@@ -30,11 +32,12 @@ RUNS = {
 FAST = ("calibrl", "split")
 
 
-def trained(folder, choice, recipe, *, model=None, data=None, read=None, peft=None, **changes):
+def trained(folder, choice, recipe, *, model=None, data=None, read=None, peft=None, head_chunk=CHUNK, **changes):
     hyper_parameters = {"exploration_weight": 1.0} if "calibrl" in recipe else {}
     trainer = HybridPolicyTrainer(
         schedule=Schedule(((RECIPES[recipe](**hyper_parameters), 1.0),)),
         shared_prompt=choice,
+        head_chunk=head_chunk,
         model=(model or tiny_model)(read or processor()),
         reward_funcs=token_reward,
         args=arguments(folder, max_steps=2, **changes),
@@ -88,6 +91,34 @@ def test_a_run_with_adapters_is_the_same(tmp_path):
 def test_a_run_in_half_precision_is_nearly_the_same(tmp_path):
     """Sixteen bits are rounded differently where they are added in another order."""
     assert_equal_runs(tmp_path, "calibrl", bf16=True, tolerance=0.02)
+
+
+@pytest.mark.parametrize("choice", ["auto", "off"])
+def test_a_run_is_the_same_however_few_logits_are_held(tmp_path, choice):
+    held = []
+
+    def observed(read):
+        model = tiny_model(read)
+
+        def see(_module, _given, named):
+            if named.get("fused_lm_head"):
+                labels = named.get("shift_labels", named.get("labels"))
+                held.append(utils._CHUNKED_LOGPROB_CHUNK_SIZE * int((labels != -100).sum()))
+
+        model.register_forward_pre_hook(see, with_kwargs=True)
+        return model
+
+    few = trained(tmp_path / "few", choice, "calibrl", model=observed, head_chunk=2)
+    vocabulary = few.model.config.get_text_config().vocab_size
+    assert 0 < max(held) <= 2 * vocabulary
+    many = trained(tmp_path / "many", choice, "calibrl", model=observed, head_chunk=10_000)
+    assert max(held) > 10 * vocabulary
+    torch.testing.assert_close(weights(few.model), weights(many.model), atol=1e-5, rtol=0)
+
+
+def test_a_chunk_without_a_token_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="head_chunk=0: expected at least 1"):
+        trained(tmp_path, "auto", "grpo", head_chunk=0)
 
 
 def test_the_processor_reads_each_prompt_once(tmp_path, monkeypatch):
