@@ -8,6 +8,7 @@ from full_scale.data.rendered import rendered_problems
 from full_scale.evaluation.held_out import HeldOut, Outcome, blank_accuracy, held_out_problems, measures
 from full_scale.evaluation.intervals import wilson_interval
 from full_scale.model.answers import Answer
+from full_scale.run.command_line import read_preset
 from full_scale.run.settings import Settings
 
 
@@ -81,10 +82,10 @@ def test_pictures_are_blanked_one_by_one_and_without_any_nothing_is_answered(pro
 
     monkeypatch.setattr("full_scale.evaluation.held_out.answer_problems", answered)
     text = [dataclasses.replace(problem, images=()) for problem in problems]
-    assert blank_accuracy(None, None, text, Settings()) is None
+    assert blank_accuracy(None, None, text, Settings(**read_preset("tiny"))) is None
     assert not shown
     mixed = [text[0], *problems[1:]]
-    assert blank_accuracy(None, None, mixed, Settings()).value == 0.0
+    assert blank_accuracy(None, None, mixed, Settings(**read_preset("tiny"))).value == 0.0
     assert [problem.question for problem in shown] == [problem.question for problem in problems]
     assert [len(problem.images) for problem in shown] == [0, 1, 1, 1]
     assert {color for problem in shown[1:] for _, color in problem.images[0].getcolors()} == {(255, 255, 255)}
@@ -92,8 +93,7 @@ def test_pictures_are_blanked_one_by_one_and_without_any_nothing_is_answered(pro
 
 @pytest.mark.parametrize("wanted", [0, 3])
 def test_as_many_problems_of_the_test_split_are_held_out_as_wanted(wanted):
-    found = held_out_problems(Settings(evaluate_problems=wanted))
-    assert [problem.question for problem in found] == [
-        problem.question for problem in rendered_problems(wanted, seed=0, split="test")
-    ]
+    found = held_out_problems(Settings(**read_preset("tiny") | {"evaluate_problems": wanted}))
+    of_split = rendered_problems(3, seed=0, split="test")[:wanted]
+    assert [problem.question for problem in found] == [problem.question for problem in of_split]
     assert all(problem.solution is None for problem in found)
