@@ -67,6 +67,14 @@ def test_it_shows_question_choices_truth_responses_and_both_verdicts(page):
     assert "a &amp; b" in page.read_text()
 
 
+def test_the_filters_say_how_many_problems_they_leave(tmp_path):
+    file = tmp_path / "page.html"
+    problems, answers = [PROBLEMS[1], *PROBLEMS], [ANSWERS[1], *ANSWERS]
+    write_answers_page(file, "t", problems, answers)
+    counts = dict(re.findall(r'<option value="(every|some|none|differs)"[^>]*>[^<]*\((\d+)\)', file.read_text()))
+    assert counts == {"every": "1", "some": "1", "none": "2", "differs": "1"}
+
+
 def test_texts_of_model_and_data_are_escaped(page):
     assert "&lt;/script&gt;&lt;b&gt;7" in page.read_text()
     assert page.read_text().count("</script>") == 1
