@@ -1,6 +1,7 @@
 """The shipped presets and accelerate configurations: complete, commented, and understood by those who read them."""
 
 import re
+from dataclasses import asdict
 
 import pytest
 import yaml
@@ -28,7 +29,17 @@ def test_the_presets_are_those_that_are_promised():
         "qwen2.5-vl-7b",
         "internvl3-8b",
         "qwen2.5-vl-3b-lora",
+        "qwen3-vl-2b",
+        "qwen3-vl-4b",
+        "qwen3-vl-8b",
     }
+
+
+@pytest.mark.parametrize("size", ["2b", "4b", "8b"])
+def test_qwen3_vl_is_trained_as_qwen2_5_vl_is(size):
+    theirs = asdict(settings_of(f"qwen3-vl-{size}"))
+    assert theirs.pop("model") == f"Qwen/Qwen3-VL-{size.upper()}-Instruct"
+    assert theirs.items() <= asdict(settings_of("qwen2.5-vl-3b")).items()
 
 
 @pytest.mark.parametrize("name", NAMES)
