@@ -17,16 +17,34 @@ def bad_value(argument: str, value: object, expected: str, fix: str) -> ValueErr
 
 
 def check_range(argument: str, value: float | Tensor, low: float, high: float = math.inf) -> None:
-    """Raise unless ``value``, every element of it if it is a tensor, is a finite number in ``[low, high]``."""
+    """Raise unless ``value`` is a finite number in ``[low, high]``.
+
+    So must be every element of a tensor on the CPU; one on another device is not read, as the host would wait for it.
+    """
     if isinstance(value, Tensor):
-        wrong = ~(torch.isfinite(value) & (value >= low) & (value <= high))
-        if not bool(wrong.any()):
+        wrong = ~_in_range(value, low, high)
+        if not (value.is_cpu and bool(wrong.any())):
             return
         value = value[wrong][0].item()
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{argument}={value!r}: expected a number. Fix: pass an int or a float.")
     if not (math.isfinite(value) and low <= value <= high):
         raise bad_value(argument, value, f"a finite number in [{low}, {high}]", "choose a value in that range")
+
+
+def bounded(argument: str, value: float | Tensor, low: float, high: float = math.inf) -> float | Tensor:
+    """Return ``value``; raise if it is a number out of ``[low, high]``, make NaN of such elements of a tensor.
+
+    NaN reaches the loss, where it is seen; to raise, the host would have to wait for the device.
+    """
+    if isinstance(value, Tensor):
+        return value.where(_in_range(value, low, high), torch.nan)
+    check_range(argument, value, low, high)
+    return value
+
+
+def _in_range(values: Tensor, low: float, high: float) -> Tensor:
+    return torch.isfinite(values) & (values >= low) & (values <= high)
 
 
 def check_count(argument: str, value: int | None) -> None:

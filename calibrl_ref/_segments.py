@@ -8,13 +8,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
-def dense_ids(ids: Int[Tensor, " n"]) -> tuple[Int[Tensor, " n"], int]:
-    """Renumber arbitrary ids as 0, 1, 2, ... in ascending order; return them and a bound on how many there are."""
-    order = torch.argsort(ids, stable=True)
-    ordered = ids[order]
-    steps = torch.zeros_like(order)
-    steps[1:] = ordered[1:] != ordered[:-1]
-    return torch.empty_like(order).scatter(0, order, steps.cumsum(0)), len(ids)
+def segment_ids(ids: Int[Tensor, " n"]) -> tuple[Int[Tensor, " n"], int]:
+    """Renumber arbitrary ids by their first place in ascending order (7, 3, 7 as 1, 0, 1); return also a bound."""
+    return torch.searchsorted(ids.sort().values, ids), len(ids)
 
 
 def segment_sum(values: Float[Tensor, " n"], segment: Int[Tensor, " n"], count: int) -> Float[Tensor, " segments"]:

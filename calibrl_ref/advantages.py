@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from calibrl_ref._checks import check_bool, check_finite, check_float, check_integer, check_range, check_same_shape
-from calibrl_ref._segments import dense_ids, segment_min, segment_sum
+from calibrl_ref._segments import segment_ids, segment_min, segment_sum
 
 
 def group_advantage(
@@ -65,7 +65,7 @@ def group_advantage(
 
 
 def _centre_and_std(reward: Tensor, group: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
-    dense, groups = dense_ids(group)
+    dense, groups = segment_ids(group)
     weight = counted.to(reward.dtype)
     number = segment_sum(weight, dense, groups)
     lowest = segment_min(reward.where(counted, torch.inf), dense, groups)

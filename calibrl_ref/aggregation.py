@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from calibrl_ref._checks import check_bool, check_count, check_same_shape, look_up
-from calibrl_ref._segments import dense_ids, segment_sum
+from calibrl_ref._segments import segment_ids, segment_sum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ def _divisor(tokens: Tensor, length: int, mode: str, replica: Tensor | None) -> 
     divide = look_up(AGGREGATIONS, "mode", mode).divisor
     if replica is None:
         return divide(tokens.sum().double(), (tokens > 0).sum().double(), length)
-    segment, count = dense_ids(replica)
+    segment, count = segment_ids(replica)
     by_replica = (segment_sum(values.double(), segment, count) for values in (tokens, tokens > 0))
     return divide(*by_replica, length)[segment]
 

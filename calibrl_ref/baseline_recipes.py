@@ -19,6 +19,7 @@ from calibrl_ref.composition import (
     bonus_over_all,
     recipe,
 )
+from calibrl_ref.controllers import EntropyCoefficient, EntropyTarget
 from calibrl_ref.covariance import ClipCovSurrogate, KLCovSurrogate
 from calibrl_ref.objective import Objective
 from calibrl_ref.recipe_reader import OneOf
@@ -180,6 +181,65 @@ class GRPOEntropyBonus(GRPO):
 
 
 entropy_bonus = recipe("entropy_bonus", GRPOEntropyBonus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRPOEntropyCoefficient(GRPO):
+    """GRPO with an entropy bonus only while the entropy is below its target; see ``EntropyCoefficient``.
+
+    A trainer calls ``objective = objective.adapt(entropy)`` after every step. The first step has no bonus.
+
+    Attributes:
+        target_entropy: the entropy to hold, in nats per token; TRL's default.
+        coefficient_step: change of the bonus per step, per nat.
+        greatest_weight: the largest bonus, per nat.
+
+    Reference:
+        Skywork-OR1 (arXiv:2505.22312), adaptive entropy control; trl/trainer/grpo_trainer.py, use_adaptive_entropy.
+    """
+
+    target_entropy: float = 0.2
+    coefficient_step: float = 0.005
+    greatest_weight: float = 1.0
+
+    def objective(self) -> Objective:
+        """Return GRPO's objective with the bonus and its controller."""
+        base = super().objective()
+        target, delta, greatest = self.target_entropy, self.coefficient_step, self.greatest_weight
+        controller = EntropyCoefficient(target=target, delta=delta, greatest=greatest)
+        return replace(base, terms=(*base.terms, EntropyBonus(weight=0.0)), entropy_controller=controller)
+
+
+entropy_coefficient = recipe("entropy_coefficient", GRPOEntropyCoefficient)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRPOEntropyTarget(GRPOEntropyBonus):
+    """GRPO with an entropy bonus whose weight holds an entropy target; see ``EntropyTarget``.
+
+    A trainer calls ``objective = objective.adapt(entropy)`` after every step; ``entropy_weight`` is where it starts.
+
+    Attributes:
+        target_entropy: the entropy to hold, in nats per token.
+        adaptation_rate: change of the weight per nat and step.
+        greatest_weight: the largest weight; the smallest is 0.
+
+    Reference:
+        an extension of this project, after the automatic temperature of soft actor-critic (arXiv:1812.05905).
+    """
+
+    target_entropy: float = 0.5
+    adaptation_rate: float = 0.01
+    greatest_weight: float = 1.0
+
+    def objective(self) -> Objective:
+        """Return the objective of the bonus with its controller."""
+        target, rate, greatest = self.target_entropy, self.adaptation_rate, self.greatest_weight
+        controller = EntropyTarget(target_entropy=target, rate=rate, greatest=greatest)
+        return replace(super().objective(), entropy_controller=controller)
+
+
+entropy_target = recipe("entropy_target", GRPOEntropyTarget)
 
 
 @dataclass(frozen=True, kw_only=True)

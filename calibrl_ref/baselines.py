@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from calibrl_ref._checks import bad_value, check_bool, check_integer, check_same_shape, look_up
-from calibrl_ref._segments import dense_ids, segment_sum
+from calibrl_ref._segments import segment_ids, segment_sum
 from calibrl_ref.log_probs import trajectory_log_prob
 from calibrl_ref.rollouts import Rollouts
 
@@ -135,7 +135,7 @@ def expert_row(group: Int[Tensor, " rows"], is_expert: Bool[Tensor, " rows"]) ->
     check_integer("group", group)
     check_bool("is_expert", is_expert)
     check_same_shape(group=group, is_expert=is_expert)
-    dense, groups = dense_ids(group)
+    dense, groups = segment_ids(group)
     none = len(group)
     index = torch.arange(none, device=group.device).where(is_expert, none)
     first = torch.full((groups,), none, device=group.device).scatter_reduce(0, dense, index, "amin")[dense]
@@ -169,7 +169,7 @@ def shuffled_expert_baseline(rollouts: Rollouts) -> Baseline:
     With a single expert in the replica there is no other, and no row has a baseline.
     """
     own = _own_experts(rollouts)
-    replica = torch.zeros_like(rollouts.group) if rollouts.replica is None else dense_ids(rollouts.replica)[0]
+    replica = torch.zeros_like(rollouts.group) if rollouts.replica is None else segment_ids(rollouts.replica)[0]
     has_expert = own.number[:-1] > 0
     owner = torch.zeros_like(replica).scatter(0, own.target, replica)
     owner = owner.where(has_expert, len(owner))  # groups without an expert come last
@@ -320,12 +320,12 @@ class _Experts(NamedTuple):
     def mean(self, values: Tensor) -> Tensor:
         """Return, for each row, the mean of ``values`` [rows, ...] over its experts; 0 where there is none."""
         total = values.new_zeros(len(self.number), *values.shape[1:]).index_add(0, self.group, values)
-        share = (1.0 / self.number.clamp(min=1.0)).where(self.number > 0, 0.0).to(values.dtype)
+        share = ((self.number > 0) / self.number.clamp(min=1.0)).to(values.dtype)
         return total.mul_(share.view(-1, *(1 for _ in values.shape[1:]))).index_select(0, self.target)
 
 
 def _own_experts(rollouts: Rollouts) -> _Experts:
-    dense, groups = rollouts.dense_group, len(rollouts.group)
+    dense, groups = rollouts.segment, len(rollouts.group)
     is_expert = rollouts.is_expert & (rollouts.lengths > 0)
     number = segment_sum(is_expert.double(), dense, groups + 1)
     return _Experts(dense.where(is_expert, groups), dense, number)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from calibrl_ref._checks import check_bool, check_float, check_range, check_row_values, check_same_shape, precise
+from calibrl_ref._checks import bounded, check_bool, check_float, check_row_values, check_same_shape, precise
 
 
 @runtime_checkable
@@ -89,13 +89,14 @@ def leaky_relu_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.5) 
 
     Args:
         x: the signed gap ``-sign * gap`` in nats, any shape.
-        slope: the attenuation alpha in [0, 1]: 0 is a ReLU, 1 the identity. A tensor broadcasts against ``x``.
+        slope: the attenuation alpha in [0, 1]: 0 is a ReLU, 1 the identity. A tensor broadcasts against ``x``; its
+            values are not read, and one out of range gives NaN.
 
     Returns:
         The gated value in nats, the same shape.
 
     Raises:
-        ValueError: ``slope`` is outside [0, 1].
+        ValueError: ``slope`` is a number outside [0, 1].
 
     Reference:
         Eq. 9 of CalibRL (arXiv:2602.20197); alpha = 0.5 there and in the released code.
@@ -105,7 +106,7 @@ def leaky_relu_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.5) 
         tensor([ 2., -1.])
     """
     check_float("x", x)
-    check_range("slope", slope, 0.0, 1.0)
+    slope = bounded("slope", slope, 0.0, 1.0)
     if isinstance(slope, Tensor):
         return torch.where(x > 0, x, slope * x)
     return torch.nn.functional.leaky_relu(x, slope)  # the same in one pass

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from calibrl_ref._checks import check_range
-from calibrl_ref._segments import dense_ids, segment_sum, smallest_in_segment
+from calibrl_ref._segments import segment_ids, segment_sum, smallest_in_segment
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.surrogates import check_clip, clipped_surrogate, importance_ratio
 from calibrl_ref.terms import OnPolicyTerm, per_token
@@ -125,7 +125,7 @@ def _on_policy_tokens(rollouts: Rollouts) -> tuple[Bool[Tensor, "rows time"], Te
     """Return which tokens count, and the replica of every token (flattened) with the number of replicas."""
     counted = rollouts.mask & ~rollouts.is_expert.unsqueeze(1)
     replica = torch.zeros_like(rollouts.group) if rollouts.replica is None else rollouts.replica
-    dense, replicas = dense_ids(replica)
+    dense, replicas = segment_ids(replica)
     return counted, per_token(dense, rollouts).flatten(), replicas
 
 

@@ -15,7 +15,7 @@ from calibrl_ref._checks import (
     check_range,
     check_same_shape,
 )
-from calibrl_ref._segments import dense_ids, segment_sum
+from calibrl_ref._segments import segment_ids, segment_sum
 from calibrl_ref.calibration import correctness_sign
 from calibrl_ref.surrogates import check_clip
 
@@ -121,7 +121,7 @@ def exploration_coefficients(
     sign = correctness_sign(correct)
     derivative = torch.where(-sign * gap.detach() > 0, torch.ones_like(gap), slope)
     own = sign * advantage.detach().abs() * derivative
-    dense, groups = dense_ids(group)
+    dense, groups = segment_ids(group)
     return own, -segment_sum(own, dense, groups)[dense]
 
 

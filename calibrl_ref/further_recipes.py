@@ -228,8 +228,13 @@ class HPT(Clipped):
     """HPT: prompts that the policy fails are imitated, all others are reinforced; see ``SwitchBySuccess``.
 
     The imitation is a mean over all expert tokens of the batch. In its authors' code it is one per micro-batch, and the
-    micro-batches are added up, so that their weight of 1 grows with the number of micro-batches that hold an expert. A
-    second gate with off-policy experts in between, which their scripts leave off, is not offered.
+    micro-batches are added up, so that their weight of 1 grows with the number of micro-batches that hold an expert.
+
+    Their second gate (``switch_gate_off`` with ``offline_loss_type=off_sft``: above the first gate and up to the second
+    the expert is LUFFY's off-policy row), which no script of theirs turns on, is not offered. An objective gets the
+    rows that the switch left, and there an imitated expert and an off-policy one are equal in every field: correct,
+    alone in its group, with its own reward as advantage. What tells them apart, the group's successes, left with the
+    policy's rows.
 
     Attributes:
         switch_gate: greatest number of right responses at which a prompt is imitated.

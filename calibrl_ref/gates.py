@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from calibrl_ref._checks import check_float, check_range, check_same_shape
+from calibrl_ref._checks import bounded, check_float, check_same_shape
 from calibrl_ref.calibration import Gate, leaky_relu_gate
 from calibrl_ref.draws import uniform_draw
 from calibrl_ref.rollouts import Rollouts
@@ -48,7 +48,7 @@ def softplus_gate(x: Float[Tensor, "*shape"], *, slope: float | Tensor = 0.0) ->
         tensor([0.3466])
     """
     check_float("x", x)
-    check_range("slope", slope, 0.0, 1.0)
+    slope = bounded("slope", slope, 0.0, 1.0)
     return slope * x + (1.0 - slope) * torch.nn.functional.softplus(x)
 
 
@@ -82,7 +82,7 @@ def random_gate(
     check_float("x", x)
     check_float("uniform", uniform)
     check_same_shape(x=x, uniform=uniform)
-    check_range("slope", slope, 0.0, 1.0)
+    slope = bounded("slope", slope, 0.0, 1.0)
     return torch.where(uniform < 0.5, x, slope * x)
 
 

@@ -1,5 +1,6 @@
 """A whole objective: a few terms, one aggregation, and what the method does to rewards and rows before the update."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,11 +11,11 @@ from calibrl_ref._checks import bad_value, check_same_shape
 from calibrl_ref.advantages import AdvantageEstimator
 from calibrl_ref.aggregation import Aggregation
 from calibrl_ref.baselines import Scope
-from calibrl_ref.controllers import SlopeController
+from calibrl_ref.controllers import EntropyController, SlopeController
 from calibrl_ref.divisors import Divisors
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.selection import OverlongPenalty, Selection
-from calibrl_ref.terms import Exploration, Term
+from calibrl_ref.terms import EntropyBonus, Exploration, Term
 
 SCOPES: tuple[Scope, ...] = ("row", "group", "batch")  # each holds the one before
 _ROW_MEAN = Aggregation(mode="sequence_mean_token_sum")  # of a [rows, 1] loss: the mean over counted rows
@@ -44,6 +45,7 @@ class Objective:
         selection: which rows take part; None: all.
         overlong_penalty: what a response's length does to its reward; None: nothing.
         slope_controller: moves the exploration term's slope with the measured entropy; None: the slope is constant.
+        entropy_controller: moves the entropy bonus's weight with the measured entropy; None: the weight is constant.
 
     Raises:
         ValueError: no term.
@@ -60,6 +62,7 @@ class Objective:
     selection: Selection | None = None
     overlong_penalty: OverlongPenalty | None = None
     slope_controller: SlopeController | None = None
+    entropy_controller: EntropyController | None = None
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -69,6 +72,11 @@ class Objective:
     def exploration(self) -> Exploration | None:
         """The exploration term, with its slope and its weight; None if the objective has none."""
         return next((term for term in self.terms if isinstance(term, Exploration)), None)
+
+    @property
+    def entropy_bonus(self) -> EntropyBonus | None:
+        """The entropy bonus; None if the objective has none."""
+        return next((term for term in self.terms if isinstance(term, EntropyBonus)), None)
 
     @property
     def uses_expert(self) -> bool:
@@ -120,8 +128,9 @@ class Objective:
         if isinstance(divisors, Divisors):
             divisors.check_part(rollouts, self.scope, experts_only=self.uses_expert)
         shares: dict[str, Tensor] = {}
-        for term, divisor in zip(self.terms, divisors or self.divisors(rollouts), strict=True):
-            counted = _counted(term, rollouts)
+        counts = [_counted(term, rollouts) for term in self.terms]
+        divisors = self._divisors(rollouts, counts) if divisors is None else divisors
+        for term, counted, divisor in zip(self.terms, counts, divisors, strict=True):
             row_loss = _row_loss(term, rollouts).where(counted > 0, 0.0)
             share = self._aggregation(term)(row_loss, counted, divisor)
             shares[term.name] = shares[term.name] + share if term.name in shares else share
@@ -133,13 +142,9 @@ class Objective:
         They depend on masks and rows alone, so a batch's divisors are known before its first micro-batch is scored. For
         a batch that several processes share, see ``Divisors.over_processes``.
         """
-        aggregations = [self._aggregation(term) for term in self.terms]
         return Divisors(
-            (
-                aggregation.divisor(_counted(term, rollouts), rollouts.mask.shape[1], rollouts.replica)
-                for aggregation, term in zip(aggregations, self.terms, strict=True)
-            ),
-            counts=tuple(aggregation.counts for aggregation in aggregations),
+            self._divisors(rollouts, [_counted(term, rollouts) for term in self.terms]),
+            counts=tuple(self._aggregation(term).counts for term in self.terms),
             group=rollouts.group,
             is_expert=rollouts.is_expert,
         )
@@ -170,11 +175,45 @@ class Objective:
     def adapt(self, entropy: float | Tensor) -> "Objective":
         """Return the objective of the next step, given the policy's entropy in nats per token.
 
-        The same objective, unless it has a ``slope_controller``; a tensor of entropies gives each row its own slope.
+        The same objective, unless it has a controller; a tensor of entropies gives each row its own slope and weight.
         """
-        if self.slope_controller is None:
-            return self
-        return replace(self, terms=tuple(_with_next_slope(term, self.slope_controller, entropy) for term in self.terms))
+        objective = self
+        if self.slope_controller is not None and self.exploration is not None:
+            objective = objective.with_exploration(slope=self.slope_controller(self.exploration.slope, entropy))
+        if self.entropy_controller is not None and self.entropy_bonus is not None:
+            controller, weight = self.entropy_controller.after(self.entropy_bonus.weight, entropy)
+            objective = replace(objective, entropy_controller=controller)._with_entropy_weight(weight)
+        return objective
+
+    @property
+    def adapted(self) -> dict[str, float | Tensor]:
+        """What ``adapt`` moves, by name, for logs and checkpoints; empty for an objective that it leaves as it is."""
+        values: dict[str, float | Tensor] = {}
+        if self.slope_controller is not None and self.exploration is not None:
+            values["slope"] = self.exploration.slope
+        if self.entropy_controller is not None and self.entropy_bonus is not None:
+            values |= {"entropy_weight": self.entropy_bonus.weight, **self.entropy_controller.memory}
+        return values
+
+    def with_adapted(self, values: Mapping[str, float | Tensor]) -> "Objective":
+        """Return the objective with what another one of the same recipe had come to: ``adapted`` of that one.
+
+        Example:
+            >>> from calibrl_ref import RECIPES
+            >>> start = RECIPES["calibrl_adaptive"](slope=0.5, target_entropy=1.0)
+            >>> moved = start.adapt(0.4)
+            >>> start.with_adapted(moved.adapted) == moved
+            True
+        """
+        if values.keys() != self.adapted.keys():
+            raise bad_value("adapted", sorted(values), f"the names {sorted(self.adapted)}", "take the same recipe's")
+        objective = self
+        if "slope" in values:
+            objective = objective.with_exploration(slope=values["slope"])
+        if self.entropy_controller is not None:
+            objective = objective._with_entropy_weight(values["entropy_weight"])
+            objective = replace(objective, entropy_controller=self.entropy_controller.remembering(values))
+        return objective
 
     def with_exploration(
         self, *, slope: float | Tensor | None = None, weight: float | Tensor | None = None
@@ -198,7 +237,20 @@ class Objective:
             new_slope = term.slope if slope is None else slope
             return replace(term, slope=new_slope, weight=term.weight if weight is None else weight)
 
-        return replace(self, terms=tuple(changed(term) for term in self.terms))
+        return self._changed(changed)
+
+    def _with_entropy_weight(self, weight: float | Tensor) -> "Objective":
+        return self._changed(lambda term: replace(term, weight=weight) if isinstance(term, EntropyBonus) else term)
+
+    def _changed(self, change: Callable[[Term], Term]) -> "Objective":
+        return replace(self, terms=tuple(map(change, self.terms)))
+
+    def _divisors(self, rollouts: Rollouts, counts: list[Tensor]) -> tuple[Tensor, ...]:
+        """Return each term's divisor, given how many elements of each row it counts."""
+        return tuple(
+            self._aggregation(term).divisor(counted, rollouts.mask.shape[1], rollouts.replica)
+            for term, counted in zip(self.terms, counts, strict=True)
+        )
 
     def _needs(self, what: str) -> bool:
         return any(what in term.needs for term in self.terms)
@@ -221,7 +273,3 @@ def _row_loss(term: Term, rollouts: Rollouts) -> Tensor:
         return loss
     tokens = term.tokens(rollouts)
     return (loss * (rollouts.weight if tokens is None else tokens).to(loss.dtype)).sum(1)
-
-
-def _with_next_slope(term: Term, controller: SlopeController, entropy: float | Tensor) -> Term:
-    return replace(term, slope=controller(term.slope, entropy)) if isinstance(term, Exploration) else term

@@ -17,6 +17,8 @@ from calibrl_ref.baseline_recipes import (
     dapo,
     dr_grpo,
     entropy_bonus,
+    entropy_coefficient,
+    entropy_target,
     grpo,
     kl_cov,
     luffy,
@@ -356,6 +358,12 @@ class Recipes(dict[str, AnyRecipe]):
     @_as(entropy_bonus)
     def __getitem__(self, name: Literal["entropy_bonus"], /) -> object: ...
     @overload
+    @_as(entropy_coefficient)
+    def __getitem__(self, name: Literal["entropy_coefficient"], /) -> object: ...
+    @overload
+    @_as(entropy_target)
+    def __getitem__(self, name: Literal["entropy_target"], /) -> object: ...
+    @overload
     @_as(clip_cov)
     def __getitem__(self, name: Literal["clip_cov"], /) -> object: ...
     @overload
@@ -446,6 +454,8 @@ RECIPES = Recipes(
             cppo,
             cppo_released,
             entropy_bonus,
+            entropy_coefficient,
+            entropy_target,
             clip_cov,
             kl_cov,
             sft,

@@ -20,7 +20,7 @@ from calibrl_ref._checks import (
     check_tensor,
     precise,
 )
-from calibrl_ref._segments import dense_ids, rank_in_segment
+from calibrl_ref._segments import rank_in_segment, segment_ids
 from calibrl_ref.draws import digest, splitmix64, uniform_draw
 
 _LOG_PROBS = ("token_log_prob", "old_token_log_prob", "reference_token_log_prob", "sampler_token_log_prob")
@@ -154,13 +154,13 @@ class Rollouts(_Derived):
         return self._once("weight", lambda: self.mask.to(self.token_log_prob.dtype))
 
     @property
-    def dense_group(self) -> Int[Tensor, " rows"]:
-        """The groups renumbered as 0, 1, 2, ..."""
-        return self._once("dense_group", lambda: dense_ids(self.group)[0])
+    def segment(self) -> Int[Tensor, " rows"]:
+        """The groups in ascending order, each numbered by its first row's place in it."""
+        return self._once("segment", lambda: segment_ids(self.group)[0])
 
     def trajectory_log_prob(self) -> Float[Tensor, " rows"]:
         """Log-probability of each row's whole response under the current policy, in nats; 0 without tokens."""
-        return (self.token_log_prob * self.weight).sum(1)  # it is 0 under the mask, and so is its gradient now
+        return (self.token_log_prob * self.weight).sum(1)
 
     def row_ids(self) -> Int[Tensor, " rows"]:
         """Return ``row_id``, or where there is none a hash of the row's number and of its whole batch (its replica's).
@@ -169,7 +169,7 @@ class Rollouts(_Derived):
         """
         if self.row_id is not None:
             return self.row_id
-        replica = torch.zeros_like(self.group) if self.replica is None else dense_ids(self.replica)[0]
+        replica = torch.zeros_like(self.group) if self.replica is None else segment_ids(self.replica)[0]
         return splitmix64(digest(self.old_token_log_prob, replica) ^ rank_in_segment(replica))
 
     def uniform_per_row(self) -> Float[Tensor, " rows"]:
@@ -235,7 +235,7 @@ class Rollouts(_Derived):
 
     def _split_groups(self) -> Bool[Tensor, " rows"]:
         """Mark the rows whose group has rows of another replica."""
-        dense, count = dense_ids(self.group)
+        dense, count = segment_ids(self.group)
         replica = self.group if self.replica is None else self.replica
         owner = replica.new_empty(count).scatter(0, dense, replica)
         return owner[dense] != replica

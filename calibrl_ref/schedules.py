@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from calibrl_ref._checks import bad_value, check_count, check_range, look_up
 from calibrl_ref.objective import Objective
@@ -24,9 +25,11 @@ class Schedule:
 
     Attributes:
         stages: each objective, and its share of the steps; the shares add up to 1.
+        plateau: ends the first stage before its share is over, by the validation loss; None: no rule but the share.
 
     Raises:
-        ValueError: no stage, a share that is not positive, or shares that do not add up to 1.
+        ValueError: no stage, a share that is not positive, or shares that do not add up to 1; a plateau without a
+            second stage.
 
     Example:
         >>> warm_up = Schedule(((RECIPES["sft"](), 0.25), (RECIPES["grpo"](), 0.75)))
@@ -35,11 +38,14 @@ class Schedule:
     """
 
     stages: tuple[tuple[Objective, float], ...]
+    plateau: "Plateau | None" = None
 
     def __post_init__(self) -> None:
         shares = [share for _, share in self.stages]
         if not shares or min(shares) <= 0.0 or not math.isclose(sum(shares), 1.0):
             raise ValueError(f"stages have the shares {shares}: expected positive shares that add up to 1. Fix: do so.")
+        if self.plateau is not None and len(shares) == 1:
+            raise bad_value("plateau", self.plateau, "None for a single stage", "give it a stage to switch to")
 
     @classmethod
     def named(cls, name: str, **options: object) -> "Schedule":
@@ -59,18 +65,36 @@ class Schedule:
         known = {item.name: item for item in hyper_parameters(name)}
         for option in options:
             look_up(known, f"hyper-parameter of {name}", option, closed=True)
-        return cls(tuple((_objective(recipe, options), share) for recipe, share in _stages(name)))
+        stages = tuple((_objective(recipe, options), share) for recipe, share in _stages(name))
+        rule: dict[str, Any] = {item.name: options[item.name] for item in _SWITCHING if item.name in options}
+        return cls(stages, plateau=Switching(**rule).plateau())
 
     @property
     def uses_expert(self) -> bool:
         """Whether any stage reads expert rows."""
         return any(objective.uses_expert for objective, _ in self.stages)
 
-    def objective_at(self, progress: float) -> Objective:
-        """Return the objective at a point of the training, ``progress`` from 0 (start) to 1 (end)."""
+    def objective_at(self, progress: float, *, left_at: float | None = None) -> Objective:
+        """Return the objective at a point of the training.
+
+        Args:
+            progress: from 0 (start) to 1 (end).
+            left_at: where the plateau ended the first stage; the others then fill the rest, in the same proportions.
+
+        Example:
+            >>> warm_up = Schedule(((RECIPES["sft"](), 0.5), (RECIPES["grpo"](), 0.5)), plateau=Plateau())
+            >>> [term.name for term in warm_up.objective_at(0.2, left_at=0.1).terms]
+            ['surrogate']
+        """
         ends = [*itertools.accumulate(share for _, share in self.stages)]
+        if left_at is not None:
+            progress = ends[0] + (progress - left_at) * (1.0 - ends[0]) / (1.0 - left_at)
         passed = bisect.bisect(ends, progress + 1e-9)  # 1e-9: 0.1 + 0.2 is 0.3, not more
         return self.stages[min(passed, len(self.stages) - 1)][0]
+
+    def asks_at(self, progress: float, *, left_at: float | None) -> bool:
+        """Whether the plateau is to be told the validation loss: only before the first stage is over."""
+        return self.plateau is not None and left_at is None and progress + 1e-9 < self.stages[0][1]
 
 
 def hyper_parameters(method: str) -> tuple[HyperParameter, ...]:
@@ -89,8 +113,8 @@ def hyper_parameters(method: str) -> tuple[HyperParameter, ...]:
         >>> [item.name for item in hyper_parameters("calibrl") if item.kind is bool]
         ['scale_by_std', 'detach_expert', 'weighted']
     """
-    found = (item for recipe, _ in _stages(method) for item in hyper_parameters_of(RECIPES[recipe]))
-    return tuple({item.name: item for item in found}.values())
+    found = [item for recipe, _ in _stages(method) for item in hyper_parameters_of(RECIPES[recipe])]
+    return tuple({item.name: item for item in (*found, *(_SWITCHING if method in SCHEDULES else ()))}.values())
 
 
 def read_method(text: str) -> tuple[str, dict[str, Value]]:
@@ -170,7 +194,7 @@ class Plateau:
     """When a supervised stage is over: its validation loss has not fallen for some evaluations.
 
     The state of a stage: ``state = state.step(validation_loss)`` after every evaluation, until ``state.reached``. It is
-    the rule beside the fixed share of ``SCHEDULES``; a trainer that holds out experts asks it.
+    the rule beside the fixed share of ``SCHEDULES``; see ``Schedule.plateau``.
 
     Attributes:
         patience: evaluations without a fall after which it is reached.
@@ -211,3 +235,26 @@ class Plateau:
         if validation_loss < self.lowest - self.least_fall:
             return replace(self, lowest=validation_loss, waited=0)
         return replace(self, waited=self.waited + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switching:
+    """When a schedule's first stage ends before its share of the steps is over: hyper-parameters of every schedule.
+
+    Attributes:
+        plateau_patience: the first stage ends after so many evaluations whose validation loss has not fallen, at the
+            latest after its share of the steps; None: after its share.
+        plateau_fall: by how much that loss must fall to count, in nats per token.
+    """
+
+    plateau_patience: int | None = None
+    plateau_fall: float = 0.0
+
+    def plateau(self) -> Plateau | None:
+        """Return the rule; None without a patience."""
+        if self.plateau_patience is None:
+            return None
+        return Plateau(patience=self.plateau_patience, least_fall=self.plateau_fall)
+
+
+_SWITCHING = hyper_parameters_of(Switching)

@@ -18,7 +18,7 @@ from calibrl_ref._checks import (
     check_same_shape,
     look_up,
 )
-from calibrl_ref._segments import dense_ids, segment_sum, smallest_in_segment
+from calibrl_ref._segments import segment_ids, segment_sum, smallest_in_segment
 
 
 @runtime_checkable
@@ -105,7 +105,7 @@ def informative_groups(
     check_integer("group", group)
     check_bool("is_expert", is_expert)
     check_same_shape(reward=reward, group=group, is_expert=is_expert)
-    dense, groups = dense_ids(group)
+    dense, groups = segment_ids(group)
     any_right, any_wrong = (
         segment_sum((outcome & ~is_expert).double(), dense, groups) > 0 for outcome in (right, ~right)
     )
@@ -156,7 +156,7 @@ class PruneByAdvantage:
     ) -> Bool[Tensor, " rows"]:
         """Return which rows take part; reward and verdict are not used."""
         check_same_shape(advantage=advantage, group=group, is_expert=is_expert)
-        dense, groups = dense_ids(PRUNE_SCOPES[self.scope](group))
+        dense, groups = segment_ids(PRUNE_SCOPES[self.scope](group))
         size = segment_sum((~is_expert).double(), dense, groups)
         quota = (self.keep_fraction * size + 1e-9).floor().clamp(min=1).long()  # 1e-9: 0.7 * 10 is 7, not 6.99
         key = (-advantage.abs()).where(~is_expert, torch.inf)
@@ -202,7 +202,7 @@ class SwitchBySuccess:
         """Return which rows take part; the advantage is not used."""
         right = verdict(reward, correct)
         check_same_shape(reward=reward, group=group, is_expert=is_expert)
-        dense, groups = dense_ids(group)
+        dense, groups = segment_ids(group)
         successes = segment_sum((right & ~is_expert).double(), dense, groups)[dense]
         return (successes <= self.gate) == is_expert
 

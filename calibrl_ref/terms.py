@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from calibrl_ref._checks import bad_value, check_range, look_up
+from calibrl_ref._checks import bad_value, bounded, check_range, look_up
 from calibrl_ref.aggregation import Aggregation
 from calibrl_ref.baselines import GAPS, Scope, Unit, baseline_rule
 from calibrl_ref.calibration import Gate, correctness_sign, exploration_loss
@@ -263,7 +263,8 @@ class Exploration(OnPolicyTerm):
         """Return the loss, per row or per token as the gap is; exactly 0 for a row without a baseline."""
         policy, reference, present = self._compared(rollouts)
         advantage = rollouts.advantage if self.weighted else torch.ones_like(rollouts.advantage)
-        weighted = self.weight * advantage.where(present, 0.0)  # |weight * A| is weight * |A|
+        weight = bounded("exploration_weight", self.weight, 0.0)
+        weighted = weight * advantage.where(present, 0.0)  # |weight * A| is weight * |A|
         correct, slope = rollouts.correct, self.slope
         if self.unit == "token":  # a gap per token: each row's values hold for all its tokens
             correct, weighted, slope = correct.unsqueeze(1), weighted.unsqueeze(1), _row_column(slope)
@@ -301,13 +302,13 @@ class EntropyBonus(RowWise, OnPolicyTerm):
     """Reward the policy's entropy: ``-weight * H_t`` per token.
 
     Attributes:
-        weight: the bonus per nat, at least 0.
+        weight: the bonus per nat, at least 0; a tensor [rows] gives each row its own.
         on_experts: whether the tokens of the experts' rows count too.
         aggregation: its own; None: the objective's.
     """
 
     name: ClassVar[str] = "entropy_bonus"
-    weight: float = 0.01
+    weight: float | Tensor = 0.01
     on_experts: bool = False
     aggregation: Aggregation | None = None
 
@@ -334,7 +335,8 @@ class EntropyBonus(RowWise, OnPolicyTerm):
 
     def __call__(self, rollouts: Rollouts) -> Float[Tensor, "rows time"]:
         """Return the loss per token."""
-        return -self.weight * require(rollouts.token_entropy, "token_entropy")
+        weight = _row_column(bounded("entropy_weight", self.weight, 0.0))
+        return -weight * require(rollouts.token_entropy, "token_entropy")
 
 
 @dataclass(frozen=True, kw_only=True)

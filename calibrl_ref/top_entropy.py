@@ -16,7 +16,7 @@ from calibrl_ref._checks import (
     check_same_shape,
     check_shape,
 )
-from calibrl_ref._segments import dense_ids, segment_sum
+from calibrl_ref._segments import segment_ids, segment_sum
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.terms import ClippedSurrogate, OnPolicyTerm, require
 
@@ -58,7 +58,7 @@ def top_entropy_tokens(
     if replica is not None:
         check_integer("replica", replica)
         check_shape("replica", replica, counted.shape[:1], "[rows]")
-    ids = torch.zeros_like(counted[:, 0], dtype=torch.long) if replica is None else dense_ids(replica)[0]
+    ids = torch.zeros_like(counted[:, 0], dtype=torch.long) if replica is None else segment_ids(replica)[0]
     segment = ids.repeat_interleave(counted.shape[1])
     values = entropy.detach().reshape(-1)  # stop-gradient: it selects tokens, it is no loss
     threshold = _quantile(values.where(counted.reshape(-1), torch.inf), segment, counted.reshape(-1), 1.0 - fraction)

@@ -24,6 +24,8 @@ IDEAS = {
     "cppo": "update only where the advantage is large",
     "cppo_released": "CPPO with one ranking of the batch",
     "entropy_bonus": "GRPO plus a reward for indecision",
+    "entropy_coefficient": "an entropy bonus only below a target",
+    "entropy_target": "the entropy bonus holds an entropy",
     "clip_cov": "freeze few tokens that drive entropy down",
     "kl_cov": "brake the tokens that drive entropy down",
     "sft": "imitate the expert",

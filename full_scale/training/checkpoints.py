@@ -89,19 +89,23 @@ class Progress:
     """What a run knows beyond its weights, optimiser and random states.
 
     Attributes:
-        slope: Of the exploration term, where the method adapts it.
+        adapted: What the method adapts, such as the slope of the exploration term, by name.
         sampled_at: Number of updates before the last sampling.
         skipped: Updates that were left out since a number was not finite.
         skipped_in_a_row: Of these, the last ones.
         equal_in_a_row: Last samplings in which every advantage was 0.
+        validation_losses: Those that the plateau of the first stage was told.
+        left_at: Number of updates before the plateau ended that stage; None: it did not.
         metrics: Values since the last line of the log, by name.
     """
 
-    slope: float | None = None
+    adapted: dict[str, float] = field(default_factory=dict)
     sampled_at: int = 0
     skipped: int = 0
     skipped_in_a_row: int = 0
     equal_in_a_row: int = 0
+    validation_losses: list[float] = field(default_factory=list)
+    left_at: int | None = None
     metrics: dict[str, list[float]] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:

@@ -1,13 +1,13 @@
 """What the trainer refuses before it starts, and before the model is called."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, cast
 
 from torch import Tensor, nn
 from transformers.trainer_utils import SchedulerType
 from trl import GRPOConfig
 
-from calibrl_ref import Objective
+from calibrl_ref import Objective, Schedule
 
 REQUIRED = {
     "mask_truncated_completions": (False, "prune with the objective instead"),
@@ -69,6 +69,23 @@ def check_prompts(available: int, args: GRPOConfig) -> None:
         raise ValueError(
             f"{available} training problems: expected at least {needed}, the prompts of one sampling. "
             "Fix: set --prompts-per-step or --updates-per-sampling lower, or give more data."
+        )
+
+
+def check_validation(schedule: Schedule, rows: Sized | None) -> None:
+    """Refuse a plateau without rows to take its validation loss on.
+
+    Args:
+        schedule: Of the run.
+        rows: Those that were kept back; None: none.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if schedule.plateau is not None and not rows:
+        raise ValueError(
+            "eval_dataset: expected rows with experts, on which plateau_patience takes its validation loss. Fix: give "
+            "some that are not trained on, as full_scale.training.rows.kept_back does, or leave plateau_patience out."
         )
 
 

@@ -134,7 +134,24 @@ def training_rows(
             name: [rows[index][name] for index in batch["index"]] for name in ("prompt", "images", "problem", "expert")
         }
 
-    return Dataset.from_dict({"index": range(len(used))}).with_transform(build), dropped
+    has_expert = [expert is not None for _, expert in used]
+    return Dataset.from_dict({"index": range(len(used)), "has_expert": has_expert}).with_transform(build), dropped
+
+
+def kept_back(rows: Dataset, *, most: int = 64) -> tuple[Dataset, Dataset]:
+    """Keep rows with experts back for a validation loss: a tenth of them, at equal distances.
+
+    Args:
+        rows: What :func:`training_rows` gives.
+        most: So many at most.
+
+    Returns:
+        The rows to train on, and those that are kept back: at least one, if there is an expert.
+    """
+    experts = [row for row, has_expert in enumerate(rows.with_format(None)["has_expert"]) if has_expert]
+    count = min(most, -(-len(experts) // 10))
+    apart = [experts[number * len(experts) // count] for number in range(count)]
+    return rows.select(sorted(set(range(len(rows))) - set(apart))), rows.select(apart)
 
 
 def _read(problem: Problem, processor: Processor, *, instruct: bool, format_weight: float) -> tuple[int, Expert | None]:

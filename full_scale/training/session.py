@@ -53,7 +53,7 @@ from full_scale.run.manifest import update_of
 from full_scale.run.settings import Settings
 from full_scale.training.engine import adapters, trainer_arguments
 from full_scale.training.reporter import Reporter
-from full_scale.training.rows import Dropped, training_rows
+from full_scale.training.rows import Dropped, kept_back, training_rows
 from full_scale.training.trainer import HybridPolicyTrainer
 from full_scale.verifier.rewards import total_reward
 
@@ -74,6 +74,7 @@ class Parts:
         model: The initial one.
         problems: For training.
         rows: Of these, as the trainer reads them.
+        kept_back: Rows for a plateau's validation loss; None where the method has none.
         dropped: What was left out of them.
         held_out: Problems that are answered before and after training.
         versions: Of the packages.
@@ -83,6 +84,7 @@ class Parts:
     model: PreTrainedModel
     problems: Sequence[Problem]
     rows: Dataset
+    kept_back: Dataset | None
     dropped: Dropped
     held_out: Sequence[Problem]
     versions: dict[str, str]
@@ -160,15 +162,27 @@ def load(settings: Settings, console: Console, quarantine: Quarantine | None = N
     )
     settings.check_enough(len(problems), settings.dataset)
     rows, dropped = load_rows(settings, problems, processor, console, quarantine)
+    rows, kept = _with_validation(settings, rows, console)
     return Parts(
         processor=processor,
         problems=problems,
         rows=rows,
+        kept_back=kept,
         dropped=dropped,
         held_out=_held_out(settings, processor, quarantine, console),
         model=load_model(settings.model_folder, dtype=getattr(torch, settings.dtype), remote_code=settings.remote_code),
         versions=found,
     )
+
+
+def _with_validation(settings: Settings, rows: Dataset, console: Console) -> tuple[Dataset, Dataset | None]:
+    """The rows to train on, and those that a plateau's validation loss needs."""
+    if settings.schedule().plateau is None:
+        return rows, None
+    rows, kept = kept_back(rows)
+    settings.check_enough(len(rows), f"{settings.dataset} without {len(kept)} for the validation loss")
+    console.print(f"kept back, so that the loss on their experts ends the supervised stage: {len(kept)} problems")
+    return rows, kept
 
 
 def _held_out(
@@ -362,6 +376,7 @@ def build_trainer(
         reward_funcs=partial(total_reward, format_weight=settings.format_weight),
         args=trainer_arguments(settings, out, needs_reference=needs_reference),
         train_dataset=parts.rows,
+        eval_dataset=parts.kept_back,
         processing_class=parts.processor,
         peft_config=adapters(settings),
         callbacks=[reporter],

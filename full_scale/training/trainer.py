@@ -30,7 +30,7 @@ import math
 from collections import defaultdict
 from contextlib import nullcontext
 from dataclasses import asdict, replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack, cast
 
@@ -48,7 +48,7 @@ from trl.data_utils import prepare_multimodal_messages
 from trl.trainer.grpo_trainer import RewardFunc
 from trl.trainer.utils import RepeatSampler
 
-from calibrl_ref import Imitation, Objective, Schedule
+from calibrl_ref import Imitation, Objective, Plateau, Schedule
 from full_scale.model.head import CHUNK, check_chunk, chunked_head
 from full_scale.model.processor import Processor
 from full_scale.model.prompting import opening
@@ -74,6 +74,7 @@ from full_scale.training.checks import (
     check_plan,
     check_prompts,
     check_same_prompts,
+    check_validation,
     no_advantage,
     plan_of,
 )
@@ -135,6 +136,7 @@ class TrainerOptions(TypedDict, total=False):
     reward_funcs: Required[RewardFunc | list[RewardFunc]]
     args: Required[GRPOConfig]
     train_dataset: Required[Dataset]
+    eval_dataset: Dataset | None
     processing_class: Required[Processor]
     peft_config: "PeftConfig | None"
     callbacks: list[TrainerCallback]
@@ -152,7 +154,8 @@ class HybridPolicyTrainer(GRPOTrainer):
 
     Args:
         schedule: The objectives of the run, one after another: ``calibrl_ref.Schedule.named(method)``. Its stages
-            change where a new batch is generated.
+            change where a new batch is generated. With a plateau the loss on ``eval_dataset``, rows with experts, is
+            taken there as well while the first stage lasts.
         method: Its name, for checkpoints.
         generation_rounds: Where the objective drops whole groups (DAPO's dynamic sampling), how often further prompts
             may be sampled in their place, the first time included; 1 never samples anew.
@@ -163,14 +166,15 @@ class HybridPolicyTrainer(GRPOTrainer):
         kwargs: As in ``trl.GRPOTrainer``.
 
     Raises:
-        ValueError: If an option of ``args`` contradicts the objective, or would split a group; if the model has
-            dropout, as the policy that is scored would not be the one that sampled.
+        ValueError: If an option of ``args`` contradicts the objective, or would split a group; if the schedule's
+            plateau has no rows; if the model has dropout: the policy that is scored would not be the one that sampled.
     """
 
     # set by TRL's constructor; its annotations allow more, such as None
     args: GRPOConfig
     model: PreTrainedModel
     train_dataset: Dataset
+    eval_dataset: Dataset | None
     num_generations: int
     objective: Objective
     _buffered_inputs: list[MicroBatch] | None  # type: ignore[assignment]  # None is what TRL starts it with
@@ -192,6 +196,7 @@ class HybridPolicyTrainer(GRPOTrainer):
             check_arguments(kwargs["args"], objective)
         check_prompts(len(kwargs["train_dataset"]), kwargs["args"])
         check_chunk(head_chunk)
+        check_validation(schedule, kwargs.get("eval_dataset"))
         with told_dtype(kwargs["args"], kwargs["model"]):
             super().__init__(**kwargs)
         if self.use_vllm and self._image_token is not None:  # TRL suppresses it for transformers alone
@@ -284,7 +289,21 @@ class HybridPolicyTrainer(GRPOTrainer):
         Returns:
             The rows.
         """
-        prompts = prompts[:: self.num_generations]
+        rows = self._demonstrated(prompts[:: self.num_generations])
+        missing = len(prompts) // self.num_generations - len(rows)
+        self._metrics["train"]["prompts_without_expert"].append(float(sum(gather_object([missing]))))
+        return rows
+
+    def validation_loss(self) -> float:
+        """The loss of a supervised stage on ``eval_dataset``: the mean of ``-log pi`` of an expert's token, in nats."""
+        rows = self._demonstrated(list(cast(Dataset, self.eval_dataset)))
+        with torch.no_grad():
+            log_prob, _ = self._scores(self.model, rows, self.args.per_device_train_batch_size, with_entropy=False)
+        loss = -log_prob[rows.response_mask.bool()].mean()
+        return float(self.accelerator.gather(loss).mean())  # of the same rows: processes must decide alike
+
+    def _demonstrated(self, prompts: list[Row]) -> Batch:
+        """The experts' rows of prompts that are given once each."""
         experts: list[Expert | None] = [row["expert"] for row in prompts]
         self._demonstrations = [list(expert.ids) if expert else [self._pad_token] for expert in experts]
         # TRL's statistics are those of sampled responses, of which there are none here.
@@ -296,7 +315,6 @@ class HybridPolicyTrainer(GRPOTrainer):
         finally:
             self._demonstrations, self.num_generations, self._metrics["train"] = None, group_size, statistics
         self._spare = batch.take([0])
-        statistics["prompts_without_expert"].append(float(sum(gather_object([experts.count(None)]))))
         present = [row for row, expert in enumerate(experts) if expert is not None]
         return expert_rows(batch, experts, pad_token=self._pad_token).take(present)
 
@@ -456,10 +474,10 @@ class HybridPolicyTrainer(GRPOTrainer):
 
     def _end_update(self) -> None:
         found = self._update.metrics()
-        if self.objective.slope_controller is not None and "entropy" in found:
+        if self.objective.adapted and "entropy" in found:
             self.objective = self.objective.adapt(found["entropy"])
-            if self.objective.exploration is not None:
-                self.progress.slope = found["slope"] = float(self.objective.exploration.slope)
+            self.progress.adapted = {name: float(value) for name, value in self.objective.adapted.items()}
+            found |= self.progress.adapted
         for name, value in found.items():
             self._metrics["train"][name].append(value)
         if "sampler_gap/mean" in found:
@@ -468,6 +486,7 @@ class HybridPolicyTrainer(GRPOTrainer):
     def _generation(self, prompts: list[Row]) -> list[MicroBatch]:
         """The micro-batches of one sampling, whole groups in random order."""
         self._spoilt, self.progress.sampled_at = False, self.state.global_step
+        self._watch_plateau()
         self.objective = self._objective_at(self.progress.sampled_at)
         supervised = all(isinstance(term, Imitation) for term in self.objective.terms)
         rows = self.demonstrate(prompts) if supervised else self._sample_groups(prompts)
@@ -491,11 +510,30 @@ class HybridPolicyTrainer(GRPOTrainer):
         if in_a_row == PATIENCE and self.accelerator.is_main_process:
             logger.warning(no_advantage(in_a_row, right=torch.cat(self._verdicts).float().mean().item()))
 
+    def _watch_plateau(self) -> None:
+        """While the first stage lasts, ask whether its validation loss still falls."""
+        update, losses = self.progress.sampled_at, self.progress.validation_losses
+        plateau = self.schedule.plateau
+        if plateau is None or not self.schedule.asks_at(self._share_of(update), left_at=self._left_at):
+            return
+        losses.append(self.validation_loss())
+        self._metrics["train"]["validation_loss"].append(losses[-1])
+        if reduce(Plateau.step, losses, plateau).reached:
+            self.progress.left_at = update
+
+    def _share_of(self, updates: int) -> float:
+        return updates / max(self.args.max_steps, 1)
+
+    @property
+    def _left_at(self) -> float | None:
+        """The share of the updates after which a plateau ended the first stage."""
+        return None if self.progress.left_at is None else self._share_of(self.progress.left_at)
+
     def _objective_at(self, update: int) -> Objective:
         """The objective of a sampling that was made after so many updates."""
-        objective = self.schedule.objective_at(update / max(self.args.max_steps, 1))
-        adapted = objective.slope_controller is not None and self.progress.slope is not None
-        return objective.with_exploration(slope=self.progress.slope) if adapted else objective
+        objective = self.schedule.objective_at(self._share_of(update), left_at=self._left_at)
+        same_names = objective.adapted.keys() == self.progress.adapted.keys()
+        return objective.with_adapted(self.progress.adapted) if same_names else objective
 
     @property
     def _whole_groups(self) -> bool:

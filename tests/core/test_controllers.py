@@ -1,5 +1,7 @@
 """The adaptive slope: by hand, in its range, and on a plant whose answer is known."""
 
+import json
+
 import pytest
 import torch
 from conftest import close
@@ -56,6 +58,58 @@ def test_the_entropy_target_by_hand():
     assert control(0.1, 2.0) == pytest.approx(0.0)
     assert (control(0.29, 0.0), control(-0.19, 9.0)) == (0.3, -0.2)
     assert EntropyTarget(target_entropy=1.0)(0.0, 2.0) == 0.0
+
+
+def entropies_of(objective, entropies):
+    """The bonus that each step uses, the controller being told each step's entropy."""
+    weights = []
+    for entropy in entropies:
+        weights.append(objective.entropy_bonus.weight)
+        objective = objective.adapt(entropy)
+    return weights, objective
+
+
+def test_a_recipe_with_an_entropy_coefficient_by_hand():
+    objective = RECIPES["entropy_coefficient"](target_entropy=0.5, coefficient_step=0.1, greatest_weight=0.25)
+    weights, after = entropies_of(objective, [0.4, 0.3, 0.2, 0.9, 0.4])
+    assert weights == pytest.approx([0.0, 0.1, 0.2, 0.25, 0.0])
+    assert after.adapted == pytest.approx({"entropy_weight": 0.25, "coefficient": 0.25, "last_entropy": 0.4})
+
+
+def test_a_recipe_with_an_entropy_target_by_hand():
+    recipe = {"target_entropy": 1.0, "adaptation_rate": 0.1, "entropy_weight": 0.02, "greatest_weight": 0.1}
+    weights, after = entropies_of(RECIPES["entropy_target"](**recipe), [0.5, 0.0, 2.5])
+    assert weights == pytest.approx([0.02, 0.07, 0.1])
+    assert after.adapted == {"entropy_weight": 0.0}
+
+
+@pytest.mark.parametrize("name", ["entropy_coefficient", "entropy_target", "calibrl_adaptive"])
+def test_rows_follow_their_own_entropies_as_they_would_alone(name):
+    steps = [torch.tensor([0.1, 0.9], dtype=torch.float64), torch.tensor([0.15, 0.1], dtype=torch.float64)]
+    together, alone = RECIPES[name](), [RECIPES[name]() for _ in range(2)]
+    for entropies in steps:
+        together = together.adapt(entropies)
+        alone = [each.adapt(float(entropy)) for each, entropy in zip(alone, entropies, strict=True)]
+    for key, values in together.adapted.items():
+        assert values.tolist() == pytest.approx([each.adapted[key] for each in alone])
+
+
+@pytest.mark.parametrize("name", ["entropy_coefficient", "entropy_target", "calibrl_adaptive"])
+def test_what_was_adapted_goes_on_from_a_checkpoint(name):
+    start = RECIPES[name]()
+    moved = start.adapt(0.15).adapt(0.1)
+    assert moved.adapted != start.adapted
+    resumed = start.with_adapted(json.loads(json.dumps(moved.adapted)))
+    assert resumed == moved
+    assert resumed.adapt(0.9) == moved.adapt(0.9)
+    with pytest.raises(ValueError, match=r"adapted=\['nothing'\]: expected the names"):
+        start.with_adapted({"nothing": 1.0})
+
+
+def test_an_objective_without_a_controller_adapts_nothing():
+    assert RECIPES["entropy_bonus"]().adapted == RECIPES["calibrl"]().adapted == {}
+    assert RECIPES["grpo"]().entropy_bonus is None
+    assert RECIPES["grpo"]().with_adapted({}) == RECIPES["grpo"]()
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def test_value_and_derivatives_are_constants_and_those_of_the_objective(name):
     constants = [found.total, found.by_log_prob, found.by_entropy, *found.terms.values()]
     assert not any(tensor.requires_grad for tensor in constants)
     assert found.by_log_prob[~batch.mask].abs().max() == 0.0
-    assert (found.by_entropy.abs().max() > 0.0) == ("entropy_bonus" in losses.terms)
+    bonus = objective.entropy_bonus
+    assert (found.by_entropy.abs().max() > 0.0) == (bonus is not None and bonus.weight > 0.0)
     assert (found.by_log_prob[batch.is_expert].abs().max() > 0.0) == objective.moves_expert
 
 

@@ -42,7 +42,7 @@ def test_the_contract_names_every_recipe():
         rl_plus_released calibrl calibrl_released calibrl_relu calibrl_linear calibrl_softplus calibrl_sigmoid
         calibrl_unweighted calibrl_length_normalised calibrl_reference_baseline calibrl_random_gate
         calibrl_shuffled_expert calibrl_dr_grpo calibrl_dapo calibrl_cppo calibrl_adaptive
-        cispo gspo sapo w_reinforce ace top_entropy chord hpt srft pivot"""
+        cispo gspo sapo w_reinforce ace top_entropy chord hpt srft pivot entropy_coefficient entropy_target"""
     assert set(RECIPES) == set(names.split())
 
 

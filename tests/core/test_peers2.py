@@ -173,6 +173,17 @@ def test_hpt_keeps_the_rows_that_its_authors_keep(case):
     assert torch.equal(kept, given["kept"])
 
 
+def test_an_imitated_and_an_off_policy_expert_are_equal_to_an_objective():
+    """Why the second gate is not offered: rows 32 and 33 differ in no field, but one's gradient is imitation's."""
+    given = tensors("hpt", "case_018")
+    for field in ("is_expert", "reward", "advantage", "kept", "mask"):
+        assert torch.equal(given[field][32], given[field][33])
+    assert all((given["group"][given["kept"]] == given["group"][row]).sum() == 1 for row in (32, 33))
+    assert given["off_policy_rows"][[32, 33]].tolist() == [False, True]
+    equal(given["grad_logp"][32, :3], torch.full((3,), -1 / 3, dtype=torch.float64))
+    assert given["grad_logp"][33, :3].min() > -0.04
+
+
 @pytest.mark.parametrize("case", [case for name, case in CASES if name == "srft"])
 def test_the_entropy_carries_the_bonus_gradient_alone(case):
     given, meta = tensors("srft", case), META["srft"][case]

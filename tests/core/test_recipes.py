@@ -36,6 +36,10 @@ def is_detached(objective):
     return objective.exploration.detach_baseline or objective.exploration.baseline == "old_expert"
 
 
+def controller(objective):
+    return objective.slope_controller or objective.entropy_controller
+
+
 READ = {
     "alpha": lambda o: term(o, "surrogate").alpha,
     "confidence_gate": lambda o: term(o, "surrogate").gate,
@@ -53,7 +57,9 @@ READ = {
     "tau_negative": lambda o: surrogate(o).tau_negative,
     "tau_positive": lambda o: surrogate(o).tau_positive,
     "weighting": lambda o: term(o, "imitation").weighting,
-    "adaptation_rate": lambda o: o.slope_controller.rate,
+    "adaptation_rate": lambda o: controller(o).rate,
+    "coefficient_step": lambda o: controller(o).delta,
+    "greatest_weight": lambda o: controller(o).greatest,
     "aggregation": lambda o: o.aggregation.mode,
     "baseline": lambda o: o.exploration.baseline,
     "gamma": lambda o: term(o, "surrogate").gamma,
@@ -79,7 +85,7 @@ READ = {
     "shape": lambda o: term(o, "surrogate").shape,
     "slope": lambda o: o.exploration.slope,
     "std_epsilon": lambda o: o.advantage.std_epsilon,
-    "target_entropy": lambda o: o.slope_controller.target_entropy,
+    "target_entropy": lambda o: getattr(controller(o), "target_entropy", None) or controller(o).target,
     "upper": lambda o: surrogate(o).upper,
     "weighted": lambda o: o.exploration.weighted,
 }
@@ -101,6 +107,8 @@ OTHER = {
     "tau_positive": 0.6,
     "weighting": "high_entropy",
     "adaptation_rate": 0.013,
+    "coefficient_step": 0.017,
+    "greatest_weight": 0.77,
     "aggregation": "constant_length_sum",
     "baseline": "shuffled_expert",
     "clip_high": 0.37,
@@ -187,6 +195,19 @@ SOURCES = {
     "cppo": PRUNED_GRPO,
     "cppo_released": PRUNED_GRPO | {"prune_within": "batch"},
     "entropy_bonus": {"entropy_weight": 0.01} | GRPO | PER_RESPONSE | STD,
+    "entropy_coefficient": {"target_entropy": 0.2, "coefficient_step": 0.005, "greatest_weight": 1.0}
+    | GRPO
+    | PER_RESPONSE
+    | STD,
+    "entropy_target": {
+        "entropy_weight": 0.01,
+        "target_entropy": 0.5,
+        "adaptation_rate": 0.01,
+        "greatest_weight": 1.0,
+    }
+    | GRPO
+    | PER_RESPONSE
+    | STD,
     "cispo": {"ratio_low": None, "ratio_high": 5.0} | TOKEN_MEAN | STD,
     "gspo": GRPO | {"ratio_level": "sequence", "clip_low": 3e-4, "clip_high": 4e-4} | PER_RESPONSE | STD,
     "sapo": {"tau_positive": 1.0, "tau_negative": 1.05} | PER_RESPONSE | STD,
@@ -244,6 +265,7 @@ def test_an_objective_carries_its_recipe_s_defaults(name):
     else:
         assert objective.selection is None
     assert (objective.slope_controller is not None) == (name == "calibrl_adaptive")
+    assert (objective.entropy_controller is not None) == (name in ("entropy_coefficient", "entropy_target"))
     assert objective.overlong_penalty is None
 
 

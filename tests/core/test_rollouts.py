@@ -11,7 +11,16 @@ from conftest import FLOAT32, close, fields_of, gradient, make_rollouts, seeds
 from host_synchronisations import HostSynchronisations
 from hypothesis import given, settings
 
-from calibrl_ref import RECIPES, Rollouts, importance_ratio, sequence_importance_ratio, trajectory_log_prob
+from calibrl_ref import (
+    RECIPES,
+    EntropyBonus,
+    Exploration,
+    Rollouts,
+    importance_ratio,
+    leaky_relu_gate,
+    sequence_importance_ratio,
+    trajectory_log_prob,
+)
 from calibrl_ref.baselines import expert_baseline
 
 EVERY_RECIPE = sorted(RECIPES)
@@ -170,6 +179,26 @@ def test_an_objective_never_waits_for_the_host(name, replicas):
     assert waits.names == []
 
 
+@pytest.mark.parametrize("gap", ["trajectory", "token_aligned"])
+def test_nor_does_one_whose_rows_have_their_own_slope_and_weights(gap):
+    rollouts, each = make_rollouts(0), torch.linspace(0.0, 1.0, 15, dtype=torch.float64)
+    objective = RECIPES["calibrl"](gap=gap).with_exploration(slope=each, weight=each)
+    objective = dataclasses.replace(objective, terms=(*objective.terms, EntropyBonus(weight=each)))
+    with HostSynchronisations() as waits:
+        objective(rollouts).total.backward()
+    assert waits.names == []
+
+
+def test_values_out_of_range_on_a_device_become_nan_instead_of_making_the_host_wait():
+    slope = torch.tensor([0.5, 1.5, float("nan")])
+    with HostSynchronisations() as waits:
+        gated = leaky_relu_gate(-torch.ones(3), slope=slope)
+    assert waits.names == []
+    assert gated.tolist()[0] == -0.5
+    assert gated[1:].isnan().all()
+    Exploration(slope=torch.full((3,), 1.5, device="meta"))  # a device that cannot be read at all
+
+
 @pytest.mark.parametrize(
     "wait",
     [
@@ -204,7 +233,8 @@ def test_what_is_derived_once_is_no_field_and_survives_no_copy():
     rollouts = make_rollouts(0, requires_grad=False)
     assert rollouts.weight is rollouts.weight
     assert rollouts.lengths.tolist() == rollouts.mask.sum(1).tolist()
-    assert rollouts.dense_group.tolist() == rollouts.group.tolist()
+    assert rollouts.segment is rollouts.segment
+    assert rollouts.segment.tolist() == [0] * 5 + [5] * 5 + [10] * 5
     names = {field.name for field in dataclasses.fields(rollouts)}
     assert set(vars(rollouts)) == names
     shorter = dataclasses.replace(rollouts, mask=torch.arange(5) < torch.ones(15, 1))
@@ -215,10 +245,13 @@ def test_what_is_derived_once_is_no_field_and_survives_no_copy():
 
 
 def test_no_gradient_reaches_what_lies_under_the_mask():
-    rollouts = make_rollouts(0)
+    given_fields = fields_of(make_rollouts(0, requires_grad=False))
+    leaf = given_fields["token_log_prob"].clone().requires_grad_()
     for name in ("calibrl", "calibrl_length_normalised", "calibrl_released", "luffy"):
-        grad = gradient(RECIPES[name](), rollouts)
+        rollouts = Rollouts(**{**given_fields, "token_log_prob": leaf})
+        (grad,) = torch.autograd.grad(RECIPES[name]()(rollouts).total, leaf)
         assert grad[~rollouts.mask].abs().sum() == 0
+        assert grad[rollouts.mask].abs().sum() > 0
 
 
 def test_an_expert_s_tokens_are_where_one_of_them_has_a_token():

@@ -39,7 +39,7 @@ def test_a_stage_takes_the_hyper_parameters_that_it_has():
 
 def test_a_schedule_has_the_hyper_parameters_of_its_recipes_and_the_later_one_s_default():
     found = {item.name: item for item in hyper_parameters("sft_grpo")}
-    assert found.keys() == {item.name for item in hyper_parameters("grpo")}
+    assert found.keys() == {item.name for item in hyper_parameters("grpo")} | {"plateau_patience", "plateau_fall"}
     assert found["aggregation"].default == "sequence_mean_token_mean"
 
 
@@ -62,6 +62,38 @@ def test_a_user_s_recipe_is_a_method(monkeypatch):
     assert Schedule.named("mine").stages == ((GRPO, 1.0),)
     with pytest.raises(ValueError, match="did you mean 'mine'"):
         read_method("mines")
+
+
+def test_a_plateau_is_a_hyper_parameter_of_schedules_alone():
+    assert Schedule.named("sft_grpo").plateau is None
+    named = Schedule.named(*read_method("sft_grpo:plateau_patience=2,plateau_fall=0.1")[:1], plateau_patience=2)
+    assert named.plateau == Plateau(patience=2)
+    assert Schedule.named("sft_grpo", plateau_patience=2, plateau_fall=0.1).plateau == Plateau(
+        patience=2, least_fall=0.1
+    )
+    with pytest.raises(ValueError, match="hyper-parameter of grpo='plateau_patience'"):
+        Schedule.named("grpo", plateau_patience=2)
+    with pytest.raises(ValueError, match=r"plateau=.*None for a single stage"):
+        Schedule(((GRPO, 1.0),), plateau=Plateau())
+
+
+def test_stages_after_a_plateau_fill_the_rest_in_proportion():
+    schedule = Schedule(((SFT, 0.5), (GRPO, 0.25), (DAPO, 0.25)), plateau=Plateau())
+    chosen = [schedule.objective_at(progress, left_at=0.2) for progress in (0.2, 0.4, 0.59, 0.6, 1.0)]
+    assert chosen == [GRPO, GRPO, GRPO, DAPO, DAPO]
+    assert schedule.objective_at(0.2) is SFT
+
+
+def test_the_validation_loss_is_asked_for_until_the_first_stage_is_over():
+    schedule = Schedule(((SFT, 0.3), (GRPO, 0.7)), plateau=Plateau())
+    assert [schedule.asks_at(progress, left_at=None) for progress in (0.0, 0.29, 0.1 + 0.2, 0.9)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not schedule.asks_at(0.1, left_at=0.1)
+    assert not Schedule(((SFT, 0.3), (GRPO, 0.7))).asks_at(0.1, left_at=None)
 
 
 def test_sft_grpo_is_one_third_imitation():

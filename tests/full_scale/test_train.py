@@ -350,3 +350,15 @@ def test_a_signal_ends_the_command_with_a_checkpoint_and_its_status(tmp_path, ch
     assert (results["finished"], results["interrupted_by"]) == (False, "SIGTERM")
     assert said == f"SIGTERM after update {results['steps']} of 50; the same command with --resume goes on"
     assert (tmp_path / "out" / f"checkpoint-{results['steps']}" / "manifest.json").is_file()
+
+
+def test_a_plateau_keeps_problems_back_for_its_validation_loss(tmp_path, checkpoint, capsys):
+    flags = ["--method", "sft_grpo", "--plateau-patience", "1", "--plateau-fall", "100", "--steps", "6"]
+    results = run(checkpoint, tmp_path / "out", *flags)
+    metrics = read_metrics(tmp_path / "out" / "metrics.jsonl")
+    assert ["loss/imitation" in record for record in metrics] == [True] + [False] * 5
+    assert ["validation_loss" in record for record in metrics] == [True, True] + [False] * 4
+    assert (
+        "kept back, so that the loss on their experts ends the supervised stage: 1 problems" in capsys.readouterr().out
+    )
+    assert results["problems"] == 7

@@ -1,6 +1,6 @@
 """A method: one recipe of `calibrl_ref`, or several in a row, with the options given on the command line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calibrl_ref import Schedule, read_method
 
@@ -40,7 +40,8 @@ class Method:
         if share is None or not self.imitates_first:
             return self.schedule
         (first, own), *rest = self.schedule.stages
-        return Schedule(((first, share), *((stage, part * (1.0 - share) / (1.0 - own)) for stage, part in rest)))
+        others = ((stage, part * (1.0 - share) / (1.0 - own)) for stage, part in rest)
+        return replace(self.schedule, stages=((first, share), *others))
 
 
 def parse_method(text: str) -> Method:

@@ -60,7 +60,13 @@ def train(
         >>> curves["entropy"].shape
         (2, 1)
     """
-    return _train(method, Population(world, training, seeds), {}, on_point)
+    if method.schedule.plateau is None:
+        return _train(method, Population(world, training, seeds), {}, on_point)
+    alone = [  # each member's own loss ends its first stage
+        _train(method, Population(world, training, [seed]), {}, on_point if seed == seeds[-1] else None)
+        for seed in seeds
+    ]
+    return {name: np.concatenate([curves[name] for curves in alone], axis=1) for name in alone[0]}
 
 
 def train_grid(
@@ -131,6 +137,11 @@ def check_cells(method: Method, cells: Sequence[Mapping[str, float]]) -> None:
         raise ValueError(
             f"method={method.name!r}: it has no exploration term for the axes {axes[0]}. Fix: choose one of CalibRL's."
         )
+    if method.schedule.plateau is not None:
+        raise ValueError(
+            f"method={method.name!r}: each member ends its first stage by its own loss, so cells cannot share a "
+            "program. Fix: leave plateau_patience out."
+        )
     if any(objective.selection is not None for objective, _ in method.schedule.stages):
         raise ValueError(
             f"method={method.name!r}: it drops rows, so cells cannot share a program. Fix: train it alone."
@@ -147,16 +158,20 @@ def _train(
     schedule = method.with_supervised(training.supervised_share)
     optimizer = OPTIMIZERS[training.optimizer](list(population.policy.parameters()), training.learning_rate)
     adapted: Objective | None = None
+    plateau, left_at = schedule.plateau, None
     recorded, points = set(training.recorded_steps), []
     for step in range(training.steps + 1):
-        stage = schedule.objective_at(step / training.steps)
-        objective = adapted if adapted is not None and stage.slope_controller else stage
         node_log_prob = population.node_log_prob()
         old = node_log_prob.detach()
+        if plateau and schedule.asks_at(step / training.steps, left_at=left_at):
+            plateau = plateau.step(float(demonstrations_loss(population, old)))
+            left_at = step / training.steps if plateau.reached else None
+        stage = schedule.objective_at(step / training.steps, left_at=left_at)
+        objective = stage if adapted is None or not stage.adapted else adapted
         batch = sample_batch(population, objective, old, expert=schedule.uses_expert)
         if values:
             objective = objective.with_exploration(**{name: value[batch.replica] for name, value in values.items()})
-        if objective.slope_controller:
+        if objective.adapted:
             entropy = population.exact.entropy(population.exact.path_log_prob(old)).mean(-1)
             adapted = objective = objective.adapt(entropy[batch.replica])
         if step in recorded:
@@ -166,6 +181,22 @@ def _train(
         if step < training.steps:
             _update(population, objective, batch, node_log_prob, optimizer)
     return {name: np.stack([point[name] for point in points]) for name in points[0]}
+
+
+def demonstrations_loss(population: Population, old: Tensor) -> Tensor:
+    """What a plateau is told: the mean negative log-probability of the world's demonstrations.
+
+    They are those of the batches: the toy has no others to hold out.
+
+    Args:
+        population: one member or more.
+        old: the policy, ``[seeds, families, nodes, branching]``, nats.
+
+    Returns:
+        A scalar, in nats per decision.
+    """
+    log_prob = population.exact.path_log_prob(old).gather(-1, population.demonstration.flatten(2))
+    return -log_prob.mean() / population.shape.depth
 
 
 def _update(

@@ -172,11 +172,19 @@ def test_earlier_ones_are_removed_after_the_new_one_was_verified(tmp_path, monke
 
 def test_progress_is_read_as_it_was_written(tmp_path):
     progress = Progress(
-        slope=0.1 + 0.2, sampled_at=4, skipped=3, skipped_in_a_row=2, equal_in_a_row=1, metrics={"rows": [5.0, 1 / 3]}
+        adapted={"slope": 0.1 + 0.2},
+        sampled_at=4,
+        skipped=3,
+        skipped_in_a_row=2,
+        equal_in_a_row=1,
+        validation_losses=[0.7, 0.1 + 0.2],
+        left_at=2,
+        metrics={"rows": [5.0, 1 / 3]},
     )
     progress.save(tmp_path)
     assert Progress.load(tmp_path) == progress
-    assert Progress() == Progress(slope=None, sampled_at=0, skipped=0, skipped_in_a_row=0, equal_in_a_row=0, metrics={})
+    counts = dict.fromkeys(("sampled_at", "skipped", "skipped_in_a_row", "equal_in_a_row"), 0)
+    assert Progress() == Progress(adapted={}, **counts, validation_losses=[], left_at=None, metrics={})
 
 
 def test_micro_batches_are_read_as_they_were_written(tmp_path):

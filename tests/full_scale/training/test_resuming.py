@@ -1,12 +1,14 @@
 """A run that goes on from a checkpoint is the run that was not interrupted, to the last bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from tiny import tiny_model
 from tiny_runs import build, processor, rows, weights
 
-from calibrl_ref import RECIPES, Schedule
+from calibrl_ref import RECIPES, Plateau, Schedule
 from full_scale.training.trainer import HybridPolicyTrainer
 
 pytestmark = [
@@ -27,6 +29,7 @@ CASES = {
         {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4, "steps_per_generation": 8},
     ),
     "stages": (HALF, {"steps_per_generation": 2}),
+    "plateau": (replace(HALF, plateau=Plateau(patience=1)), {"learning_rate": 1.0}),
     "adaptive": (Schedule.named("calibrl_adaptive", **ADAPTIVE), {"steps_per_generation": 2}),
     "linear": (
         Schedule.named("calibrl"),
@@ -38,7 +41,9 @@ CASES = {
 def trainer(folder, schedule, seed=0, **changes):
     options = {"max_steps": 6, "save_strategy": "steps", "save_steps": 1} | changes
     return build(
-        lambda **given: HybridPolicyTrainer(schedule=schedule, method="test", **given),
+        lambda **given: HybridPolicyTrainer(
+            schedule=schedule, method="test", eval_dataset=rows().select(range(6, 9)), **given
+        ),
         folder,
         model=tiny_model(processor(), seed=seed),
         data=rows().select(range(6)),  # three updates an epoch

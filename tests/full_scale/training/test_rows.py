@@ -10,7 +10,7 @@ from tiny_runs import processor
 
 from full_scale.data import Quarantine, expert_response
 from full_scale.data.rendered import rendered_problems
-from full_scale.training.rows import expert_of, training_rows
+from full_scale.training.rows import expert_of, kept_back, training_rows
 from full_scale.verifier.rewards import reward
 
 PROBLEMS = rendered_problems(4, seed=0)
@@ -123,3 +123,17 @@ def test_what_is_too_long_or_wrong_is_left_out_and_counted():
     assert (len(data), dropped.long_prompts) == (1, 1)
     with pytest.raises(ValueError, match=r"all 4 prompts are longer than max_prompt_length \(5\); raise it"):
         build(PROBLEMS, max_prompt_length=5)
+
+
+def test_a_tenth_of_the_experts_is_kept_back_at_equal_distances():
+    problems = rendered_problems(24, seed=0)
+    problems = [replace(problem, solution=None) if row in (0, 1) else problem for row, problem in enumerate(problems)]
+    data, _ = build(problems)
+    training, kept = kept_back(data)
+    assert [row["problem"].id for row in kept] == [problems[index].id for index in (2, 9, 16)]
+    assert [row["problem"].id for row in training] == [
+        problem.id for index, problem in enumerate(problems) if index not in (2, 9, 16)
+    ]
+    assert [row["problem"].id for row in kept_back(data, most=1)[1]] == [problems[2].id]
+    assert [len(part) for part in kept_back(build(problems[:3])[0])] == [2, 1]
+    assert [len(part) for part in kept_back(build(problems[:2])[0])] == [2, 0]

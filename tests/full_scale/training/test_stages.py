@@ -1,12 +1,14 @@
 """What goes into an update: supervised stages, refilled groups, pruned rows, an adapted slope."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import tiny_model
 from tiny_runs import build, logged, losses, processor, rows, run, token_reward, weights, with_recipe
 from trl import GRPOTrainer
 
-from calibrl_ref import RECIPES, Schedule, SlopeController
+from calibrl_ref import RECIPES, Plateau, Schedule, SlopeController
 from full_scale.training.trainer import HybridPolicyTrainer
 
 pytestmark = [
@@ -200,3 +202,41 @@ def test_the_moved_slope_is_the_one_that_the_next_update_uses(tmp_path):
 def test_at_least_one_generation_round(tmp_path):
     with pytest.raises(ValueError, match="generation_rounds is 0"):
         build(with_schedule(Schedule.named("dapo"), generation_rounds=0), tmp_path)
+
+
+PLATEAU = replace(HALF, plateau=Plateau(patience=1))
+
+
+def with_validation(schedule, kept=(10, 11)):
+    return lambda **given: HybridPolicyTrainer(schedule=schedule, eval_dataset=rows().select(kept), **given)
+
+
+def test_a_supervised_stage_ends_where_the_loss_on_kept_back_experts_falls_no_more(tmp_path, sampled):
+    still = build(with_validation(PLATEAU), tmp_path, max_steps=6, learning_rate=0.0)
+    still.train()
+    wanted = [cross_entropy(tiny_model(processor()), rows()[index]) for index in (10, 11)]
+    mean = sum(loss for loss, _ in wanted) / sum(count for _, count in wanted)
+    assert logged(still, "validation_loss") == pytest.approx([mean, mean], abs=1e-5)
+    assert logged(still, "rows") == [2, 8, 8, 8, 8, 8]  # the second loss is no lower: one supervised update, not three
+    assert still.progress.left_at == 1
+    assert len(sampled) == 5
+    learning = run(with_validation(PLATEAU), tmp_path, max_steps=6)
+    assert logged(learning, "rows") == [2, 2, 2, 8, 8, 8]
+    assert logged(learning, "validation_loss") == sorted(learning.progress.validation_losses, reverse=True)
+    assert len(logged(learning, "validation_loss")) == 3
+    assert learning.progress.left_at is None
+
+
+def test_to_look_at_the_kept_back_experts_changes_nothing_else(tmp_path):
+    plain, watched = (
+        run(kind, tmp_path, max_steps=4)
+        for kind in (with_schedule(HALF), with_validation(replace(HALF, plateau=Plateau(patience=9))))
+    )
+    assert torch.equal(weights(plain.model), weights(watched.model))
+    assert logged(plain, "prompts_without_expert") == logged(watched, "prompts_without_expert") == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("kept", [None, ()])
+def test_a_plateau_without_kept_back_rows_is_refused(tmp_path, kept):
+    with pytest.raises(ValueError, match=r"eval_dataset: expected rows with experts.* or leave plateau_patience out"):
+        build(with_schedule(PLATEAU) if kept is None else with_validation(PLATEAU, kept), tmp_path)

@@ -1,6 +1,6 @@
 import pytest
 
-from calibrl_ref import SCHEDULES, Schedule
+from calibrl_ref import SCHEDULES, Plateau, Schedule
 from toy.learning.methods import Method, parse_method, with_options
 
 
@@ -65,3 +65,5 @@ def test_a_supervised_stage_may_be_longer_and_the_rest_shares_what_is_left():
     single = parse_method("grpo")
     assert not single.imitates_first
     assert single.with_supervised(0.6) is single.schedule
+    ended = parse_method("sft_grpo:plateau_patience=2")
+    assert ended.with_supervised(0.6).plateau == Plateau(patience=2)

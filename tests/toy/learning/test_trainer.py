@@ -11,7 +11,7 @@ from toy.learning.mechanism import MECHANISM_METRICS
 from toy.learning.methods import Method, parse_method
 from toy.learning.population import Population, build_rollouts, sample_batch
 from toy.learning.settings import Training
-from toy.learning.trainer import EXPLORATION_AXES, train, train_grid
+from toy.learning.trainer import EXPLORATION_AXES, demonstrations_loss, train, train_grid
 from toy.world import Tree, World, build_paths
 
 SHORT = Training(steps=6, prompts=4, rollouts=4, points=7)
@@ -237,6 +237,40 @@ def test_a_schedule_changes_its_method_after_its_share_of_the_steps():
     assert (curves["push_sound"][:2] == 0).all()
 
 
+def test_a_plateau_ends_the_supervised_stage_of_each_member_by_its_own_loss():
+    training = Training(steps=9, prompts=4, rollouts=4, points=10)
+    curves = train(parse_method("sft_grpo:plateau_patience=1,plateau_fall=100"), WORLD, training, [0, 1])
+    assert (np.abs(curves["push_expert"][:1]) > 0).all()  # the second loss has not fallen by 100 nats
+    assert (curves["push_expert"][1:] == 0).all()
+    alone = train(parse_method("sft_grpo:plateau_patience=1,plateau_fall=100"), WORLD, training, [1])
+    assert curves["accuracy"][:, 1] == pytest.approx(alone["accuracy"][:, 0])
+    latest = train(parse_method("sft_grpo:plateau_patience=9"), WORLD, training, [0, 1])
+    fixed = train(parse_method("sft_grpo"), WORLD, training, [0, 1])
+    for name, curve in fixed.items():
+        assert latest[name] == pytest.approx(curve), name
+
+
+def test_a_plateau_is_told_the_loss_of_the_demonstrations():
+    population = Population(replace(WORLD, families=2), SHORT, [0, 3])
+    table = population.node_log_prob().detach()
+    wanted = [
+        -population.exact.path_log_prob(table)[seed, family, path].item() / WORLD.depth
+        for seed in (0, 1)
+        for family in (0, 1)
+        for path in population.demonstration[seed, family].flatten().tolist()
+    ]
+    assert float(demonstrations_loss(population, table)) == pytest.approx(np.mean(wanted))
+
+
+def test_an_entropy_bonus_follows_the_entropy_of_each_member():
+    held = "entropy_target:target_entropy=3,adaptation_rate=0.2,entropy_weight=0"
+    curves = train(parse_method(held), WORLD, SHORT, [0, 1])
+    plain = train(parse_method("grpo"), WORLD, SHORT, [0, 1])
+    assert (curves["entropy"][-1] > plain["entropy"][-1]).all()
+    alone = train(parse_method(held), WORLD, SHORT, [1])
+    assert curves["entropy"][:, 1] == pytest.approx(alone["entropy"][:, 0])
+
+
 def test_without_an_informative_row_nothing_moves():
     world = World(depth=3, branching=3, sound=2, shortcuts=2, demonstrations=4, sound_success=0.0, shortcut_success=0.0)
     impossible = replace(world, unsound_success=0.0, flawed_success=0.0)
@@ -289,6 +323,7 @@ def test_a_grid_without_an_exploration_axis_needs_no_exploration_term():
         ("calibrl", [{"depth": 2}, {"depth": 3}], r"depth=\[2, 3\]: expected one value for all members"),
         ("calibrl", [{"slope": 1.5}], "slope=1.5"),
         ("cppo", [{"executable": 0.1}], "it drops rows"),
+        ("sft_grpo:plateau_patience=1", [{"executable": 0.1}], "Fix: leave plateau_patience out"),
         ("grpo", [{"slope": 0.1}], "it has no exploration term for the axes"),
         (["grpo", "cppo"], [{"executable": 0.1}], "it drops rows"),
         ("calibrl", [{"slope": 0.1, "executable": 0.1}, {"executable": 0.1, "slope": 0.1}], "the same ones in all"),
