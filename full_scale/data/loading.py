@@ -17,7 +17,7 @@ from full_scale.data.records import Record, did_you_mean
 from full_scale.data.schema import Request, Schema
 from full_scale.data.tables import splits_of
 from full_scale.problems.problem import Problem
-from full_scale.verifier.answer import answer_matches, compared_as_text
+from full_scale.verifier.answer import answer_matches, compared_as_text, judgement
 from full_scale.verifier.wording import LONGEST_ANSWER
 
 DATASETS: dict[str, Schema] = {
@@ -132,6 +132,9 @@ def _problem(schema: Schema, record: Record, path: Path) -> Problem:
     except (TypeError, AttributeError, KeyError, IndexError) as error:  # a cell of another type than the layout's
         cells = {name: str(cell)[:40] for name, cell in list(record.items())[:20]}
         raise ValueError(f"a record of layout {schema.name} has a cell of the wrong type ({error}): {cells}") from error
+    if problem.task is not None:
+        _check_task(problem)
+        return problem
     if len(problem.answer) > LONGEST_ANSWER:
         raise ValueError(
             f"{problem.name}: the answer has {len(problem.answer)} characters; the verifier reads {LONGEST_ANSWER}: "
@@ -145,6 +148,16 @@ def _problem(schema: Schema, record: Record, path: Path) -> Problem:
     if not all(isinstance(image, PIL.Image.Image) for image in problem.images):
         problem.rgb_images()  # a broken one shall not end the run later
     return problem
+
+
+def _check_task(problem: Problem) -> None:
+    """Refuse a task that its own program fails; one that cannot be run on this machine is no fault of the record."""
+    verdict = judgement(f"<answer>{problem.answer}</answer>", problem) if problem.answer else None
+    if verdict is not None and verdict.outcome == "failed":
+        raise ValueError(
+            f"{problem.name}: its own program fails its tests ({verdict.reason}), so that no response could be right; "
+            "put the tests right or leave the record out"
+        )
 
 
 def _check_id(problem: Problem, known: dict[str, int]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import PIL.Image
 
+from full_scale.problems.code_task import CodeTask
 from full_scale.problems.pictures import Picture, rgb_picture
 
 _HALF = re.compile("[\ud800-\udfff]")  # JSON can spell it, and nothing can write it
@@ -23,12 +24,14 @@ class Problem:
         id: Unique within its data set; errors name it.
         source: Name of the data set the record comes from.
         question: Question text without image placeholders; empty only where the question is in the picture.
-        answer: Ground truth; the text of the right choice where choices are given.
+        answer: Ground truth; the text of the right choice where choices are given; of a task, a program that does it,
+            empty where none is known.
         images: Pictures in any form, decoded by `rgb_images` only.
         choices: Texts of the choices A, B, C ...; empty for a free-form question.
         answer_letter: Letter of the right choice; None for a free-form question.
         solution: An expert's chain of thought; None where there is none.
         category: The data set's own category, for tables.
+        task: What a program is asked to do, where one is; it is judged by its cases.
         facts: What the benchmark's official scoring reads besides the answer, under the benchmark's own names.
 
     Raises:
@@ -44,6 +47,7 @@ class Problem:
     answer_letter: str | None = None
     solution: str | None = None
     category: str | None = None
+    task: CodeTask | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,7 +58,7 @@ class Problem:
                 self._check_text(name, text)
         if len(self.choices) > len(LETTERS):
             raise ValueError(f"{self.name}: {len(self.choices)} choices; at most {len(LETTERS)} have a letter")
-        if not self.answer.strip():
+        if not self.answer.strip() and self.task is None:
             raise ValueError(f"{self.name}: the answer is empty; give the record an answer or leave the record out")
         if not self.question.strip() and not self.images:
             raise ValueError(f"{self.name}: neither a question nor a picture; give one of them")

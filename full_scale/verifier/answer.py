@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from full_scale.problems.problem import LETTERS, Problem
 from full_scale.verifier.choices import chosen_letter
+from full_scale.verifier.code import Judgement, judge_program, program_of
 from full_scale.verifier.comparison import has_value, same
 from full_scale.verifier.grammar import Node, readings
 from full_scale.verifier.units import SINGLE_LETTERS
@@ -29,6 +30,24 @@ def is_correct(response: str, problem: Problem) -> bool:
     """
     text = extract_answer(response)
     return text is not None and answer_matches(text, problem)
+
+
+def judgement(response: str, problem: Problem) -> Judgement | None:
+    """The verdict on the program in a response, with its reason.
+
+    Args:
+        response: The model's whole text.
+        problem: The question.
+
+    Returns:
+        The verdict; None where no program is asked for.
+    """
+    if problem.task is None:
+        return None
+    text = extract_answer(response)
+    if text is None:
+        return Judgement(outcome="failed", reason="there is no answer in tags after the thought")
+    return judge_program(program_of(text), problem.task)
 
 
 def extract_answer(response: str) -> str | None:
@@ -91,7 +110,7 @@ def _only_box(text: str) -> str | None:
 
 
 def answer_matches(text: str, problem: Problem) -> bool:
-    """Whether an extracted answer equals the ground truth: as a choice, as words, or as mathematics.
+    """Whether an extracted answer is right: as a choice, as words, as mathematics, or as a program by its cases.
 
     Args:
         text: What the model gave as its answer.
@@ -100,6 +119,8 @@ def answer_matches(text: str, problem: Problem) -> bool:
     Returns:
         True where it is right. An answer that names a choice, by its text or its letter, is judged by that choice.
     """
+    if problem.task is not None:
+        return judge_program(program_of(text), problem.task).outcome == "passed"
     if len(text) > LONGEST_ANSWER:
         return text.strip() == problem.answer.strip()
     content = _only_box(text)
@@ -162,4 +183,8 @@ def compared_as_text(problem: Problem) -> bool:
     Returns:
         False for a choice, a number or an expression.
     """
-    return problem.answer_letter is None and not any(map(has_value, truth_readings(unboxed(problem.answer))))
+    return (
+        problem.task is None
+        and problem.answer_letter is None
+        and not any(map(has_value, truth_readings(unboxed(problem.answer))))
+    )

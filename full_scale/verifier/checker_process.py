@@ -1,16 +1,13 @@
 """The checker's child process: answers one question a line, and is ended by its own limits."""
 
-import contextlib
-import json
 import math
-import resource
-import signal
-import sys
 from collections.abc import Callable
 
 from latex2sympy2_extended import latex2sympy
 from math_verify import parse, verify
 from sympy import Expr
+
+from full_scale.verifier.child import serve_questions
 
 
 def equal(text: str, truth: str) -> bool:
@@ -37,37 +34,6 @@ def _value(text: str) -> float | None:
 QUESTIONS: dict[str, Callable[..., bool | list[float | None] | None]] = {"equal": equal, "values": values}
 
 
-def answer(name: str, *arguments: str) -> bool | list[float | None] | None:
-    """The answer to one question.
-
-    Args:
-        name: One of :data:`QUESTIONS`.
-        arguments: Its arguments.
-
-    Returns:
-        The answer; None where the libraries raise: they raise anything at all on text that is no mathematics.
-    """
-    try:
-        return QUESTIONS[name](*arguments)
-    except Exception:
-        return None
-
-
 def serve() -> None:
-    """Answer questions until the input ends: lines of [id, name, arguments...], replies of [id, answer].
-
-    Command line: seconds of processor time a question, bytes of memory.
-    """
-    seconds, memory = float(sys.argv[1]), int(sys.argv[2])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer
-    with contextlib.suppress(ValueError, OSError):  # macOS has no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    answer("equal", "\\frac{1}{2}", "0.5")  # imports and tables, outside of the first question's time
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
-    for line in sys.stdin:
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal ends the process, also inside a C function
-        number, name, *arguments = json.loads(line)
-        result = answer(name, *arguments)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        print(json.dumps([number, result]), file=answers, flush=True)
+    """Answer questions until the input ends."""
+    serve_questions(QUESTIONS, warm_up=("equal", "\\frac{1}{2}", "0.5"))

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from full_scale.problems.problem import Problem
-from full_scale.verifier.answer import is_correct
+from full_scale.verifier.answer import is_correct, judgement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +20,13 @@ class Reward:
         accuracy: 1.0 where the answer is right, else 0.0.
         format: 1.0 where the whole response is <think>...</think>...<answer>...</answer>, else 0.0.
         format_weight: Weight of the format, dimensionless.
+        unknown: Whether the answer is a program that cannot be run here; its accuracy is 0.
     """
 
     accuracy: float
     format: float
     format_weight: float
+    unknown: bool = False
 
     @property
     def correct(self) -> bool:
@@ -53,12 +55,16 @@ def reward(response: str, problem: Problem, *, format_weight: float) -> Reward:
         >>> reward("<think>3, 4, 5</think><answer>5</answer>", problem, format_weight=0.1).total
         1.1
         >>> reward("<answer>5</answer>", problem, format_weight=0.1)
-        Reward(accuracy=1.0, format=0.0, format_weight=0.1)
+        Reward(accuracy=1.0, format=0.0, format_weight=0.1, unknown=False)
 
     Source: CalibRL, section on training; released code `src/reward_score/virl_verify.py`.
     """
+    judged = judgement(response, problem)
     return Reward(
-        accuracy=float(is_correct(response, problem)), format=format_reward(response), format_weight=format_weight
+        accuracy=float(is_correct(response, problem)),
+        format=format_reward(response),
+        format_weight=format_weight,
+        unknown=judged is not None and judged.outcome == "unknown",
     )
 
 
@@ -89,7 +95,8 @@ def total_reward(
 ) -> list[float | None]:
     """:func:`reward` of sampled responses, in TRL's signature.
 
-    Its parts go to the logs, as `rewards/accuracy/mean` and `rewards/format/mean`; the verdicts to the trainer, as
+    Its parts go to the logs, as `rewards/accuracy/mean` and `rewards/format/mean`, and where programs are asked for
+    `rewards/unknown/mean`, the share of them that cannot be run here; the verdicts to the trainer, as
     TRL's extra column `correct`.
 
     Args:
@@ -109,6 +116,8 @@ def total_reward(
     log_extra("correct", [one.correct for one in earned])
     log_metric("rewards/accuracy/mean", fmean(one.accuracy for one in earned))
     log_metric("rewards/format/mean", fmean(one.format for one in earned))
+    if any(item.task for item in problem):
+        log_metric("rewards/unknown/mean", fmean(one.unknown for one in earned))
     return [one.total for one in earned]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from full_scale.verifier import checker
+from full_scale.verifier import checker, child
 from full_scale.verifier.checker import Checker, endless, symbolically_equal, values_of
 
 RIGHT, WRONG = ("equal", "3/4", "0.75"), ("equal", "3/4", "0.8")
@@ -36,6 +36,13 @@ for line in sys.stdin:
 @pytest.fixture
 def one():
     asked = Checker()
+    yield asked
+    asked.stop()
+
+
+@pytest.fixture
+def busy():
+    asked = Checker(BUSY)
     yield asked
     asked.stop()
 
@@ -68,7 +75,7 @@ def test_no_verdict_of_a_killed_child_is_cached():
 
 
 def test_a_stopped_child_is_replaced(one, monkeypatch):
-    monkeypatch.setattr(checker, "PATIENCE", (0.5, 60.0))
+    monkeypatch.setattr(child, "PATIENCE", (0.5, 60.0))
     one.ask(*RIGHT)
     stopped = child_of(one)
     os.kill(stopped, signal.SIGSTOP)
@@ -76,40 +83,38 @@ def test_a_stopped_child_is_replaced(one, monkeypatch):
     assert child_of(one) != stopped
 
 
-def test_a_child_that_sleeps_on_every_question_is_an_error_and_no_verdict(one, monkeypatch):
-    monkeypatch.setattr(checker, "_CHILD", BUSY)
-    monkeypatch.setattr(checker, "PATIENCE", (0.2, 0.2))
+def test_a_child_that_sleeps_on_every_question_is_an_error_and_no_verdict(busy, monkeypatch):
+    monkeypatch.setattr(child, "PATIENCE", (0.2, 0.2))
     with pytest.raises(RuntimeError, match="2 processes in a row were killed or stopped"):
-        one.ask("wait")
-    monkeypatch.setattr(checker, "PATIENCE", (60.0,))
-    assert one.ask(*RIGHT) is True
+        busy.ask("wait")
+    monkeypatch.setattr(child, "PATIENCE", (60.0,))
+    assert busy.ask(*RIGHT) is True
 
 
-def test_a_question_that_crashes_or_outgrows_its_process_is_answered_no(one, monkeypatch):
-    monkeypatch.setattr(checker, "_CHILD", BUSY)
-    assert one.ask("crash") is None
-    assert one.ask("grow") is None
-    survivor = child_of(one)
-    assert one.ask(*RIGHT) is True
-    assert child_of(one) == survivor  # the limit of memory ends the question only
+def test_a_question_that_crashes_or_outgrows_its_process_is_answered_no(busy):
+    assert busy.ask("crash") is None
+    assert busy.ask("grow") is None
+    survivor = child_of(busy)
+    assert busy.ask(*RIGHT) is True
+    assert child_of(busy) == survivor  # the limit of memory ends the question only
     with pytest.raises(RuntimeError, match="killed"):
-        one.ask("killed")
+        busy.ask("killed")
 
 
-def test_an_interrupt_inside_a_question_shifts_no_verdict(one, monkeypatch):
+def test_an_interrupt_inside_a_question_shifts_no_verdict(busy):
     """Jupyter's stop button: the reply that was under way is to nobody's question."""
-    monkeypatch.setattr(checker, "_CHILD", BUSY)
-    one.ask(*RIGHT)
+    busy.ask(*RIGHT)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        one.ask("wait")
-    assert [one.ask(*RIGHT), one.ask(*WRONG), one.ask(*RIGHT)] == [True, False, True]
+        busy.ask("wait")
+    assert [busy.ask(*RIGHT), busy.ask(*WRONG), busy.ask(*RIGHT)] == [True, False, True]
 
 
-def test_a_reply_to_another_question_is_passed_over(one, monkeypatch):
-    monkeypatch.setattr(checker, "_CHILD", STALE)
+def test_a_reply_to_another_question_is_passed_over():
+    one = Checker(STALE)
     assert [one.ask("equal", "1", "2") for _ in range(3)] == [True] * 3
+    one.stop()
 
 
 @pytest.mark.parametrize(
@@ -227,7 +232,6 @@ def test_values_of_expressions(text, value):
     assert values_of(text) == (value if value is None else pytest.approx(value),)
 
 
-def test_a_child_that_does_not_start_is_an_error(monkeypatch):
-    monkeypatch.setattr(checker, "_CHILD", "raise SystemExit")
+def test_a_child_that_does_not_start_is_an_error():
     with pytest.raises(RuntimeError, match="math-verify's process does not start"):
-        Checker().ask("equal", "1", "1")
+        Checker("raise SystemExit").ask("equal", "1", "1")
