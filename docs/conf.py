@@ -70,15 +70,25 @@ napoleon_attr_annotations = True
 
 html_theme = "furo"
 html_math_renderer = "mathml"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = False
 html_extra_path = ["live.html"]  # opened as it is, from the site's top
 html_show_copyright = False
 
 _LIVE = re.compile(r"\[([^\]]+)\]\((?:docs/)?live\.html\)")
+_SEE_LIVE = re.compile(r"^.*href=\"live\.html\".*$", re.MULTILINE)
 _FUNCTION = re.compile(r"\[`(\w+)([^`]*)`\]\(\.\./calibrl_ref/(\w+)\.py\)")
 _RETURNS = re.compile(r"^Returns:\n((?:    .*(?:\n|$))+)", re.MULTILINE)
 _TABLE = re.compile(r"(^\|.*\|$\n?)+", re.MULTILINE)  # of a docstring, as Markdown writes it
 
+FRONT = """\
+---
+hide-toc: true
+---
+"""
+EMBEDDED = '<iframe class="live" src="live.html" title="GRPO and CalibRL train side by side" loading="lazy"></iframe>'
 CONTENTS = """
 ```{toctree}
 :hidden:
@@ -97,9 +107,9 @@ docs/[!y]*
 :glob:
 
 tutorials/README
-tutorials/glossary
 tutorials/[0-9]*
-tutorials/debug_card
+tutorials/glossary
+tutorials/*_card
 ```
 
 ```{toctree}
@@ -118,10 +128,10 @@ CHANGELOG
 
 
 def prepare_page(_app: Sphinx, document: str, source: list[str]) -> None:
-    """Give the front page its table of contents; let formulas lead to the reference, and to the live page as it is."""
+    """Give the front page its contents and the live page; let formulas and the live page be reached as they are."""
     source[0] = _LIVE.sub(rf'<a href="{"../" * document.count("/")}live.html">\1</a>', source[0])
     if document == root_doc:
-        source[0] += CONTENTS
+        source[0] = FRONT + _SEE_LIVE.sub(rf"\g<0>\n\n{EMBEDDED}\n", source[0], count=1) + CONTENTS
     if document == "docs/formulas":
         source[0] = _FUNCTION.sub(r"{py:obj}`\1\2 <calibrl_ref.\3.\1>`", source[0])
 

@@ -11,7 +11,7 @@
 
 # %%
 import torch
-from course import PALETTE, budget, check, panels, show, use_style
+from course import PALETTE, budget, check, look, panels, predict, show, use_style
 
 from calibrl_ref import RECIPES, Rollouts
 
@@ -96,6 +96,17 @@ check("0.1", advantage_of)
 # Sample, verify, centre, raise the log-probability of what was better than its group. There is no more to it.
 
 
+# %% [markdown]
+# **Predict, then look.** While the probability of the digit 7 rises, what becomes of the entropy of the ten digits?
+#
+# - (a) it stays near 2.30 nats: nobody asked for less
+# - (b) it rises, as the model tries more
+# - (c) it falls to nearly 0 nats
+
+# %%
+predict("0a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
+
 # %%
 def grpo(steps: int, *, learning_rate: float = 0.5, seed: int = 0) -> torch.Tensor:
     """Train; return the probabilities of the ten digits before each step, [steps, 10]."""
@@ -117,9 +128,11 @@ def grpo(steps: int, *, learning_rate: float = 0.5, seed: int = 0) -> torch.Tens
     return torch.stack(history)
 
 
+histories = [grpo(STEPS, seed=seed) for seed in range(8)]
+
+# %% tags=["hide-input"]
 figure, (axes, right) = panels(2, height=2.8)
-for seed in range(8):
-    history = grpo(STEPS, seed=seed)
+for history in histories:
     entropy = -(history * history.log()).sum(-1)
     axes.plot(history[:, 7], color=PALETTE["black"], linewidth=0.8, alpha=0.6)
     right.plot(entropy, color=PALETTE["black"], linewidth=0.8, alpha=0.6)
@@ -128,6 +141,9 @@ right.set(xlabel="training step", ylabel="entropy (nats)", ylim=0)
 show(figure, "Eight seeds: the probability of the right digit rises to nearly one, the entropy falls to nearly zero.")
 print(f"last seed: probability of 7 from {float(history[0, 7]):.2f} to {float(history[-1, 7]):.2f}")
 print(f"           entropy from {float(entropy[0]):.2f} to {float(entropy[-1]):.2f} nats")
+
+# %%
+look("0a")
 
 # %% [markdown]
 # The model finds the answer. Its *entropy* says how undecided it is: $\log 10 \approx 2.30$ nats for ten digits alike,
@@ -204,7 +220,18 @@ assert torch.allclose(gradient_by_log, gradient_by_ratio)
 #
 # Two signs of the advantage, and moved far enough or not: four regions.
 
+# %% [markdown]
+# **Predict, then look.** An answer did worse than its group ($A = -1$), yet since it was sampled it has become 1.5
+# times as likely. What does the clip to 0.8 ... 1.2 leave of its gradient?
+#
+# - (a) all of it
+# - (b) a fifth
+# - (c) nothing
+
 # %%
+predict("0b", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
+# %% tags=["hide-input"]
 ratio = torch.linspace(0.4, 1.6, 241, dtype=torch.float64)
 figure, both = panels(2, height=3.0, sharey=True)
 for axes, sign, edge in zip(both, (1.0, -1.0), (1.2, 0.8), strict=True):
@@ -220,6 +247,9 @@ show(
     figure,
     "The loss over the ratio: flat above 1.2 for a positive advantage, below 0.8 for a negative one, sloped elsewhere.",
 )
+
+# %%
+look("0b")
 
 # %% [markdown]
 # An answer better than its group has had its share once it is a fifth likelier, and a worse one once it is a fifth
@@ -304,7 +334,8 @@ for scale in (1.0, 0.4, 2.0):  # of the logits since the answers were sampled: n
 # %% [markdown]
 # ## References
 #
-# - R. Williams, *Simple Statistical Gradient-Following Algorithms*, Machine Learning 8, 1992: section 3's identity.
+# - R. Williams, *[Simple Statistical Gradient-Following Algorithms](https://doi.org/10.1007/BF00992696)*, 1992: section
+#   3's identity.
 # - J. Schulman et al., *Proximal Policy Optimization Algorithms*, arXiv:1707.06347: ratio and clip.
 # - Z. Shao et al., *DeepSeekMath*, arXiv:2402.03300: GRPO.
 #

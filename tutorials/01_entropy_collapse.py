@@ -13,7 +13,7 @@
 # %%
 import numpy as np
 import torch
-from course import PALETTE, budget, check, draw_curve, panels, show, use_style
+from course import PALETTE, budget, check, draw_curve, look, panels, predict, show, use_style
 
 from calibrl_ref import RECIPES, Rollouts, group_advantage, predicted_entropy_change, token_entropy, token_log_probs
 from toy.learning.methods import parse_method
@@ -63,6 +63,7 @@ nudges = 0.1 * torch.eye(4, dtype=torch.float64)
 measured = token_entropy(logits + nudges) - token_entropy(logits)
 predicted = predicted_entropy_change(logits.expand(4, -1), nudges)
 
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=2.8)
 axes.barh(NAMES, measured, color=PALETTE["sky"], label="measured")
 axes.plot(predicted, NAMES, "D", color=PALETTE["black"], label="predicted by the covariance")
@@ -179,6 +180,17 @@ check("1.1", raise_entropy)
 # we give it the same kinds of answer (one *sound*, one *shortcut*, the others wrong) and let the sound one's starting
 # probability vary. `sound_mass` is the policy's exact probability of the sound answer.
 
+# %% [markdown]
+# **Predict, then look.** The sound answer starts at 1 %, so a batch of 128 draws it about once. In how many of the
+# seeds does it lead in the end?
+#
+# - (a) in nearly all: it is right more often than the shortcut
+# - (b) in about half
+# - (c) in hardly any
+
+# %%
+predict("1a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
 # %%
 bandit_training = Training(steps=budget(full=400, reduced=20), points=21, learning_rate=0.5)
 found = {}
@@ -186,6 +198,7 @@ for prior in (0.001, 0.01, 0.1):
     shape = World(depth=1, sound=1, shortcuts=1, demonstrations=1, executable=1.0, sound_prior=prior)
     found[prior] = train(parse_method("grpo"), shape, bandit_training, seeds=SEEDS)
 
+# %% tags=["hide-input"]
 figure, (axes, right) = panels(2, height=3.0)
 for (prior, curves), colour in zip(found.items(), ("red", "blue", "green"), strict=True):
     style = (PALETTE[colour], "-")
@@ -200,6 +213,9 @@ show(
 for prior, curves in found.items():
     share = float((curves["sound_mass"][-1] > 0.5).mean())
     print(f"sound answer at {prior:5.1%} at the start: it leads at the end in {share:4.0%} of {len(SEEDS)} seeds")
+
+# %%
+look("1a")
 
 # %% [markdown]
 # One per cent is not rare enough to go unseen in a batch of 128, yet it is lost. A likely reason: before it is drawn
@@ -265,6 +281,7 @@ training = Training(steps=STEPS, points=STEPS + 1)
 grpo = train(parse_method("grpo"), World(), training, seeds=SEEDS)
 steps = training.recorded_steps
 
+# %% tags=["hide-input"]
 figure, (axes, right) = panels(2, height=3.0)
 for seed in range(len(SEEDS)):
     axes.plot(steps, grpo["entropy"][:, seed], color=PALETTE["black"], linewidth=0.6, alpha=0.5)
@@ -290,6 +307,8 @@ drift = {
     "sum of the predicted changes": grpo["predicted_entropy_change"][:-1].cumsum(0),
     "sum of the measured changes": grpo["entropy_change"][:-1].cumsum(0),
 }
+
+# %% tags=["hide-input"]
 figure, (axes, right) = panels(2, height=3.0)
 fallen = grpo["entropy"][1:] - grpo["entropy"][0]
 axes.plot(steps[1:], fallen.mean(1), color=PALETTE["black"], linewidth=3, alpha=0.3, label="entropy since the start")
@@ -302,6 +321,8 @@ limits = (float(grpo["entropy_change"].min()), float(grpo["entropy_change"].max(
 right.plot(limits, limits, color=PALETTE["red"], linewidth=1)
 right.set(xlabel="predicted (nats per decision)", ylabel="measured", title="each update of each seed")
 show(figure, "Summed first-order predictions follow the entropy curve; single updates lie close to the diagonal.")
+
+# %%
 correlation = np.corrcoef(grpo["predicted_entropy_change"].ravel(), grpo["entropy_change"].ravel())[0, 1]
 print(f"correlation over {grpo['entropy_change'].size} updates: {correlation:.3f}")
 small = Training(steps=STEPS, points=STEPS + 1, learning_rate=1.0)
@@ -362,12 +383,27 @@ check("1.3", chances_that_raise_entropy)
 # The obvious remedy is to pay the policy for entropy. That is undirected: it lifts the 244 bad paths together with the
 # eight good ones. The usual weights are 0.001 to 0.01 per nat.
 
+# %% [markdown]
+# **Predict, then look.** Which bonus gets the policy to the sound paths?
+#
+# - (a) 0.2
+# - (b) 0.03
+# - (c) 0.6: the more entropy, the better
+
+# %%
+predict("1b", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
 # %%
 coarse = Training(steps=STEPS, points=31)
-looks = {"0": ("#000000", "-"), "0.03": ("#56B4E9", "-"), "0.2": ("#56B4E9", "--"), "0.6": ("#56B4E9", ":")}
+paid = {
+    weight: train(parse_method(f"entropy_bonus:entropy_weight={weight}"), World(), coarse, seeds=SEEDS)
+    for weight in ("0", "0.03", "0.2", "0.6")
+}
+
+# %% tags=["hide-input"]
+looks = (("#000000", "-"), ("#56B4E9", "-"), ("#56B4E9", "--"), ("#56B4E9", ":"))
 figure, (axes, right) = panels(2, height=3.0)
-for weight, style in looks.items():
-    curves = train(parse_method(f"entropy_bonus:entropy_weight={weight}"), World(), coarse, seeds=SEEDS)
+for (weight, curves), style in zip(paid.items(), looks, strict=True):
     draw_curve(axes, coarse.recorded_steps, curves["entropy"], "entropy_bonus", label=weight, style=style)
     draw_curve(right, coarse.recorded_steps, curves["accuracy"], "entropy_bonus", label=weight, style=style)
     ended = f"entropy {curves['entropy'][-1].mean():.2f}, accuracy {curves['accuracy'][-1].mean():.3f}"
@@ -379,6 +415,9 @@ show(
     figure,
     "A bonus of 0.03 keeps entropy without accuracy; 0.2 reaches the sound paths; 0.6 keeps the policy undecided.",
 )
+
+# %%
+look("1b")
 
 # %% [markdown]
 # Three regimes, and a warning against quick conclusions:

@@ -12,7 +12,7 @@
 # %%
 import numpy as np
 import torch
-from course import PALETTE, budget, check, draw_curve, panels, show, use_style
+from course import PALETTE, budget, check, draw_curve, look, panels, predict, show, solved, use_style
 
 from calibrl_ref import (
     GAPS,
@@ -29,7 +29,6 @@ from toy.learning.methods import parse_method
 from toy.learning.population import Population
 from toy.learning.settings import Training
 from toy.learning.trainer import train
-from toy.studies.statistics import mean_interval
 from toy.world import World
 
 use_style()
@@ -50,7 +49,8 @@ STEPS = budget(full=600, reduced=30)
 # $$\Delta_i = \log \pi(\tau_i) - \log \pi(\tau_{\mathrm{expert}})$$
 #
 # Both terms come from the same policy. A gap of $+2$ nats means: it would rather give its own response, $e^2 \approx 7$
-# times as likely. Whatever makes *every* response to a prompt unlikely (a hard, long problem) is in both terms.
+# times as likely: of such a response the policy is *overconfident*. Whatever makes *every* response to a prompt
+# unlikely (a hard, long problem) is in both terms.
 
 # %%
 own = torch.tensor([[-0.2, -0.1, -0.3, 0.0], [-1.5, -2.0, -1.0, -0.5]])
@@ -136,6 +136,8 @@ loss = exploration_loss(response, reference, correct, torch.ones(4), slope=0.5)
 push_response, push_expert = (-gradient for gradient in torch.autograd.grad(loss.sum(), [response, reference]))
 
 TITLES = ("right, less likely\nthan the expert", "right, likelier", "wrong, likelier", "wrong, less likely")
+
+# %% tags=["hide-input"]
 figure, axes = panels(2, 2, height=2.1, sharex=True, sharey=True)
 for panel, title, own_push, its_push in zip(axes, TITLES, push_response, push_expert, strict=True):
     for place, push in enumerate((float(own_push), float(its_push))):
@@ -165,6 +167,18 @@ for cell in quadrant_table((response - reference).detach(), correct, slope=0.5):
 # likelier or less likely than that demonstration. `on_point` gives us the policy along a run.
 
 
+# %% [markdown]
+# **Predict, then look.** CalibRL is often explained by a right answer that the policy finds *less* likely than the
+# expert's. Which share of what a policy draws is likelier than what the expert shows?
+#
+# - (a) about a half: the expert is one of many
+# - (b) about a quarter
+# - (c) more than nine in ten
+
+# %%
+predict("2a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
+
 # %%
 def quadrant_shares(population: Population) -> np.ndarray:
     """Return the probability of each quadrant, [4, seeds], averaged over the demonstrations."""
@@ -183,6 +197,7 @@ for name, seen in shares.items():
         parse_method(name), World(), training, SEEDS, on_point=lambda _, p, seen=seen: seen.append(quadrant_shares(p))
     )
 
+# %% tags=["hide-input"]
 figure, axes = panels(2, height=3.2, sharey=True)
 colours = [PALETTE[name] for name in ("sky", "blue", "red", "orange")]
 labels = [title.replace("\n", " ") for title in TITLES]
@@ -195,6 +210,9 @@ show(figure, "Shares of the four quadrants over training: nearly all responses a
 for name, seen in shares.items():
     first, last = np.stack(seen).mean(-1)[[0, -1]]
     print(f"{name:8s} likelier than the expert: {first[1] + first[2]:.2f} at first, {last[1] + last[2]:.2f} at last")
+
+# %%
+look("2a")
 
 # %% [markdown]
 # What the policy *draws* is, nearly always, likelier than what the expert shows, simply because it is what it draws. So
@@ -268,6 +286,7 @@ baseline = old_expert_baseline(rollouts)
 by_token = log_prob_gap(*GAPS["token_aligned"].log_probs(rollouts, baseline))[0]
 whole = log_prob_gap(*GAPS["trajectory"].log_probs(rollouts, baseline))[0]
 
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=2.8)
 axes.bar(range(40), by_token, color=[PALETTE["blue" if value > 0 else "orange"] for value in by_token])
 axes.axvline(24.5, color="black", linestyle=":", label="the expert's last token")
@@ -292,6 +311,8 @@ print(f"tokens with a positive gap: {before} of the first 25, {beyond} of the la
 lengths = torch.arange(5, 61)
 per_token, expert_length = -0.5, 30
 total = log_prob_gap(per_token * lengths, torch.full((56,), per_token * expert_length))
+
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=2.8)
 for verdict, colour in ((True, "blue"), (False, "red")):
     own_log_prob = (per_token * lengths).clone().requires_grad_()
@@ -369,13 +390,18 @@ LEVELS = {
     "calibrl_length_normalised:exploration_weight=0.4": "per token on average, lambda 0.4",
     "calibrl_released": "released: token by token, expert constant",
 }
-LOOKS = (("black", "-"), ("red", "-"), ("orange", "--"), ("sky", "-"), ("blue", ":"), ("pink", "-"))
+found = {name: train(parse_method(name), World(), training, seeds=SEEDS) for name in LEVELS}
+
+# %% tags=["hide-input"]
 figure, (axes, right) = panels(1, 2, height=2.7, sharex=True)
-for (name, label), (colour, dash) in zip(LEVELS.items(), LOOKS, strict=True):
-    curves = train(parse_method(name), World(), training, seeds=SEEDS)
+looks = (("black", "-"), ("red", "-"), ("orange", "--"), ("sky", "-"), ("blue", ":"), ("pink", "-"))
+for (name, label), (colour, dash) in zip(LEVELS.items(), looks, strict=True):
     for panel, quantity in ((axes, "entropy"), (right, "accuracy")):
-        draw_curve(panel, training.recorded_steps, curves[quantity], name, label=label, style=(PALETTE[colour], dash))
-    print(f"{label:42s} accuracy %.3f [%.3f, %.3f]" % mean_interval(curves["accuracy"][-1]))
+        draw_curve(
+            panel, training.recorded_steps, found[name][quantity], name, label=label, style=(PALETTE[colour], dash)
+        )
+    accuracy = found[name]["accuracy"][-1]
+    print(f"{label:42s} accuracy {accuracy.mean():.3f}, solved by {solved(accuracy)} seeds")
 axes.set(ylabel="entropy\n(nats per decision)", ylim=0, xlabel="")
 right.set(ylabel="accuracy", ylim=(0, 1))
 axes.legend(fontsize=8)
@@ -400,7 +426,8 @@ show(
 #
 # ## References
 #
-# - CalibRL, arXiv:2602.20197, Eq. 9; its released code, `compute_mix_policy_loss` in `src/core_algos.py`.
+# - CalibRL, arXiv:2602.20197, Eq. 9; its [released code](https://github.com/zhh6425/CalibRL), `compute_mix_policy_loss`
+#   in `src/core_algos.py`.
 # - On length and sums of log-probabilities: Dr. GRPO, arXiv:2503.20783.
 #
 # Next: [03 The gate](03_gate.ipynb)

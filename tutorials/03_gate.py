@@ -13,7 +13,7 @@
 # %%
 import numpy as np
 import torch
-from course import PALETTE, budget, check, draw_curve, panels, show, use_style
+from course import PALETTE, budget, check, draw_curve, look, panels, predict, show, solved, use_style
 from matplotlib import colormaps
 
 from calibrl_ref import (
@@ -44,7 +44,7 @@ STEPS = budget(full=600, reduced=30)
 # Its argument is $x = -s\,\Delta$: positive where the policy stands on the wrong side of the expert. There the loss
 # passes in full; elsewhere it is attenuated. The library has other gates of the same signature (`GATES`).
 
-# %%
+# %% tags=["hide-input"]
 x = torch.linspace(-3, 3, 241, dtype=torch.float64, requires_grad=True)
 figure, (axes, right) = panels(2, height=3.0)
 for name, colour, dash in (
@@ -63,6 +63,7 @@ right.set(xlabel="signed gap $x$ (nats)", ylabel="derivative of the gate", ylim=
 axes.legend(fontsize=8)
 show(figure, "Five gates and their derivatives: LeakyReLU jumps from alpha to one at zero, softplus does so smoothly.")
 
+# %%
 at_kink = torch.zeros(1, requires_grad=True)
 (slope,) = torch.autograd.grad(leaky_relu_gate(at_kink, slope=0.5).sum(), [at_kink])
 print(f"value at the kink {float(leaky_relu_gate(at_kink.detach(), slope=0.5))}, derivative there {float(slope)}")
@@ -128,16 +129,25 @@ check("3.1", smooth_gate)
 # $c_{\mathrm{expert}} = (1 - \alpha) \sum_{\mathrm{right}} A_i$: the expert rises, the more so the smaller $\alpha$,
 # and not at all at $\alpha = 1$.
 
+
 # %%
+def expert_push(right_ones: int, slope: float) -> float:
+    """Return the push on the expert in a group of 8, all of them likelier than the expert's response."""
+    correct, group = torch.arange(8) < right_ones, torch.zeros(8, dtype=torch.long)
+    gaps = torch.full((8,), 2.0, dtype=torch.float64)
+    _, push = exploration_coefficients(gaps, correct, group_advantage(correct.double(), group), group, slope=slope)
+    return float(push[0])
+
+
+for slope in (0.0, 0.5, 1.0):
+    print(f"alpha {slope:.1f}: push on the expert {expert_push(4, slope):+.2f} with 4 of 8 right")
+
+# %% tags=["hide-input"]
 slopes = np.linspace(0, 1, 21)
-group = torch.zeros(8, dtype=torch.long)
 figure, (axes,) = panels(height=3.0)
 for right_ones, colour in ((1, "orange"), (4, "blue"), (7, "green")):
-    correct = torch.arange(8) < right_ones
-    advantage = group_advantage(correct.double(), group)
-    gaps = torch.full((8,), 2.0, dtype=torch.float64)  # all likelier than the expert's
-    push = [float(exploration_coefficients(gaps, correct, advantage, group, slope=a)[1][0]) for a in slopes]
-    axes.plot(slopes, push, "--" if right_ones == 7 else "-", color=PALETTE[colour], label=f"{right_ones} of 8 right")
+    dash, push = "--" if right_ones == 7 else "-", [expert_push(right_ones, slope) for slope in slopes]
+    axes.plot(slopes, push, dash, color=PALETTE[colour], label=f"{right_ones} of 8 right")
 axes.set(xlabel="slope $\\alpha$", ylabel="push on the expert's log-probability", ylim=0)
 axes.legend()
 show(
@@ -218,6 +228,7 @@ shortcut, sound = (axis.flatten() for axis in torch.meshgrid(corner, corner, ind
 inside = shortcut + sound < 0.99
 policy = torch.stack([shortcut, sound, 1 - shortcut - sound], -1)[inside]
 
+# %% tags=["hide-input"]
 figure, axes = panels(2, height=3.3, sharey=True)
 for panel, (title, weight) in zip(axes, (("GRPO", 0.0), ("CalibRL, $\\lambda$ = 1", 1.0)), strict=True):
     speed = flow(policy, weight=weight, slope=0.5)
@@ -245,18 +256,23 @@ show(
 # gain on the shortcut's there?
 
 # %%
-rare = torch.logspace(-4, -0.5, 60, dtype=torch.float64)
+rare = torch.logspace(-4, -0.5, 600, dtype=torch.float64)
 line = torch.stack([0.9 - rare * 0.9, rare, 0.1 - rare * 0.1], -1)
-figure, (axes,) = panels(height=3.2)
 settings = {
     "GRPO": (0.0, 0.5, ("#000000", "-")),
     "CalibRL, alpha 0": (0.1, 0.0, ("#D55E00", "--")),
     "CalibRL, alpha 0.5": (0.1, 0.5, ("#D55E00", "-")),
     "CalibRL, alpha 1": (0.1, 1.0, ("#D55E00", ":")),
 }
-for label, (weight, slope, (colour, dash)) in settings.items():
+gain = {}
+for label, (weight, slope, _) in settings.items():
     speed = flow(line, weight=weight, slope=slope)
-    axes.plot(rare, speed[:, 1] - speed[:, 0], dash, color=colour, label=label)
+    gain[label] = speed[:, 1] - speed[:, 0]
+
+# %% tags=["hide-input"]
+figure, (axes,) = panels(height=3.2)
+for label, (_, _, (colour, dash)) in settings.items():
+    axes.plot(rare, gain[label], dash, color=colour, label=label)
 axes.axhline(0.0, color="black", linewidth=0.8)
 axes.set(xlabel="probability of the sound answer", ylabel="gain of its logit\non the shortcut's", xscale="log")
 axes.set_ylim(-0.12, 0.12)
@@ -265,13 +281,13 @@ show(
     figure,
     "Gain of the sound answer over the shortcut: negative under GRPO where it is rare, less so the smaller alpha.",
 )
-for label, (weight, slope, _) in settings.items():
-    speed = flow(line[:1], weight=weight, slope=slope)[0]
-    print(f"{label:20s} at a probability of 0.0001: {float(speed[1] - speed[0]):+.4f}")
+for label, values in gain.items():
+    catches_up = float(rare[int((values > 0).nonzero()[0])])
+    print(f"{label:20s} at a probability of 0.0001: {float(values[0]):+.4f}; above zero from {catches_up:.1%} on")
 
 # %% [markdown]
 # Each curve crosses zero at the probability from which on the sound answer catches up. GRPO needs about 7 %; CalibRL
-# with $\lambda = 0.1$ about 4 % at $\alpha = 0.5$ and 1 % at $\alpha = 0$. So the term does not *find* the sound
+# with $\lambda = 0.1$ 4 % at $\alpha = 0.5$ and 1 % at $\alpha = 0$. So the term does not *find* the sound
 # answer: it lowers the bar from which on it wins, and slows its loss below the bar. At $\alpha = 1$ the curve is GRPO's
 # times 1.1.
 #
@@ -279,12 +295,23 @@ for label, (weight, slope, _) in settings.items():
 #
 # Six slopes and GRPO, all seeds in one tensor program (`train_grid`).
 
+# %% [markdown]
+# **Predict, then look.** Six slopes at $\lambda = 0.1$. Which of them has the *highest* entropy at the end of training?
+#
+# - (a) 0: the strongest push on the expert
+# - (b) 0.8
+# - (c) 1: nothing attenuated
+
+# %%
+predict("3a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
 # %%
 training = Training(steps=STEPS, points=41)
 ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.8, 1.0)
 grid = train_grid(parse_method("calibrl"), World(), training, SEEDS, [{"slope": alpha} for alpha in ALPHAS])
 grpo = train(parse_method("grpo"), World(), training, SEEDS)
 
+# %% tags=["hide-input"]
 figure, (axes, right) = panels(1, 2, height=2.7, sharex=True)
 ramp = colormaps["viridis"](np.linspace(0, 0.9, len(ALPHAS)))
 for alpha, colour, curves in zip(ALPHAS, ramp, grid, strict=True):
@@ -300,19 +327,54 @@ show(
 )
 
 early = training.recorded_steps.index(min(training.recorded_steps, key=lambda step: abs(step - 105)))
-print(f"{'':10s}entropy at step {training.recorded_steps[early]:3d}   entropy at the end      accuracy at the end")
+print(f"{'':10s}entropy at step {training.recorded_steps[early]:3d}   entropy at the end      accuracy, solved by")
 for name, curves in {**{f"alpha {a:g}": c for a, c in zip(ALPHAS, grid, strict=True)}, "GRPO": grpo}.items():
-    cells = (curves["entropy"][early], curves["entropy"][-1], curves["accuracy"][-1])
-    intervals = ("{:.3f} [{:.3f}, {:.3f}]".format(*mean_interval(cell)) for cell in cells)
-    print(f"{name:10s}" + "   ".join(intervals))
+    intervals = ("{:.3f} [{:.3f}, {:.3f}]".format(*mean_interval(curves["entropy"][when])) for when in (early, -1))
+    accuracy = curves["accuracy"][-1]
+    print(f"{name:10s}{'   '.join(intervals)}   {accuracy.mean():.3f}  {solved(accuracy)}")
+
+# %%
+look("3a")
 
 # %% [markdown]
 # Confirmed: while all runs still search (the first column), a smaller $\alpha$ keeps more entropy, and finds the
 # sound paths sooner; at $\alpha = 1$ CalibRL is GRPO.
 #
-# Contradicted: the *final* entropy does not fall with $\alpha$. It is highest at 0.8, where most runs have found
-# nothing and go on searching; runs that have found a sound path are sure of it. The paper finds 0.5 better than 0.3 and
-# 0.8; here every slope up to 0.5 ends at the same accuracy, and the smallest gets there first.
+# Contradicted, *at this* $\lambda$: the final entropy does not fall with $\alpha$. It is highest at 0.8, where most
+# runs have found nothing and go on searching; runs that have found a sound path are sure of it. The paper finds 0.5
+# better than 0.3 and 0.8; here every slope up to 0.5 ends at the same accuracy, and the smallest gets there first.
+#
+# At $\lambda = 1$, ten times the paper's, it is another story. The term then goes on working after a sound path has
+# been found, and spreads the policy over all that the expert shows and the verifier accepts. *Coverage* is the share of
+# the sound paths that a batch of this policy still meets.
+
+# %%
+heavy = train_grid(
+    parse_method("calibrl:exploration_weight=1"), World(), training, SEEDS, [{"slope": alpha} for alpha in ALPHAS]
+)
+print("lambda 1    entropy at the end      coverage   accuracy, solved by")
+for alpha, curves in zip(ALPHAS, heavy, strict=True):
+    entropy = "{:.3f} [{:.3f}, {:.3f}]".format(*mean_interval(curves["entropy"][-1]))
+    accuracy, coverage = curves["accuracy"][-1], curves["coverage"][-1].mean()
+    print(f"alpha {alpha:<5g} {entropy}   {coverage:.2f}       {accuracy.mean():.3f}  {solved(accuracy)}")
+
+# %% tags=["hide-input"]
+figure, (axes,) = panels(height=2.8)
+for weight, curves, style in (("0.1", grid, "o--"), ("1", heavy, "s-")):
+    final = [mean_interval(curve["entropy"][-1]) for curve in curves]
+    error = [[mean - low for mean, low, _ in final], [high - mean for mean, _, high in final]]
+    axes.errorbar(ALPHAS, [mean for mean, *_ in final], error, fmt=style, color=PALETTE["red"], capsize=3, label=weight)
+axes.set(xlabel="slope $\\alpha$", ylabel="entropy at the end\n(nats per decision)", ylim=0)
+axes.legend(title="$\\lambda$")
+show(
+    figure,
+    "Final entropy over alpha: at lambda 1 it falls from alpha 0 to 1, at lambda 0.1 it is low but for alpha 0.8.",
+)
+
+# %% [markdown]
+# **At** $\lambda = 1$ **the final entropy falls with** $\alpha$, as the paper has it, and so does the coverage. So
+# "alpha controls the entropy" needs a weight at which the term still has something to say when the search is over.
+# What sets the scale of such a weight is the question of [notebook 5](05_the_whole_objective.ipynb).
 
 # %% [markdown]
 # ## 5. Other gates in training
@@ -326,12 +388,15 @@ NAMES = {
     "calibrl_sigmoid": "sigmoid",
     "calibrl_random_gate": "random (control)",
 }
+gated = {name: train(parse_method(name), World(), training, SEEDS)["accuracy"] for name in NAMES}
+
+# %% tags=["hide-input"]
 looks = (("red", "-"), ("orange", "-"), ("blue", "--"), ("black", ":"), ("green", "-"), ("sky", "-"))
 figure, (axes,) = panels(height=3.0)
 for (name, label), (colour, dash) in zip(NAMES.items(), looks, strict=True):
-    curves = train(parse_method(name), World(), training, SEEDS)
-    draw_curve(axes, training.recorded_steps, curves["accuracy"], name, label=label, style=(PALETTE[colour], dash))
-    print(f"{label:18s} accuracy %.3f [%.3f, %.3f]" % mean_interval(curves["accuracy"][-1]))
+    accuracy = gated[name]
+    draw_curve(axes, training.recorded_steps, accuracy, name, label=label, style=(PALETTE[colour], dash))
+    print(f"{label:18s} accuracy {accuracy[-1].mean():.3f}, solved by {solved(accuracy[-1])} seeds")
 axes.set(ylabel="accuracy", ylim=(0, 1))
 axes.legend(fontsize=8, ncols=2, loc="lower right")
 show(
@@ -391,6 +456,7 @@ check("3.3", slope_of_a_third_of_the_push)
 # ## References
 #
 # - CalibRL, arXiv:2602.20197, Eq. 9 and its ablation of the activation.
-# - A. Maas et al., *Rectifier Nonlinearities Improve Neural Network Acoustic Models*, 2013: the LeakyReLU.
+# - A. Maas et al., [*Rectifier Nonlinearities Improve Neural Network Acoustic
+#   Models*](https://ai.stanford.edu/~amaas/papers/relu_hybrid_icml2013_final.pdf), 2013: the LeakyReLU.
 #
 # Next: [04 Advantage weighting](04_advantage_weighting.ipynb)

@@ -10,15 +10,16 @@
 # **Time.** About 30 seconds on two cores to run, 20 minutes to read. It builds on [notebook 3](03_gate.ipynb).
 
 # %%
+from dataclasses import replace
+
 import numpy as np
 import torch
-from course import PALETTE, budget, check, draw_curve, panels, show, use_style
+from course import PALETTE, budget, check, draw_curve, look, panels, predict, show, solved, use_style
 
 from calibrl_ref import advantage_weight, group_advantage, informative_groups
 from toy.learning.methods import parse_method
 from toy.learning.settings import Training
 from toy.learning.trainer import train
-from toy.studies.statistics import mean_interval
 from toy.world import World
 
 use_style()
@@ -46,6 +47,7 @@ def advantages(right: int, size: int = SIZE, *, scale_by_std: bool) -> torch.Ten
     return group_advantage(reward, torch.zeros(size, dtype=torch.long), scale_by_std=scale_by_std)
 
 
+# %% tags=["hide-input"]
 counts = range(1, SIZE)
 figure, axes = panels(2, height=3.0, sharey=True)
 for panel, scaled in zip(axes, (True, False), strict=True):
@@ -68,7 +70,7 @@ show(
 # Within a group it changes nothing but the scale. Between groups it does. The figure adds up $\lvert A \rvert$ over
 # a group.
 
-# %%
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.0)
 for scaled, colour, marker in ((True, "red", "o-"), (False, "black", "s--")):
     total = [float(advantage_weight(advantages(right, scale_by_std=scaled)).sum()) for right in range(SIZE + 1)]
@@ -101,6 +103,8 @@ print("advantages: ", group_advantage(reward, group).reshape(3, 4)[:, 0].tolist(
 print("informative:", informative_groups(reward, reward, group, none).reshape(3, 4)[:, 0].tolist())
 
 chances = np.linspace(0, 1, 101)
+
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.0)
 for size, colour in ((4, "orange"), (8, "blue"), (16, "green")):
     axes.plot(chances, chances**size + (1 - chances) ** size, color=PALETTE[colour], label=f"{size} responses")
@@ -226,6 +230,17 @@ check("4.2", mean_own_advantage)
 # shrinks all advantages (the deviation of a verdict is at most about one half), and with them *both* terms: a smaller
 # step, too. So we add a control that doubles the learning rate.
 
+# %% [markdown]
+# **Predict, then look.** The last of these divides no advantage by the standard deviation, at the same learning rate.
+# How does it end?
+#
+# - (a) as good as the divided one: a scale changes nothing
+# - (b) clearly worse, and as good once the rate is doubled
+# - (c) clearly worse, whatever the rate
+
+# %%
+predict("4a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
 # %%
 RUNS = {
     "weight |A|": ("calibrl", 4.0, ("red", "-")),
@@ -234,18 +249,27 @@ RUNS = {
     "not divided, rate x 2": ("calibrl:scale_by_std=false", 8.0, ("orange", "--")),
     "GRPO": ("grpo", 4.0, ("black", "-")),
 }
+training = Training(steps=STEPS, points=31)
+found = {
+    label: train(parse_method(method), World(), replace(training, learning_rate=rate), SEEDS)["accuracy"]
+    for label, (method, rate, _) in RUNS.items()
+}
+
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.2)
-for label, (method, rate, (colour, dash)) in RUNS.items():
-    training = Training(steps=STEPS, points=31, learning_rate=rate)
-    accuracy = train(parse_method(method), World(), training, SEEDS)["accuracy"]
+for label, (method, _, (colour, dash)) in RUNS.items():
+    accuracy = found[label]
     draw_curve(axes, training.recorded_steps, accuracy, method, label=label, style=(PALETTE[colour], dash))
-    print(f"{label:22s} accuracy {{:.3f}} [{{:.3f}}, {{:.3f}}]".format(*mean_interval(accuracy[-1])))
+    print(f"{label:22s} accuracy {accuracy[-1].mean():.3f}, solved by {solved(accuracy[-1])} seeds")
 axes.set(ylabel="accuracy", ylim=(0, 1))
 axes.legend(fontsize=8, loc="lower right")
 show(
     figure,
     "Accuracy over training with four weightings beside GRPO; doubling the rate undoes part of the missing division.",
 )
+
+# %%
+look("4a")
 
 # %% [markdown]
 # - **Weight 1** trains worse: a common verdict then counts as much as a rare one, and a
@@ -259,14 +283,23 @@ show(
 # 128 responses a step, cut into groups of 4, 8 or 16.
 
 # %%
+sizes = {
+    (method, size): train(parse_method(method), World(), replace(training, rollouts=size, prompts=128 // size), SEEDS)[
+        "accuracy"
+    ]
+    for size in (4, 8, 16)
+    for method in ("grpo", "calibrl")
+}
+
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.0)
-for size, dash in ((4, ":"), (8, "-"), (16, "--")):
-    training = Training(steps=STEPS, points=31, rollouts=size, prompts=128 // size)
-    for method, colour in (("grpo", "black"), ("calibrl", "red")):
-        accuracy = train(parse_method(method), World(), training, SEEDS)["accuracy"]
-        label = f"{method}, groups of {size}"
-        draw_curve(axes, training.recorded_steps, accuracy, method, label=label, style=(PALETTE[colour], dash))
-        print(f"{label:22s} accuracy {{:.3f}} [{{:.3f}}, {{:.3f}}]".format(*mean_interval(accuracy[-1])))
+for (method, size), accuracy in sizes.items():
+    label, style = (
+        f"{method}, groups of {size}",
+        (PALETTE["black" if method == "grpo" else "red"], {4: ":", 8: "-", 16: "--"}[size]),
+    )
+    draw_curve(axes, training.recorded_steps, accuracy, method, label=label, style=style)
+    print(f"{label:22s} accuracy {accuracy[-1].mean():.3f}, solved by {solved(accuracy[-1])} seeds")
 axes.set(ylabel="accuracy", ylim=(0, 1))
 axes.legend(fontsize=8, loc="lower right", ncols=2)
 show(figure, "Accuracy for groups of 4, 8 and 16 responses under GRPO and CalibRL, at the same number of responses.")

@@ -12,7 +12,7 @@
 # %%
 import numpy as np
 import torch
-from course import PALETTE, budget, check, draw_curve, panels, show, use_style
+from course import PALETTE, budget, check, draw_curve, look, panels, predict, show, use_style
 
 from calibrl_ref import exploration_coefficients, group_advantage, off_policy_surrogate
 from toy.learning.methods import parse_method
@@ -72,6 +72,7 @@ advantage = group_advantage(right.double(), one_group)
 _, push = exploration_coefficients(torch.ones(8, dtype=torch.float64), right, advantage, one_group, slope=0.5)
 pushes["CalibRL"] = (0.1 * push[0]).expand(len(probability))
 
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.2)
 looks = {"SFT": ("green", "-"), "LUFFY": ("blue", "-"), "RL-PLUS": ("blue", "--"), "CalibRL": ("red", "-")}
 for name, (colour, dash) in looks.items():
@@ -191,6 +192,7 @@ cells = [{"executable": share} for share in SHARES]
 found = {name: train_grid(parse_method(method), World(), TRAINING, SEEDS, cells) for name, method in METHODS.items()}
 
 
+# %% tags=["hide-input"]
 def draw_map(found: dict, ticks: tuple, xlabel: str, alt: str) -> None:
     """Final accuracy of each method (rows) in each world (columns)."""
     table = np.array([[curves["accuracy"][-1].mean() for curves in row] for row in found.values()])
@@ -203,6 +205,8 @@ def draw_map(found: dict, ticks: tuple, xlabel: str, alt: str) -> None:
     axes.grid(False)
     axes.set(xlabel=xlabel, title="Exact accuracy at the end")
     show(figure, alt)
+    for name, row in zip(found, table, strict=True):
+        print(f"{name:20s}", "  ".join(f"{value:.2f}" for value in row))
 
 
 draw_map(
@@ -262,7 +266,7 @@ check("6.3", paired_interval)
 # ```
 # </details>
 
-# %%
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.0)
 for name, offset, marker in (("CalibRL", -0.08, "o"), ("CalibRL, lambda 0.3", 0.08, "s")):
     for place, share in enumerate(SHARES):
@@ -280,17 +284,28 @@ axes.set(
 axes.legend(loc="lower right")
 show(figure, "CalibRL minus SFT then GRPO: intervals around or slightly below zero, except lambda 0.3 at share 0.")
 
-# %% [markdown]
-# Said plainly: **in this world imitation, followed by GRPO, wins at every share where anything can be executed**, by
-# little: mostly 0.001 to 0.005. Where nothing can be executed the default lambda is not better either. With lambda
-# 0.3 CalibRL is, by about 0.09 with an interval from 0.02 to 0.19: one of ten comparisons, at a lambda that is not
-# the paper's. With the 32 seeds of `docs/toy_findings.md` the two methods' intervals overlap there.
+# %% [markdown] Said plainly: **in this world imitation, followed by GRPO, wins at every share where anything can be
+# executed**, by little: mostly 0.001 to 0.005. Where nothing can be executed the default lambda is not better either.
+# With lambda 0.3 CalibRL is, by about 0.09 with an interval from 0.02 to 0.19: one of ten comparisons, at a lambda that
+# is not the paper's. With the 32 seeds of [docs/toy_findings.md](../docs/toy_findings.md) the two methods' intervals
+# overlap there.
 #
 # ## 4. What imitation pays on the way
 #
 # The end is not all. A run that serves users, or whose rewards cost money, lives through the whole curve.
 
+# %% [markdown]
+# **Predict, then look.** In the first third of its steps, "SFT, then GRPO" imitates the expert, of whom the policy can
+# execute a quarter. What does its accuracy do there?
+#
+# - (a) it rises at once: it is shown right answers
+# - (b) it falls below where it started
+# - (c) it stays where it is
+
 # %%
+predict("6a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
+# %% tags=["hide-input"]
 figure, (axes, right_axes) = panels(2, height=3.0, sharey=True)
 for ax, place in ((axes, 0), (right_axes, 2)):
     for name in ("GRPO", "SFT, then GRPO", "CalibRL"):
@@ -303,6 +318,9 @@ for name in ("GRPO", "SFT, then GRPO", "CalibRL"):
     lowest = [curves["accuracy"].mean(1).min() for curves in found[name]]
     print(f"{name:16s} lowest accuracy on the way:", [f"{value:.2f}" for value in lowest])
 
+# %%
+look("6a")
+
 # %% [markdown]
 # The supervised third of the run spreads the policy over everything that the expert shows, whether the policy can do
 # it or not: accuracy drops from 0.49 to about 0.2 where nothing can be executed. Then GRPO takes over, and is at the
@@ -313,6 +331,16 @@ for name in ("GRPO", "SFT, then GRPO", "CalibRL"):
 #
 # Verified demonstrations are a luxury. Let all of the expert's right paths be executable, and let a share `wrong` of
 # all demonstrations lead to wrong answers.
+
+# %% [markdown]
+# **Predict, then look.** Three of four demonstrations lead to wrong answers. How does CalibRL end?
+#
+# - (a) nearly as with a faultless expert
+# - (b) as GRPO does
+# - (c) below GRPO: it is pushed towards wrong paths
+
+# %%
+predict("6b", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
 
 # %%
 WRONG = (0.0, 0.5, 0.75, 1.0)
@@ -326,6 +354,9 @@ draw_map(
 )
 for name in ("SFT, then GRPO", "CalibRL"):
     print(f"{name:16s} lowest on the way:", [f"{curves['accuracy'].mean(1).min():.2f}" for curves in erring[name]])
+
+# %%
+look("6b")
 
 # %% [markdown]
 # Both SFT-then-GRPO and CalibRL stand a lot: one good demonstration in four is enough for both; the first pays with a
@@ -346,6 +377,6 @@ for name in ("SFT, then GRPO", "CalibRL"):
 # ## References
 #
 # - LUFFY: arXiv:2504.14945, Eq. 5 to 7. RL-PLUS: arXiv:2508.00222. CalibRL: arXiv:2602.20197.
-# - `docs/toy_findings.md` has the table with 32 seeds.
+# - [docs/toy_findings.md](../docs/toy_findings.md) has the table with 32 seeds.
 #
 # **Next:** [Paper and released code](07_paper_and_released_code.ipynb): two methods under one name.

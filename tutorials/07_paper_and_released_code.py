@@ -14,13 +14,12 @@ import json
 
 import numpy as np
 import torch
-from course import PALETTE, budget, check, panels, show, use_style
+from course import PALETTE, budget, check, look, panels, predict, show, solved, use_style
 
 from calibrl_ref import BASELINES, GAPS, RECIPES, Rollouts, correctness_sign, group_advantage
 from toy.learning.methods import parse_method
 from toy.learning.settings import Training
 from toy.learning.trainer import train
-from toy.studies.statistics import mean_interval
 from toy.world import World
 
 use_style()
@@ -89,6 +88,7 @@ def draw_tokens(axes, values, title, *, cmap, limits) -> None:
     axes.set(title=title, xlabel="token")
 
 
+# %% tags=["hide-input"]
 figure, (axes, right) = panels(2, height=2.4, sharey=True)
 for ax, (title, *form) in zip(
     (axes, right), (("paper", "expert", "trajectory"), ("released code", "old_expert", "token_aligned")), strict=True
@@ -124,6 +124,7 @@ def exploration_push(recipe: str) -> torch.Tensor:
     return (-gradient).where(mask, torch.nan)
 
 
+# %% tags=["hide-input"]
 figure, (axes, right) = panels(2, height=2.7, sharey=True)
 for ax, recipe, title in ((axes, "calibrl", "paper"), (right, "calibrl_released", "released code")):
     push = exploration_push(recipe)
@@ -268,6 +269,7 @@ situations = {
     "well-formed in an all-wrong group": format_only["factor"][against],
 }
 
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.2)
 for place, (name, factors) in enumerate(situations.items()):
     levels, counts = factors.round(decimals=6).unique(return_counts=True)
@@ -368,6 +370,16 @@ for case in sorted(chosen):
 # In the toy both forms can train, and so can the *controls* that the rule of section 3 suggests: if the released form
 # is GRPO with steps 5 to 10 % longer, then GRPO with a learning rate 5 or 10 % higher must do the same.
 
+# %% [markdown]
+# **Predict, then look.** Which control does as well as the released form?
+#
+# - (a) none: the expert brings something
+# - (b) only the paper's form
+# - (c) GRPO at a learning rate that is 5 or 10 % higher
+
+# %%
+predict("7a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
 # %%
 ARMS = {
     "GRPO": ("grpo", 1.0),
@@ -383,20 +395,25 @@ final = {
     )["accuracy"][-1]
     for name, (method, factor_of_rate) in ARMS.items()
 }
+
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.0)
 for place, (name, accuracy) in enumerate(final.items()):
-    mean, low, high = mean_interval(accuracy)
     colour = (
         PALETTE["red"] if name == "paper's form" else PALETTE["pink"] if name == "released form" else PALETTE["black"]
     )
-    axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, capsize=4)
-    print(f"{name:30s} accuracy {mean:.3f} [{low:.3f}, {high:.3f}]")
+    scattered = place + np.linspace(-0.25, 0.25, len(accuracy))
+    axes.plot(accuracy, scattered, "o", markersize=3, alpha=0.5, color=colour)
+    print(f"{name:30s} accuracy {accuracy.mean():.3f}, solved by {solved(accuracy)} seeds")
 axes.set_yticks(range(len(final)), final)
-axes.set(xlabel="exact accuracy at the end, 95 % interval over seeds", xlim=(0.4, 1.0), ylim=(len(final) - 0.5, -0.5))
+axes.set(xlabel="exact accuracy at the end, a dot for each seed", xlim=(0.4, 1.0), ylim=(len(final) - 0.5, -0.5))
 show(
     figure,
-    "Final accuracy: all arms without a gradient into the expert are alike at about 0.64; the paper's form is at 0.95.",
+    "Accuracy of every seed: without a gradient into the expert few leave 0.6; by the paper's form all reach 0.95.",
 )
+
+# %%
+look("7a")
 
 # %% [markdown]
 # Only the paper's form leaves the others. The released form is where GRPO is, and where the paper's own form is as
@@ -450,8 +467,10 @@ check("7.3", learning_rate_factor)
 #
 # ## References
 #
-# - CalibRL: arXiv:2602.20197, Eq. 9 and 10; the released code: github zhh6425/CalibRL, `src/core_algos.py`.
-# - `tests/core/data/SOURCE.md` says how the golden numbers were made; `calibrl_ref/recipes.py` has both forms.
+# - CalibRL: arXiv:2602.20197, Eq. 9 and 10; the [released code](https://github.com/zhh6425/CalibRL),
+#   `src/core_algos.py`.
+# - How the golden numbers were made: `tests/core/data/SOURCE.md`; what they verify:
+#   [docs/verification.md](../docs/verification.md).
 # - Dual clip: arXiv:1912.09729. GRPO without the standard deviation: arXiv:2503.20783.
 #
 # **Next:** [Break it](08_break_it.ipynb): ten faults that no shape test sees.

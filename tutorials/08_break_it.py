@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import torch
-from course import PALETTE, budget, check, panels, show, use_style
+from course import PALETTE, budget, check, look, panels, predict, show, use_style
 from course.bugs import HEALTHY, PATIENTS, catches, examine, method_of, random_batch, shape_test
 
 from calibrl_ref import RECIPES, Rollouts
@@ -78,6 +78,17 @@ for number, patient in PATIENTS.items():
 #
 # Each patient trains the toy of tutorial 5 (a world whose expert can be executed), with the same seeds and numbers.
 
+# %% [markdown]
+# **Predict, then look.** Each of the ten has one wrong line. How many of them end within 0.02 of the healthy loss's
+# accuracy?
+#
+# - (a) none: each fault costs something
+# - (b) about three
+# - (c) about seven
+
+# %%
+predict("8a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
 # %%
 seeds, steps = range(budget(full=8, reduced=2)), budget(full=400, reduced=60)
 training = Training(steps=steps, prompts=8, points=21, learning_rate=16.0)
@@ -92,6 +103,8 @@ curves = {
 # %%
 suspects = [number for number in PATIENTS if abs(curves[number][-1] - curves[0][-1]) > 0.02]
 hidden = [number for number in PATIENTS if number not in suspects]
+
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.6)
 for number in hidden:
     axes.plot(training.recorded_steps, curves[number], color="#999999", linewidth=1)
@@ -108,6 +121,9 @@ steps_to_90 = {number: int(np.argmax(curve > 0.9)) for number, curve in curves.i
 print("first step with an accuracy above 0.9 (0 is the healthy loss):")
 print({number: training.recorded_steps[point] for number, point in steps_to_90.items()})
 print(f"end within 0.02 of the healthy loss: {len(hidden)} of 10; draw its very curve: patients {same}")
+
+# %%
+look("8a")
 
 # %% [markdown]
 # Seven of ten end where the healthy loss ends, two of them sooner, and three draw its very curve: in the toy there is
@@ -355,6 +371,8 @@ CHECKS = (
     quadrant_check,
 )
 caught = np.array([[catches(one, patient.core) for patient in PATIENTS.values()] for one in (shape_test, *CHECKS)])
+
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.6)
 axes.imshow(caught, cmap="Blues", vmin=0, vmax=1.4, aspect="auto")
 for row, column in np.argwhere(caught):
@@ -440,8 +458,11 @@ check("8.3", diagnosis)
 #
 # ## References
 #
-# - Shengyi Huang et al., *The 37 Implementation Details of Proximal Policy Optimization*, ICLR blog track 2022.
-# - Joshua Achiam, *Spinning Up as a Deep RL Researcher*, OpenAI 2018: "Broken RL code almost always fails silently".
+# - Shengyi Huang et al., [*The 37 Implementation Details of Proximal Policy
+#   Optimization*](https://iclr-blog-track.github.io/2022/03/25/ppo-implementation-details/), 2022.
+# - Joshua Achiam, [*Spinning Up as a Deep RL
+#   Researcher*](https://spinningup.openai.com/en/latest/spinningup/spinningup.html), OpenAI 2018: "Broken RL code
+#   almost always fails silently".
 # - PPO's clip: arXiv:1707.06347, Eq. 7. CalibRL: arXiv:2602.20197, Eq. 9.
 #
 # **Next:** [A vision-language model](09_vision_language_model.ipynb), trained with the loss that you now trust.

@@ -12,6 +12,7 @@
 
 # %%
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from course import PALETTE, budget, check, panels, show, use_style
+from course import PALETTE, budget, check, look, panels, predict, show, use_style
 from rich.console import Console
 
 with warnings.catch_warnings():
@@ -57,6 +58,7 @@ SAMPLES = budget(full=4, reduced=2)
 # %%
 examples = {kind: rendered_problems(1, seed=2, kinds=[kind])[0] for kind in FIGURES}
 
+# %% tags=["hide-input"]
 figure, axes = panels(3, 2, height=2.5)
 for place, problem in zip(axes, examples.values(), strict=True):
     place.imshow(problem.rgb_images()[0])
@@ -87,6 +89,8 @@ group = torch.arange(len(prompts)).repeat_interleave(GROUP)
 advantage = group_advantage(reward.flatten(), group).reshape(-1, GROUP)
 
 shown = [0, 1, 2]
+
+# %% tags=["hide-input"]
 figure, axes = panels(3, height=2.4)
 for place, row in zip(axes, shown, strict=True):
     place.imshow(prompts[row].rgb_images()[0])
@@ -99,8 +103,41 @@ for row in shown:
         print(f"  reward {points:.1f}  advantage {weight:+.2f}  {given.text}")
 
 # %% [markdown]
-# The text before `:` is what the model believes to see. Most errors are slips in the subtraction; some are a wrong
-# figure, and then everything that follows is right for the wrong picture.
+# The text before `:` is what the model believes to see. Most errors are slips in the arithmetic. Two kinds deserve a
+# closer look, over all groups: a *right* answer whose arithmetic is wrong, and a wrong *figure*.
+
+
+# %%
+def holds(text: str) -> bool:
+    """Return whether all sides of a response's chain of equations have one value, as in 180-16-49=164-49=115."""
+    chain = re.search(r"<think>\w+: *([^<]*)</think>", text)
+    sides = chain[1].split("=") if chain else [""]
+    readable = all(re.fullmatch(r"\d+([-+]\d+)*", side) for side in sides)
+    return readable and len({sum(map(int, re.findall(r"[-+]?\d+", side))) for side in sides}) == 1
+
+
+written = [
+    (problem, given.text, verdict)
+    for problem, answers, judged in zip(prompts, responses, verdicts, strict=True)
+    for given, verdict in zip(answers, judged, strict=True)
+]
+right = [(problem, text) for problem, text, verdict in written if verdict.correct]
+lucky = [(problem, text) for problem, text in right if not holds(text)]
+print(f"{len(lucky)} of {len(right)} right answers come from arithmetic that does not hold:")
+for problem, text in lucky:
+    print(f"  {problem.question}   {text}")
+misread = [
+    (problem, text) for problem, text, _ in written if not text.startswith(f"<think>{problem.category}") and ":" in text
+]
+print(f"{len(misread)} of {len(written)} responses begin with another figure than the picture's:")
+for problem, text in misread:
+    print(f"  {problem.question}, a picture of the kind {problem.category!r}: {text}")
+
+# %% [markdown]
+# `360-14-56=340-56=294` earns the full 1.1: the answer is right, the way there is not. The model knows the *form* of a
+# derivation, and it seems to get many results from question and figure at once, whatever it has just written. **A
+# verifier of answers pays for answers**; what is written before them is trained only as far as it helps. A wrong figure
+# is rare here, and then everything that follows is right for the wrong picture.
 
 # %% [markdown] tags=[]
 # ### Exercise 9.1
@@ -157,6 +194,17 @@ print(f"{int(idle.sum())} of {len(idle)} groups are idle")
 # zero.
 
 
+# %% [markdown]
+# **Predict, then look.** The first line of a GRPO log, before any update: what is the loss?
+#
+# - (a) 0
+# - (b) positive: the policy is not yet good
+# - (c) negative: the rewards are positive
+
+# %%
+predict("9a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
+
 # %%
 def as_rollouts(log_prob: torch.Tensor) -> Rollouts:
     """Return the responses above before an update: the old log-probabilities are the current ones."""
@@ -177,6 +225,9 @@ for aggregation in ("sequence_mean_token_mean", "sequence_mean_token_sum"):
     loss = RECIPES["grpo"](aggregation=aggregation)(as_rollouts(log_prob)).total
     loss.backward()
     print(f"{aggregation:26s} loss {float(loss.detach()):+.6f}   gradient's norm {float(log_prob.grad.norm()):.4f}")
+
+# %%
+look("9a")
 
 # %% [markdown]
 # - With GRPO's own aggregation the loss is zero, and its gradient is not: it pushes right responses up and wrong ones
@@ -275,6 +326,8 @@ views = {
     "loss/exploration": "CalibRL's exploration term",
     "grad_norm": "norm of the gradient",
 }
+
+# %% tags=["hide-input"]
 figure, axes = panels(2, 2, height=2.4, sharex=True)
 width = min(8, len(log))
 for place, (name, label) in zip(axes, views.items(), strict=True):
@@ -300,14 +353,25 @@ print(f"rollouts: accuracy {early:.3f} over the first {width} updates, {late:.3f
 # - the **exploration term** is a loss and may be of any size and sign: it is zero where response and expert are equally
 #   likely. With the paper's sum over tokens, `loss` itself is not zero either (exercise 9.2).
 # - **the gradient's norm** is cut at 1 before the update. It is above 10 in every update here, while GRPO's log above
-#   shows less than 1: CalibRL sums over about 26 tokens where GRPO averages. So each of its updates is cut to the same
-#   length. Compare methods at equal learning rates only if you have looked at this curve.
+#   shows less than 1: CalibRL sums over a response's tokens where GRPO averages. So each of its updates is cut to the
+#   same length. Compare methods at equal learning rates only if you have looked at this curve.
 
 # %% [markdown]
 # ## 6. Did it learn? Held-out problems, with intervals
 #
 # The same problems for both models, none of which was trained on: greedy answers, and samples at temperature 1. And
 # once more with white pictures: an accuracy that survives this was not won by looking.
+
+# %% [markdown]
+# **Predict, then look.** After training about 57 % of the greedy answers are right. How many are with white pictures?
+# The numbers are in the question.
+#
+# - (a) as many: it has learnt to calculate
+# - (b) about 40 %
+# - (c) less than 25 %
+
+# %%
+predict("9b", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
 
 # %%
 quiet = Console(quiet=True)
@@ -329,6 +393,8 @@ results = {
 
 # %%
 points = {"greedy": ("greedy", "accuracy"), "sampled": ("sampled", "accuracy"), "entropy": ("sampled", "entropy")}
+
+# %% tags=["hide-input"]
 figure, (axes, right) = panels(2, height=3.0, width_ratios=(2, 1))
 for place, (name, result) in enumerate(results.items()):
     colour = PALETTE[("black", "blue", "orange")[place]]
@@ -345,6 +411,9 @@ right.set(xticks=(0,), xticklabels=("sampled",), ylabel="entropy (nats per token
 handles, labels = axes.get_legend_handles_labels()
 axes.legend(handles[::2], labels[::2], fontsize=8, loc="upper right")
 show(figure, "Accuracy and entropy before training, after it, and after it with blanked pictures, with 95 % intervals.")
+
+# %%
+look("9b")
 
 # %% [markdown]
 # The greedy intervals of before and after overlap. That does **not** say that the models are alike: both answered the
@@ -363,8 +432,8 @@ print(
 )
 
 # %% [markdown]
-# The model has got better, by about 9 points where it samples and 6 where it is greedy, and it became a little surer
-# (its entropy fell). Without pictures little is left: what it does, it does by looking.
+# The model has got better, from 0.309 to 0.406 where it samples and from 0.496 to 0.572 where it is greedy, and it
+# became a little surer (its entropy fell). Without pictures little is left: what it does, it does by looking.
 
 # %% [markdown] tags=[]
 # ### Exercise 9.3
@@ -444,10 +513,11 @@ for key in changed:
 # ## References
 #
 # - *CalibRL: Controllable Exploration in Hybrid-Policy RLVR for Multi-Modal Reasoning*, arXiv:2602.20197.
-# - Z. Shao et al., *DeepSeekMath*, arXiv:2402.03300: GRPO. L. von Werra et al., *TRL*: the trainer that
-#   `full_scale/training/trainer.py` builds on.
+# - Z. Shao et al., *DeepSeekMath*, arXiv:2402.03300: GRPO. L. von Werra et al.,
+#   [*TRL*](https://github.com/huggingface/trl): the trainer that `full_scale/training/trainer.py` builds on.
 # - S. Bai et al., *Qwen2.5-VL Technical Report*, arXiv:2502.13923: the architecture.
 # - M. Chen et al., *Evaluating Large Language Models Trained on Code*, arXiv:2107.03374: pass@k.
-# - Q. McNemar, *Note on the sampling error of the difference between correlated proportions or percentages* (1947).
+# - Q. McNemar, [*Note on the sampling error of the difference between correlated proportions or
+#   percentages*](https://doi.org/10.1007/BF02295996), 1947.
 #
 # Next: [10 Build your own](10_build_your_own.ipynb)

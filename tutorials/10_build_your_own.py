@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from course import PALETTE, budget, check, panels, show, use_style
+from course import PALETTE, budget, check, look, panels, predict, show, use_style
 
 from calibrl_ref import BASELINES, GATES, RECIPES, Baseline, Objective, Rollouts
 from toy.learning.methods import parse_method
@@ -44,6 +44,8 @@ def late_gate(x: torch.Tensor, *, slope: float | torch.Tensor = 0.5) -> torch.Te
 GATES["late"] = late_gate
 
 x = torch.linspace(-4, 3, 701, dtype=torch.float64)
+
+# %% tags=["hide-input"]
 figure, (axes, right) = panels(2, height=3.0)
 for name, colour, dash in (("leaky_relu", "red", "-"), ("late", "blue", "--")):
     leaf = x.clone().requires_grad_()
@@ -237,7 +239,7 @@ curves = {
 }
 score = {name: curve["accuracy"].mean(0) for name, curve in curves.items()}
 
-# %%
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=4.0)
 for place, name in enumerate(ARMS):
     mean, low, high = mean_interval(score[name] - score["CalibRL"])
@@ -269,9 +271,22 @@ show(
 # is, on average, a smaller slope than 0.5: entropy starts at 0.68 nats here and falls. So the opponent is a small
 # slope that does not move.
 
+# %% [markdown]
+# **Predict, then look.** `EntropyAsSlope` has beaten the constant slope of 0.5. Against smaller constants (0.3, 0.1,
+# 0), how will it do?
+#
+# - (a) better than all of them: it adapts
+# - (b) as well as one of them, and worse than another
+# - (c) worse than all of them
+
+# %%
+predict("10a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
 # %%
 SLOPES = (0.5, 0.3, 0.1, 0.0)
 constant = train_grid(parse_method("calibrl"), WORLD, TRAINING, SEEDS, [{"slope": slope} for slope in SLOPES])
+
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=2.8)
 for slope, curve in zip(SLOPES, constant, strict=True):
     values = curve["accuracy"].mean(0)
@@ -288,12 +303,16 @@ axes.set(xlabel="constant slope", ylabel="mean accuracy\nover the run")
 axes.legend()
 show(figure, "A constant slope of 0.3 does as well as the adaptive one, and smaller constant slopes do better.")
 
+# %%
+look("10a")
+
 # %% [markdown]
 # A constant 0.3 does as well, and a constant 0.1 better. **The adaptation brought nothing; the smaller slope did.**
 # One more run, and the paper is gone. This is what a control is for, and it is better to find it oneself.
 #
 # (Nor is "slope 0 is best" a result: the measure rewards speed. At the end all these slopes are within about 0.01 of
-# each other, and what a small slope does to the entropy is in `docs/toy_findings.md`.)
+# each other, and what a small slope does to the entropy is in
+# [docs/toy_findings.md](../docs/toy_findings.md).)
 #
 # ### Exercise 10.3
 # *Easy, 5 minutes.*
@@ -342,6 +361,17 @@ check("10.3", verdict)
 # itself*: take many seeds of one method, draw two groups of `n` from them, and see how far apart their means are.
 # Whatever you find is noise.
 
+# %% [markdown]
+# **Predict, then look.** CalibRL against itself, one seed each: which difference in mean accuracy is reached in 1 of 20
+# comparisons?
+#
+# - (a) 0.02
+# - (b) 0.07
+# - (c) 0.2
+
+# %%
+predict("10b", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
 # %%
 many = range(budget(full=128, reduced=8))
 pool = train(parse_method("calibrl"), WORLD, TRAINING, many)["accuracy"].mean(0)
@@ -352,6 +382,7 @@ for size in SIZES:
     groups = random.choice(pool, (4000, 2, size))
     gaps[size] = np.abs(groups[:, 0].mean(1) - groups[:, 1].mean(1))
 
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.0)
 typical, large = ([np.quantile(gaps[size], level) for size in SIZES] for level in (0.5, 0.95))
 axes.plot(SIZES, large, "o-", color=PALETTE["black"], label="larger in 1 comparison of 20")
@@ -366,6 +397,9 @@ for size in SIZES:
     print(f"{size:2d} seeds: a difference of {np.quantile(gaps[size], 0.95):.3f} or more in 1 of 20 comparisons")
 copies = random.choice(pool, (4000, 10, 3)).mean(2)
 print(f"the best of ten copies of one method, three seeds each: {copies.max(1).mean() - pool.mean():+.3f} on average")
+
+# %%
+look("10b")
 
 # %% [markdown]
 # With one seed each, CalibRL is 0.2 better than CalibRL once in twenty comparisons; with three seeds 0.11, more than

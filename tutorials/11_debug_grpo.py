@@ -11,8 +11,11 @@
 # [Notebook 8](08_break_it.ipynb) looks for faults in code; here you see no code.
 
 # %%
-from course import PALETTE, budget, check, panels, show, use_style
+import torch
+from course import PALETTE, budget, check, look, panels, predict, predictions_made, show, use_style
 from course.faulty_runs import FAULTS, HEALTHY, METRICS, RUNS, diagnose, run
+
+from calibrl_ref import expected_calibration_error
 
 use_style()
 STEPS = budget(full=30, reduced=3)
@@ -33,7 +36,17 @@ ill = {number: run(FAULTS[letter][1], seed=number, steps=STEPS) for number, lett
 # %% [markdown]
 # First the curve that everybody looks at. Can you tell who is ill?
 
+# %% [markdown]
+# **Predict, then look.** How many of the ten ill runs will end above an accuracy of 0.9, where the healthy one ends?
+#
+# - (a) two or fewer
+# - (b) four or five
+# - (c) seven or more
+
 # %%
+predict("11a", choice=..., confidence=...)  # "a", "b" or "c"; from 0.33 (a guess) to 1 (certain)
+
+# %% tags=["hide-input"]
 figure, (axes,) = panels(height=2.8)
 for curves in ill.values():
     axes.plot(curves["accuracy"], color=PALETTE["black"], linewidth=0.8, alpha=0.5)
@@ -43,6 +56,9 @@ axes.legend(loc="lower right")
 show(figure, "Accuracy of the healthy run and ten ill ones: most of the ill ones rise as the healthy one does.")
 risen = sum(curves["accuracy"][-1] > 0.9 for curves in ill.values())
 print(f"{risen} of {len(ill)} ill runs end above an accuracy of 0.9; the healthy one at {healthy['accuracy'][-1]:.2f}")
+
+# %%
+look("11a")
 
 # %% [markdown]
 # **A rising reward does not say that a run is healthy.** This world is kind: no wrong answer ever pays, so even a wrong
@@ -72,7 +88,7 @@ print(f"{risen} of {len(ill)} ill runs end above an accuracy of 0.9; the healthy
 # drawn in it.
 
 
-# %%
+# %% tags=["hide-input"]
 def draw_run(number: int) -> None:
     """Twelve panels of one run, the healthy one behind."""
     figure, axes = panels(3, 4, height=1.25, dpi=110)
@@ -175,6 +191,43 @@ found = {number: diagnose(curves) for number, curves in ill.items()}
 print(sum(found[number] == letter for number, letter in RUNS.items()), "of", len(RUNS), "runs told their fault")
 
 # %% [markdown]
+# ## 5. How well did you know what you knew?
+#
+# Before the figures of this course you were asked to predict, and to say how sure you were. Of the predictions at 70 %
+# about 70 % should be right. The *calibration curve* shows it, confidence against accuracy; the expected calibration
+# error (ECE) is the mean distance from the diagonal, by the function that the library offers for a policy's confidence.
+# Predictions lie in `predictions.json` in this folder. Where there are none, a made-up reader stands in: always 90 %
+# sure, and right 11 times in 18.
+
+# %%
+confidence, right = predictions_made()
+whose = f"your {len(right)} predictions"
+if not len(right):
+    confidence, right, whose = torch.full((18,), 0.9, dtype=torch.float64), torch.arange(18) < 11, "a made-up reader"
+BINS = 6
+error = float(expected_calibration_error(confidence, right, bins=BINS))
+print(f"{whose}: sure at {float(confidence.mean()):.0%} on average, right in {float(right.double().mean()):.0%}")
+print(f"expected calibration error {error:.2f}; Brier score {float((confidence - right.double()).square().mean()):.2f}")
+
+# %% tags=["hide-input"]
+figure, (axes,) = panels(height=3.2)
+axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, label="as sure as right")
+bins = (confidence * BINS).long().clamp(max=BINS - 1)
+for place in bins.unique():
+    inside = bins == place
+    sure, hit = float(confidence[inside].mean()), float(right[inside].double().mean())
+    axes.plot(sure, hit, "o", markersize=4 + 2 * int(inside.sum()) ** 0.5, color=PALETTE["blue"])
+    axes.annotate(f"  {int(inside.sum())}", (sure, hit), va="center")
+axes.set(xlabel="confidence", ylabel="share that was right", xlim=(0.3, 1.05), ylim=(-0.05, 1.05), title=whose)
+axes.legend(loc="upper left")
+show(
+    figure, "Share of right predictions over confidence; a point below the diagonal was surer than right. With counts."
+)
+
+# %% [markdown]
+# Below the diagonal you were surer than right, as nearly everybody is; a policy after reinforcement learning is, too.
+# With so few predictions a point is a coin, so look at the mean first.
+#
 # ## What this does not show
 #
 # - Runs with two faults. The order of the questions helps: what concerns the measuring comes first.
@@ -185,6 +238,7 @@ print(sum(found[number] == letter for number, letter in RUNS.items()), "of", len
 # %% [markdown]
 # ## References
 #
-# - S. Huang et al., *The 37 Implementation Details of Proximal Policy Optimization*, ICLR blog track, 2022: most faults
-#   of this kind are in such details.
-# - Notebook 8, for the checks in code that keep half of these faults out.
+# - S. Huang et al., [*The 37 Implementation Details of Proximal Policy
+#   Optimization*](https://iclr-blog-track.github.io/2022/03/25/ppo-implementation-details/), 2022: most faults of this
+#   kind are in such details.
+# - [Notebook 8](08_break_it.ipynb), for the checks in code that keep half of these faults out.

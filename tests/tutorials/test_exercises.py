@@ -14,7 +14,7 @@ from course.exercises import verdict
 def exercises_of(source):
     """Return (number, first code cell, exercise cell, check cell, solution) of each exercise of a notebook."""
     cells = convert(source).cells
-    first = next(cell.source for cell in cells if cell.cell_type == "code")
+    first = next(c.source for c in cells if c.cell_type == "code" and "colab" not in c.metadata.get("tags", []))
     found = []
     for place, cell in enumerate(cells):
         if "exercise" in cell.metadata.get("tags", []):

@@ -2,12 +2,14 @@
 
 With ``--text`` nothing is executed: where only the text has changed, the stored outputs are kept. A notebook's source
 is its text form, ``NN_name.py`` (jupytext's percent format); ``NN_name.ipynb`` is made from it, with the outputs of a
-full run, and is never edited by hand.
+full run, and is never edited by hand. What all notebooks share is added here: links to the neighbours, a cell that
+installs what is needed in Colab, links to the glossary, and the folding of code that only draws.
 """
 
 import argparse
 import os
 import resource
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +20,15 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from course import predictions
 from course.budgets import VARIABLE
+from course.links import link_first_uses, link_papers_and_notebooks
 
 TUTORIALS = Path(__file__).resolve().parents[1]
 SIZE_LIMIT = 1_500_000  # bytes of a stored notebook
+REPOSITORY = "calibrl-ref/calibrl-ref"  # on GitHub
+COLAB = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/tutorials/"
+EXTRAS = {"09": "toy,train"}  # of a checkout, for the notebooks that need more than the toy's
 
 _METADATA = {
     "jupytext": {"formats": "ipynb,py:percent", "notebook_metadata_filter": "-all"},
@@ -34,6 +41,19 @@ warnings.filterwarnings("error", category=FutureWarning)
 for category in (DeprecationWarning, PendingDeprecationWarning):
     warnings.filterwarnings("error", category=category, module=r"__main__|course|calibrl_ref|toy|full_scale")
 """
+_INSTALL = """\
+# In Colab: get a checkout and install what this notebook needs (a minute). Elsewhere this cell does nothing.
+import sys
+
+if "google.colab" in sys.modules:
+    import os
+    import subprocess
+
+    get = "git clone --quiet --depth 1 https://github.com/{repository} checkout"
+    install = f"{{sys.executable}} -m pip install --quiet --editable 'checkout[{extras}]'"
+    subprocess.run(f"{{get}} && {{install}}", shell=True, check=True)
+    os.chdir("checkout/tutorials")
+    sys.path[:0] = [os.getcwd(), os.path.dirname(os.getcwd())]"""
 
 
 @dataclass(frozen=True)
@@ -62,9 +82,40 @@ def convert(source: Path) -> NotebookNode:
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
     notebook.metadata = nbformat.from_dict(_METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
+    text = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    files = {int(path.name[:2]): f"{path.stem}.ipynb" for path in sources()}
+    followed = [link_papers_and_notebooks(cell.source, files) for cell in text]
+    for cell, linked in zip(text, link_first_uses(followed), strict=True):
+        cell.source = linked
+    title, _, rest = notebook.cells[0].source.partition("\n")
+    notebook.cells[0].source = f"{title}\n\n{_neighbours(source)}\n{rest}"
+    notebook.cells.insert(1, nbformat.v4.new_code_cell(_colab(source), metadata={"tags": ["colab", "hide-input"]}))
     for place, cell in enumerate(notebook.cells):
         cell.id = f"cell-{place}"
+        if "hide-input" in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = {"source_hidden": True}
     return notebook
+
+
+def _neighbours(source: Path) -> str:
+    """Links to the contents, the notebooks before and after, the glossary, and Colab."""
+    every = sources()
+    place = every.index(source)
+    links = ["[Contents](README.md)"]
+    links += [f"[before: {_title(path)}]({path.stem}.ipynb)" for path in every[max(0, place - 1) : place]]
+    links += [f"[next: {_title(path)}]({path.stem}.ipynb)" for path in every[place + 1 : place + 2]]
+    return " · ".join([*links, "[glossary](glossary.md)", f"[open in Colab]({COLAB}{source.stem}.ipynb)"])
+
+
+def _title(source: Path) -> str:
+    """The title up to its colon."""
+    first = next(line for line in source.read_text(encoding="utf-8").splitlines() if line.startswith("# # "))
+    return first.removeprefix("# # ").partition(":")[0]
+
+
+def _colab(source: Path) -> str:
+    """The code of the cell that gets and installs a checkout where the notebook is opened in Colab."""
+    return _INSTALL.format(repository=REPOSITORY, extras=EXTRAS.get(source.name[:2], "toy"))
 
 
 def execute(notebook: NotebookNode, *, budget: str, timeout: int = 900) -> Cost:
@@ -85,7 +136,9 @@ def execute(notebook: NotebookNode, *, budget: str, timeout: int = 900) -> Cost:
     where = {"metadata": {"path": str(TUTORIALS)}}
     started, used = time.perf_counter(), _children_seconds()
     client = NotebookClient(notebook, timeout=timeout, record_timing=False, coalesce_streams=True, resources=where)
-    client.execute(env={**os.environ, VARIABLE: budget})
+    with tempfile.TemporaryDirectory() as folder:  # the author's own predictions are not to be stored
+        made = str(Path(folder) / "predictions.json")
+        client.execute(env={**os.environ, VARIABLE: budget, predictions.VARIABLE: made})
     del notebook.cells[0]
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -5,7 +5,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import display
+from IPython.display import Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -83,12 +83,13 @@ def draw_curve(
     axes.set_xlabel("training step")
 
 
-def show(figure: Figure, alt: str) -> None:
-    """Display a figure with a text for those who cannot see it, and close it.
+def show(figure: Figure, caption: str) -> None:
+    """Display a figure with its caption below, which is also the text for those who cannot see it, and close it.
 
     Args:
         figure: the figure.
-        alt: what it shows, one or two sentences.
+        caption: what it shows, one or two sentences.
     """
-    display(figure, metadata={"image/png": {"alt": alt}})
+    display(figure, metadata={"image/png": {"alt": caption}})
+    display(Markdown(f"*{caption}*"))
     plt.close(figure)
