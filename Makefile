@@ -38,7 +38,7 @@ RUN := .venv/bin/python
 		--constraint .venv-vllm/constraints.txt
 	touch $@
 
-.PHONY: start help demo live watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl test-ray bench mutants clean
+.PHONY: start help demo live watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl test-hub test-ray bench mutants clean
 start: .venv/installed help  ## set up the environment .venv (once, minutes) and show this list
 	@echo 'Now: source .venv/bin/activate'
 
@@ -87,6 +87,9 @@ test-real-processor: .venv-real/installed  ## train and evaluate with transforme
 test-verl: .venv-verl/installed  ## the adapters with the real verl and the real Tinker client, on tensors (installs 2 GB)
 	OMP_NUM_THREADS=1 .venv-verl/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib tests/verl
 
+test-hub: .venv/installed  ## data sets by their hub names, out of a cache made by hand, without network (part of make test)
+	$(RUN) -m pytest -v tests/full_scale/data/test_hub.py
+
 test-ray: .venv-ray/installed  ## Ray Train's two workers have the figures of two ordinary processes (installs 2 GB)
 	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib -s tests/ray
 
@@ -100,4 +103,4 @@ mutants: .venv/installed  ## mutation testing of the core, and of what judges an
 	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py judge
 
 clean:  ## remove the environments and all runs
-	rm -rf .venv .venv-real .venv-verl .venv-ray runs
+	rm -rf .venv .venv-real .venv-verl .venv-deepspeed .venv-ray .venv-vllm runs

@@ -55,13 +55,13 @@ def folders(tmp_path_factory):
     run(*("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "full_scale/train.py"), *FLAGS,
         *("--out", ordinary))  # fmt: skip
     run("full_scale/ray_train.py", 2, *FLAGS, "--out", ray)
-    print(f"ray {version('ray')}, torch {version('torch')}: two workers and two ordinary processes, three updates")
+    print(f"ray {version('ray')}, torch {version('torch')}: two workers and two ordinary processes, four updates")
     return ordinary, ray
 
 
 def test_two_workers_have_the_metrics_of_two_processes(folders):
     ordinary, ray = map(metrics, folders)
-    assert [line["step"] for line in ray] == [1, 2, 3]
+    assert [line["step"] for line in ray] == [1, 2, 3, 4]
     assert ray == ordinary
     assert any(line["loss"] for line in ray)
 
