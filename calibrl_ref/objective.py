@@ -15,7 +15,7 @@ from calibrl_ref.controllers import EntropyController, SlopeController
 from calibrl_ref.divisors import Divisors
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.selection import OverlongPenalty, Selection
-from calibrl_ref.terms import EntropyBonus, Exploration, Term
+from calibrl_ref.terms import EntropyBonus, Exploration, Imitation, Term
 
 SCOPES: tuple[Scope, ...] = ("row", "group", "batch")  # each holds the one before
 _ROW_MEAN = Aggregation(mode="sequence_mean_token_sum")  # of a [rows, 1] loss: the mean over counted rows
@@ -77,6 +77,11 @@ class Objective:
     def entropy_bonus(self) -> EntropyBonus | None:
         """The entropy bonus; None if the objective has none."""
         return next((term for term in self.terms if isinstance(term, EntropyBonus)), None)
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether every term imitates the expert, so that nothing needs to be sampled."""
+        return all(isinstance(term, Imitation) for term in self.terms)
 
     @property
     def uses_expert(self) -> bool:

@@ -48,7 +48,7 @@ from trl.data_utils import prepare_multimodal_messages
 from trl.trainer.grpo_trainer import RewardFunc
 from trl.trainer.utils import RepeatSampler
 
-from calibrl_ref import Imitation, Objective, Plateau, Schedule
+from calibrl_ref import Objective, Plateau, Schedule
 from full_scale.model.head import CHUNK, check_chunk, chunked_head
 from full_scale.model.processor import Processor
 from full_scale.model.prompting import opening
@@ -488,7 +488,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         self._spoilt, self.progress.sampled_at = False, self.state.global_step
         self._watch_plateau()
         self.objective = self._objective_at(self.progress.sampled_at)
-        supervised = all(isinstance(term, Imitation) for term in self.objective.terms)
+        supervised = self.objective.is_supervised
         rows = self.demonstrate(prompts) if supervised else self._sample_groups(prompts)
         if self._spoilt:  # the updates with these rows will be left out
             rows = replace(rows, advantage=torch.full_like(rows.advantage, math.nan))

@@ -355,6 +355,11 @@ def test_needs_are_what_the_terms_read():
     assert not RECIPES["calibrl_reference_baseline"]().uses_expert
 
 
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_what_imitates_alone_needs_no_samples(name):
+    assert RECIPES[name]().is_supervised == (name == "sft")
+
+
 def test_entropy_bonus_and_kl_by_hand(rollouts):
     counted = rollouts.mask & ~rollouts.is_expert[:, None]
     bonus = RECIPES["entropy_bonus"](entropy_weight=0.3, aggregation="token_mean")(rollouts).terms["entropy_bonus"]

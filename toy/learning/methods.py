@@ -25,7 +25,8 @@ class Method:
     @property
     def imitates_first(self) -> bool:
         """Whether it has a supervised stage before the others."""
-        return len(self.schedule.stages) > 1
+        (first, _), *others = self.schedule.stages
+        return bool(others) and first.is_supervised
 
     def with_supervised(self, share: float | None) -> Schedule:
         """Return its schedule with another share of the steps for the supervised stage.
