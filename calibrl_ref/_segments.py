@@ -15,7 +15,7 @@ def segment_ids(ids: Int[Tensor, " n"]) -> tuple[Int[Tensor, " n"], int]:
 
 def segment_sum(values: Float[Tensor, " n"], segment: Int[Tensor, " n"], count: int) -> Float[Tensor, " segments"]:
     """Sum ``values`` within each of ``count`` segments."""
-    return values.new_zeros(count).index_add(0, segment, values)
+    return values.new_zeros(count).index_add_(0, segment, values)
 
 
 def segment_min(values: Float[Tensor, " n"], segment: Int[Tensor, " n"], count: int) -> Float[Tensor, " segments"]:

@@ -319,7 +319,7 @@ class _Experts(NamedTuple):
 
     def mean(self, values: Tensor) -> Tensor:
         """Return, for each row, the mean of ``values`` [rows, ...] over its experts; 0 where there is none."""
-        total = values.new_zeros(len(self.number), *values.shape[1:]).index_add(0, self.group, values)
+        total = values.new_zeros(len(self.number), *values.shape[1:]).index_add_(0, self.group, values)
         share = ((self.number > 0) / self.number.clamp(min=1.0)).to(values.dtype)
         return total.mul_(share.view(-1, *(1 for _ in values.shape[1:]))).index_select(0, self.target)
 
