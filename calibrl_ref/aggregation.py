@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from calibrl_ref._checks import check_bool, check_count, check_same_shape, look_up
+from calibrl_ref._checks import check_bool, check_count, check_same_shape, look_up, precise
 from calibrl_ref._segments import segment_ids, segment_sum
 
 
@@ -81,7 +81,7 @@ def aggregate(
     check_same_shape(loss=loss, mask=mask)
     if divisor is None:
         divisor = aggregation_divisor(mask, mode=mode, max_length=max_length)
-    return aggregate_rows(loss.where(mask, 0.0).sum(1), mask.sum(1), mode=mode, divisor=divisor)
+    return aggregate_rows(precise(loss).where(mask, 0.0).sum(1), mask.sum(1), mode=mode, divisor=divisor)
 
 
 def aggregate_rows(

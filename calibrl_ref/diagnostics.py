@@ -14,6 +14,7 @@ from calibrl_ref._checks import (
     check_integer,
     check_range,
     check_same_shape,
+    precise,
 )
 from calibrl_ref._segments import segment_ids, segment_sum
 from calibrl_ref.calibration import correctness_sign
@@ -189,7 +190,7 @@ def expected_calibration_error(
     if len(confidence) == 0:
         raise bad_value("confidence.shape", (0,), "at least one row", "pass the responses of a batch")
     check_range("confidence", confidence, 0.0, 1.0)
-    confidence = confidence.detach()
+    confidence = precise(confidence.detach())
     index = (confidence * bins).long().clamp(max=bins - 1)
     return segment_sum(correct.to(confidence.dtype) - confidence, index, bins).abs().sum() / len(confidence)
 
@@ -280,7 +281,7 @@ def approx_kl(
     """
     check_bool("mask", mask)
     check_same_shape(token_log_prob=token_log_prob, old_token_log_prob=old_token_log_prob, mask=mask)
-    return _share((old_token_log_prob - token_log_prob).detach(), mask)
+    return _share((precise(old_token_log_prob) - precise(token_log_prob)).detach(), mask)
 
 
 def _share(values: Tensor, mask: Tensor) -> Tensor:

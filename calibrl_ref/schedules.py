@@ -86,15 +86,19 @@ class Schedule:
             >>> [term.name for term in warm_up.objective_at(0.2, left_at=0.1).terms]
             ['surrogate']
         """
-        ends = [*itertools.accumulate(share for _, share in self.stages)]
+        first = self.stages[0][1]
         if left_at is not None:
-            progress = ends[0] + (progress - left_at) * (1.0 - ends[0]) / (1.0 - left_at)
-        passed = bisect.bisect(ends, progress + 1e-9)  # 1e-9: 0.1 + 0.2 is 0.3, not more
-        return self.stages[min(passed, len(self.stages) - 1)][0]
+            progress = first + (progress - left_at) * (1.0 - first) / (1.0 - left_at)
+        return self.stages[min(self._passed(progress), len(self.stages) - 1)][0]
 
     def asks_at(self, progress: float, *, left_at: float | None) -> bool:
         """Whether the plateau is to be told the validation loss: only before the first stage is over."""
-        return self.plateau is not None and left_at is None and progress + 1e-9 < self.stages[0][1]
+        return self.plateau is not None and left_at is None and self._passed(progress) == 0
+
+    def _passed(self, progress: float) -> int:
+        """How many stages are over, by their shares alone."""
+        ends = [*itertools.accumulate(share for _, share in self.stages)]
+        return bisect.bisect(ends, progress + 1e-9)  # 1e-9: 0.1 + 0.2 is 0.3, not more
 
 
 def hyper_parameters(method: str) -> tuple[HyperParameter, ...]:

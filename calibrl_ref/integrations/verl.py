@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from calibrl_ref._checks import bad_value, look_up
+from calibrl_ref._checks import bad_value, look_up, precise
 from calibrl_ref.aggregation import Aggregation
 from calibrl_ref.diagnostics import approx_kl
 from calibrl_ref.linearisation import Linearisation, linearise
@@ -118,6 +118,7 @@ def _batch_info(config: Any) -> Mapping[str, Any]:  # noqa: ANN401  # verl's Act
 
 def _rows_alone(log_prob: Tensor, old_log_prob: Tensor, advantages: Tensor, mask: Tensor) -> Rollouts:
     """Rollouts of rows that are compared with nothing: each its own group."""
+    advantages = precise(advantages)
     row_advantage = (advantages * mask).sum(1) / mask.sum(1).clamp(min=1)
     if bool(((advantages - row_advantage.unsqueeze(1)).abs() * mask > 1e-5 * (1 + row_advantage.abs().amax())).any()):
         fix = "use an outcome estimator, as algorithm.adv_estimator=grpo"
@@ -189,7 +190,7 @@ def set_constants(data: Any, objective: Objective) -> Linearisation:  # noqa: AN
         fix = "choose a method without entropy term, or verl's own actor.entropy_coeff beside it"
         raise bad_value("objective", "reads the entropy of each token", "one that does not", fix)
     found = linearise(objective, _whole_batch(data, objective))
-    data.batch["advantages"] = -found.by_log_prob.to(data.batch["old_log_probs"].dtype)
+    data.batch["advantages"] = -found.by_log_prob
     return found
 
 

@@ -27,3 +27,9 @@ def test_aggregations_by_hand(mode, value):
 @pytest.mark.parametrize("mode", AGGREGATIONS)
 def test_one_token_is_divided_by_one(mode):
     assert aggregate(torch.tensor([[3.0]]), torch.tensor([[True]]), mode=mode, max_length=1) == 3.0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_summed_as_float32(dtype):
+    loss = torch.full((1, 4096), 20.0, dtype=dtype)  # together more than fp16 holds
+    assert aggregate(loss, torch.ones(1, 4096, dtype=torch.bool), mode="sequence_mean_token_sum").item() == 81920.0

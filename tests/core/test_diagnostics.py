@@ -123,3 +123,11 @@ def test_calibration_error_has_ten_bins_unless_told():
     confidence, correct = torch.tensor([0.31, 0.39]), torch.tensor([True, False])
     close(expected_calibration_error(confidence, correct), 0.15, rtol=1e-6, atol=1e-6)  # one bin: |1 - .7| / 2
     close(expected_calibration_error(confidence, correct, bins=20), 0.54, rtol=1e-6, atol=1e-6)  # two: (.69 + .39) / 2
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_mean_of_half_precision_is_that_of_float32(dtype):
+    old, mask = torch.full((1, 4096), -0.25, dtype=dtype), torch.ones(1, 4096, dtype=torch.bool)
+    assert approx_kl(old - 19.75, old, mask).item() == 19.75  # 4,096 times that is more than fp16 holds
+    confidence = torch.full((4096,), 0.75, dtype=dtype)
+    assert expected_calibration_error(confidence, mask[0]).item() == 0.25  # 3,072 has no neighbours in half precision

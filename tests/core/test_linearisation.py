@@ -138,9 +138,20 @@ def test_changed_gates_are_counted(gap, correct, open_at_start):
     assert found.changed_gates(two_rows(-0.5, -1.0, correct)) == 1
 
 
+def on_meta(values):
+    """The same field on a device that is not the CPU."""
+    return values.to("meta") if isinstance(values, torch.Tensor) else values
+
+
 def test_an_objective_without_gates_changes_none():
     found = linearise(RECIPES["grpo"](), two_rows(-2.0, -1.0))
     assert found.open_gates is None
+    elsewhere = Rollouts(
+        **{name: on_meta(values) for name, values in vars(two_rows(-0.5, -1.0)).items()}, validate=False
+    )
+    for rollouts in (two_rows(-0.5, -1.0), elsewhere):
+        changed = found.changed_gates(rollouts)
+        assert (changed.dtype, changed.device, changed.shape) == (torch.long, rollouts.group.device, ())
     assert found.changed_gates(two_rows(-0.5, -1.0)) == 0
 
 

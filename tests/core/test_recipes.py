@@ -322,6 +322,8 @@ def test_an_unknown_recipe_is_refused_and_the_right_one_guessed():
         KeyError, match=r"recipe='calibr': expected one of \['ace'.*'calibrl'.*Fix: did you mean 'calibrl'\?"
     ):
         RECIPES["calibr"]
+    with pytest.raises(KeyError, match=r"Fix: use one of these, or register it first\."):
+        RECIPES["qqq"]
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from conftest import said
 
 from calibrl_ref import RECIPES, SCHEDULES, Plateau, Schedule, chord_mu, hyper_parameters, read_method
 
@@ -129,8 +130,11 @@ def test_mu_rises_falls_and_stays():
     assert chord_mu(0, decay=0, valley=0.1) == 0.1
     for wrong, named in (
         ({"step": -1}, "step"),
+        ({"step": 0, "warmup": -1}, "^warmup"),
+        ({"step": 0, "decay": -1}, "^decay"),
         ({"step": 0, "peak": 1.5}, "peak"),
         ({"step": 0, "valley": -1.0}, "valley"),
+        ({"step": 0, "valley": 1.5}, "valley"),
     ):
         with pytest.raises(ValueError, match=f"{named}="):
             chord_mu(**wrong)
@@ -143,11 +147,12 @@ def test_a_plateau_is_reached_after_its_patience():
         reached.append(state.reached)
     assert reached == [False, False, False, False, True]
     assert (state.lowest, state.waited) == (0.8, 2)
+    assert Plateau(patience=1).step(1.0).step(1.0).reached  # an equal loss has not fallen
 
 
 def test_a_plateau_refuses_what_is_no_loss():
-    with pytest.raises(ValueError, match="validation_loss=nan: expected a number"):
-        Plateau().step(math.nan)
+    wanted = "validation_loss=nan: expected a number. Fix: look for what makes the loss NaN."
+    assert said(Plateau().step, math.nan) == wanted
     with pytest.raises(ValueError, match="patience=0"):
         Plateau(patience=0)
     with pytest.raises(ValueError, match=r"least_fall=-0\.1"):

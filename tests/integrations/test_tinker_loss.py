@@ -1,4 +1,4 @@
-"""Tinker's custom loss on stand-ins of its data; tests/verl and `make test-tinker` use the real client."""
+"""Tinker's custom loss on stand-ins of its data; `make test-verl` uses the real client."""
 
 from types import SimpleNamespace
 

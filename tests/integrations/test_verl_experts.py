@@ -33,7 +33,7 @@ class Loop:
         self.tokenizer = SimpleNamespace(encode=self.encode, eos_token_id=9)
 
     def encode(self, text, *, add_special_tokens):
-        assert not add_special_tokens
+        assert add_special_tokens is False
         return [len(word) for word in text.split()]
 
     async def process_multi_modal_info(self, messages):

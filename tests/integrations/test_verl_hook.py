@@ -130,6 +130,29 @@ def test_the_metric_is_the_estimated_kl_of_the_response():
     assert metrics["actor/ppo_kl"] == pytest.approx(approx_kl(new[:, :2], old[:, :2], mask[:, :2].bool()).item())
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_summed_as_float32(dtype):
+    """A row of 4,096 equal advantages has none that differs, and their mean is not infinite."""
+    mask, log_prob = torch.ones(1, 4096, dtype=torch.long), torch.full((1, 4096), -1.0, dtype=dtype)
+    advantages = torch.full((1, 4096), 30.7, dtype=dtype)
+    total, _ = policy_loss("grpo")(log_prob, log_prob, advantages, mask)
+    close(total, -advantages[0, 0].float(), rtol=1e-5, atol=0.0)
+    _, metrics = policy_loss("grpo")(torch.full_like(log_prob, -0.25), log_prob - 19.0, advantages, mask)
+    assert metrics["actor/ppo_kl"] == pytest.approx(19.75)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_constants_of_half_precision_are_float32(dtype):
+    """A token's share of the loss, 1e-6 of it, is below what fp16 tells from 0."""
+    data = as_data(make_rollouts(5, dtype=torch.float32))
+    wanted = set_constants(data, RECIPES["calibrl_released"](max_length=10**6, aggregation="constant_length"))
+    data.batch["old_log_probs"] = data.batch["old_log_probs"].to(dtype)
+    found = set_constants(data, RECIPES["calibrl_released"](max_length=10**6, aggregation="constant_length"))
+    assert data.batch["advantages"].dtype == torch.float32
+    close(data.batch["advantages"], -found.by_log_prob)
+    close(found.by_log_prob.abs().sum(), wanted.by_log_prob.abs().sum(), rtol=0.2, atol=0.0)
+
+
 def as_data(batch):
     """verl's whole batch."""
     score = torch.zeros_like(batch.token_log_prob.detach())
