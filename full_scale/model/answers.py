@@ -14,7 +14,7 @@ from transformers.modeling_utils import PreTrainedModel
 from calibrl_ref import token_log_probs_and_entropy
 from full_scale.model.processor import Processor, tokenizer_of
 from full_scale.model.prompting import model_inputs, opening
-from full_scale.model.sampling import own_sampling
+from full_scale.model.sampling import own_sampling, ready_to_generate
 from full_scale.model.shared_prompt import generate_shared, obstacle
 from full_scale.problems.problem import Problem
 
@@ -201,6 +201,7 @@ def _generate(
         told |= {name: told[name].repeat_interleave(samples, dim=0) for name in ("input_ids", "attention_mask")}
     else:
         config.num_return_sequences = samples
+    ready_to_generate(model)
     tokens = generate(**told, generation_config=config, logits_processor=LogitsProcessorList([recorder]))
     tokens = tokens[:, inputs["input_ids"].shape[1] :]
     log_probs, entropies = recorder.finish(tokens)

@@ -6,9 +6,14 @@ repetition penalty, with which released checkpoints come, would change the polic
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from torch import nn
+from torch.distributed.fsdp import FSDPModule
 from transformers import GenerationConfig
 from transformers.modeling_utils import PreTrainedModel
+
+from full_scale.model.shared_prompt import without_adapters
 
 
 def token_ids_only(config: GenerationConfig) -> GenerationConfig:
@@ -37,3 +42,19 @@ def own_sampling(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.generation_config = former
+
+
+def ready_to_generate(model: nn.Module) -> None:
+    """Let a model that FSDP2 shards generate; nothing is done to others.
+
+    ``generate`` encodes pictures before it calls the model, which would gather the vision tower's first weights. And
+    where a process has ended its own responses, it must go on calling the model for the sake of the others, which
+    transformers does for models that it has sharded itself, not for accelerate's.
+
+    Args:
+        model: As its processes call it.
+    """
+    if isinstance(model, FSDPModule):
+        inner: Any = without_adapters(model)  # type: ignore[arg-type]  # a PreTrainedModel that FSDP2 gave a further class
+        inner._is_fsdp_managed_module = True
+        model.unshard()

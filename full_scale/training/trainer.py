@@ -52,6 +52,7 @@ from calibrl_ref import Objective, Plateau, Schedule
 from full_scale.model.head import CHUNK, check_chunk, chunked_head
 from full_scale.model.processor import Processor
 from full_scale.model.prompting import opening
+from full_scale.model.sampling import ready_to_generate
 from full_scale.model.shared_prompt import shares_prompts, sharing_generation, without_adapters
 from full_scale.training.batching import Batch, join
 from full_scale.training.checkpoints import (
@@ -593,6 +594,7 @@ class HybridPolicyTrainer(GRPOTrainer):
         shared = self.shares_prompts and not self.use_vllm and not self.use_transformers_continuous_batching
         sharing = sharing_generation(model, num_generations) if shared else nullcontext()
         fields, calls = encoding.generation_inputs(1 if shared else num_generations), without_adapters(model)
+        ready_to_generate(model)
         with finite_logits(calls) as spoilt, recorded(calls, self.temperature) as recording, sharing:
             completion_ids, log_probs = super()._generate_single_turn(  # type: ignore[no-untyped-call]  # TRL annotates nothing
                 prompt_ids, images, fields, num_generations, has_tool_images

@@ -1,24 +1,26 @@
-"""Training runs in one of several processes; started by test_distributed.py through torch.distributed.run.
+"""Training runs in one of several processes, started by ``on_cpu.launch``.
 
 Usage: distributed_run.py FOLDER MODEL NUMBER_OF_PROCESSES RECIPE[:ROWS_AT_ONCE]...
 """
 
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
+import pytest
 import torch
-from accelerate.state import AcceleratorState, PartialState
-from accelerate.utils import DistributedType, gather_object
-from tiny_runs import GROUP_SIZE, build, losses, run, with_recipe
+from accelerate.utils import gather_object
+from on_cpu import shard
+from tiny import tiny_model
+from tiny_runs import GROUP_SIZE, build, losses, processor, run, with_recipe
 from torch.distributed.tensor import DTensor
 from trl import GRPOTrainer
 
 from full_scale.model.checkpoint import load_model
 
 GLOBAL_ROWS = 16
+UPDATES = 4
 TRACKED = ("entropy", "accuracy", "rows", "expert_log_prob", "grad_norm", "dropped_groups", "loss/exploration")
 
 
@@ -32,7 +34,7 @@ def scripted(self, prompt_ids, *_):
 
 
 def trained(recipe, folder, model, processes):
-    """Two steps with scripted responses; each process takes its part of the same 16 rows."""
+    """Four steps with scripted responses; each process takes its part of the same 16 rows."""
     recipe, _, micro_batch = recipe.partition(":")
     original, GRPOTrainer._generate_single_turn = GRPOTrainer._generate_single_turn, scripted
     own = GLOBAL_ROWS // processes
@@ -43,27 +45,36 @@ def trained(recipe, folder, model, processes):
         hyper_parameters["kl_weight"] = 0.0  # these runs keep no reference policy
     try:
         trainer = run(
-            with_recipe(recipe, **hyper_parameters), folder / "out", model=load_model(model), max_steps=2, **cut
+            with_recipe(recipe, **hyper_parameters), folder / "out", model=load_model(model), max_steps=UPDATES, **cut
         )
     finally:
         GRPOTrainer._generate_single_turn = original
     found = {name: [log[name] for log in trainer.state.log_history if name in log] for name in TRACKED}
-    state = trainer.accelerator.get_state_dict(trainer.model)
-    found["sharded"] = all(isinstance(weight, DTensor) for weight in trainer.model.parameters())
-    return {"losses": losses(trainer), **found}, {name: value.float() for name, value in state.items()}
+    state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    found |= {"losses": losses(trainer), "engine": engine_of(trainer)}
+    return found, {name: value.float() for name, value in (state or {}).items()}  # ZeRO-3: in the first process alone
 
 
-def shard_on_cpu():
-    """Let accelerate shard a model on CPUs; without this it reads its FSDP settings for accelerators only."""
-    original = AcceleratorState.__init__
+def assert_equal_to_one_process(recipe, folder, model, one, *, engine):
+    """What two processes wrote to a folder, beside the same training in this one."""
+    wanted, weights = trained(recipe, one, model, 1)
+    found = json.loads((folder / f"{recipe}.json").read_text())
+    assert (found.pop("engine"), wanted.pop("engine")) == (engine, "plain")
+    assert found.pop("losses") == pytest.approx(wanted.pop("losses"), abs=1e-7, rel=1e-6)  # grpo's is 0
+    for name, values in wanted.items():
+        assert found[name] == pytest.approx(values, abs=1e-6, rel=1e-5), name
+    state = torch.load(folder / f"{recipe}.pt")
+    for name, value in weights.items():
+        torch.testing.assert_close(state[name], value, atol=1e-6, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
+    start = tiny_model(processor()).state_dict()
+    assert any((value - start[name]).abs().max() > 1e-4 for name, value in weights.items())
 
-    def sharding(self, *args, fsdp_plugin=None, **options):
-        original(self, *args, fsdp_plugin=fsdp_plugin, **options)
-        if fsdp_plugin is not None:
-            self.fsdp_plugin, self.distributed_type = fsdp_plugin, DistributedType.FSDP
-            PartialState._shared_state["distributed_type"] = DistributedType.FSDP
 
-    AcceleratorState.__init__ = sharding
+def engine_of(trainer):
+    """Who holds the model: the name of the configuration, "plain" where it is whole."""
+    if (plugin := trainer.accelerator.state.deepspeed_plugin) is not None:
+        return f"deepspeed_zero{plugin.zero_stage}"
+    return "fsdp2" if all(isinstance(weight, DTensor) for weight in trainer.model.parameters()) else "plain"
 
 
 def resumed(folder, model):
@@ -80,8 +91,7 @@ def resumed(folder, model):
 
 def main(folder, model, processes, *recipes):
     """Train each recipe, or resume, and let the first process write what it found."""
-    if os.environ.get("ACCELERATE_USE_FSDP") == "true":
-        shard_on_cpu()
+    shard()
     if recipes == ("resume",):
         found = gather_object([resumed(Path(folder), model)])
         Path(folder, "resume.json").write_text(json.dumps(found))

@@ -80,6 +80,7 @@ def test_eight_processes_sample_480_prompts_and_update_four_times(monkeypatch, t
     [
         ("ddp", DistributedType.MULTI_GPU),
         ("fsdp2", DistributedType.FSDP),
+        ("deepspeed_zero2", DistributedType.DEEPSPEED),
         ("deepspeed_zero3", DistributedType.DEEPSPEED),
     ],
 )
@@ -92,8 +93,9 @@ def test_accelerate_reads_its_configurations(name, kind):
 
 def test_accelerate_launch_has_a_flag_for_every_key():
     known = {action.dest for action in launch_command_parser()._actions}
-    for name, section in (("fsdp2", "fsdp_config"), ("deepspeed_zero3", "deepspeed_config")):
+    sections = dict.fromkeys(("deepspeed_zero2", "deepspeed_zero3"), "deepspeed_config") | {"fsdp2": "fsdp_config"}
+    for name, section in sections.items():
         values = yaml.safe_load((CONFIGURATIONS / f"{name}.yaml").read_text())[section]
         assert values
         assert set(values) <= known
-    assert {file.stem for file in CONFIGURATIONS.glob("*.yaml")} == {"ddp", "fsdp2", "deepspeed_zero3"}
+    assert {file.stem for file in CONFIGURATIONS.glob("*.yaml")} == {"ddp", *sections}
