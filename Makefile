@@ -93,10 +93,8 @@ test-hub: .venv/installed  ## data sets by their hub names, out of a cache made 
 test-ray: .venv-ray/installed  ## Ray Train's two workers have the figures of two ordinary processes (installs 2 GB)
 	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib -s tests/ray
 
-bench: .venv/installed  ## measure the core's cost, the toy's speed and the cost of a training step beside stock TRL (minutes)
-	$(RUN) -m benchmarks.core
-	$(RUN) -m benchmarks.toy
-	OMP_NUM_THREADS=1 $(RUN) -m benchmarks.full_scale
+bench: .venv/installed  ## measure everything beside its peers: one table and results/bench.json (at most 10 minutes)
+	OMP_NUM_THREADS=1 $(RUN) -m benchmarks --compare
 
 mutants: .venv/installed  ## mutation testing of the core, and of what judges answers and guards runs (resumes)
 	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py core

@@ -1,22 +1,23 @@
-"""Speed and memory of the core: ``python benchmarks/core.py`` prints a line for each objective.
+"""Speed and memory of the core: ``python -m benchmarks objectives import``.
 
-Forward and backward of an objective on 120 rows of 4,096 tokens in float32, in one thread, beside PPO's clipped
-surrogate written out by hand and beside ``grpo``: seconds of the thread's own time, the least of interleaved repeats
-(what else the machine does makes a repeat longer, never shorter). Memory is the peak of all allocations during a call.
+Objectives: forward and backward on 120 rows of 4,096 tokens in float32, in one thread, beside PPO's clipped surrogate
+written out by hand: seconds of the thread's own time. Memory is the peak of all allocations during a call.
 """
 
-import argparse
-import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.rows import Row, in_turns
 from calibrl_ref import RECIPES, Objective, Rollouts
 
 OBJECTIVES = ("grpo", "calibrl", "calibrl_released")
+BY_HAND = "by hand"
 Loss = Callable[[Rollouts], Tensor]
 
 
@@ -34,6 +35,8 @@ def batch(groups: int = 8, size: int = 15, time_steps: int = 4096) -> dict[str, 
         "is_expert": torch.arange(rows) % size == 0,
         "correct": torch.rand(rows, generator=generator) > 0.5,
         "advantage": torch.randn(rows, generator=generator),
+        "token_entropy": torch.rand(rows, time_steps, generator=generator),
+        "reference_token_log_prob": log_prob - 0.01,
     }
 
 
@@ -45,9 +48,9 @@ def by_hand(rollouts: Rollouts) -> Tensor:
     return (loss * rollouts.mask).sum() / rollouts.mask.sum()
 
 
-def losses() -> dict[str, Loss]:
+def losses(names: Sequence[str] = OBJECTIVES) -> dict[str, Loss]:
     """Return what is compared, by name."""
-    return {"by hand": by_hand, **{name: total_of(RECIPES[name]()) for name in OBJECTIVES}}
+    return {BY_HAND: by_hand, **{name: total_of(RECIPES[name]()) for name in names}}
 
 
 def total_of(objective: Objective) -> Loss:
@@ -69,39 +72,48 @@ def seconds(loss: Loss, fields: dict[str, Tensor]) -> float:
     return time.thread_time() - start
 
 
-def peak_tensors(loss: Loss, fields: dict[str, Tensor]) -> float:
-    """Peak of what a forward and backward pass allocates, in tensors [rows, time]."""
-    rollouts = fresh(fields)
+def peak_bytes(call: Callable[[], object]) -> float:
+    """Peak of what a call allocates."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        torch.autograd.backward(loss(rollouts))
+        call()
     held = peak = 0
     for event in recorded.profiler.kineto_results.events():
         if event.name() == "[memory]":
             held += event.nbytes()
             peak = max(peak, held)
-    one = fields["token_log_prob"]
-    return peak / (one.numel() * one.element_size())
+    return float(peak)
 
 
-def main() -> None:
-    """Print the table."""
-    arguments = argparse.ArgumentParser(description="speed and memory of the core's objectives")
-    arguments.add_argument("--repeats", type=int, default=40, help="interleaved repeats (default: 40)")
-    repeats = arguments.parse_args().repeats
+def peak_tensors(loss: Loss, fields: dict[str, Tensor]) -> float:
+    """Peak of what a forward and backward pass allocates, in tensors [rows, time]."""
+    rollouts, one = fresh(fields), fields["token_log_prob"]
+    return peak_bytes(lambda: torch.autograd.backward(loss(rollouts))) / (one.numel() * one.element_size())
+
+
+def objective_rows(turns: int = 5) -> list[Row]:
+    """Each recipe beside the surrogate written out by hand."""
     torch.set_num_threads(1)
-    fields, compared = batch(), losses()
-    taken: dict[str, list[float]] = {name: [] for name in compared}
-    for _ in range(repeats):
-        for name, loss in compared.items():
-            taken[name].append(seconds(loss, fields))
-    print(f"{'':18s} least ms  median ms  / by hand  / grpo  peak [rows, time]")
-    for name, times in taken.items():
-        least, hand, grpo = (min(taken[other]) for other in (name, "by hand", "grpo"))
-        middle, peak = statistics.median(times), peak_tensors(compared[name], fields)
-        print(
-            f"{name:18s} {1e3 * least:8.2f} {1e3 * middle:10.2f} {least / hand:10.2f} {least / grpo:7.2f} {peak:12.1f}"
-        )
+    fields, found = batch(), []
+    compared = losses(tuple(RECIPES))
+    hand = compared.pop(BY_HAND)
+    for name, loss in compared.items():
+        ours, theirs = in_turns(lambda: 1e3 * seconds(loss, fields), lambda: 1e3 * seconds(hand, fields), turns)  # noqa: B023  # called at once
+        found.append(Row.of(name, "ms", ours, peer=BY_HAND, theirs=theirs))
+    plain = peak_tensors(hand, fields)
+    return found + [
+        Row.of(f"{name}: peak", "tensors", [peak_tensors(compared[name], fields)], peer=BY_HAND, theirs=[plain])
+        for name in OBJECTIVES
+    ]
 
 
-if __name__ == "__main__":
-    main()
+def import_rows(turns: int = 5) -> list[Row]:
+    """``import calibrl_ref`` beside the least that it can take, ``import torch``."""
+
+    def taken(line: str) -> float:
+        """Wall seconds of a new process."""
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", line], check=True)
+        return time.perf_counter() - start
+
+    ours, theirs = in_turns(lambda: taken("import calibrl_ref"), lambda: taken("import torch"), turns)
+    return [Row.of("import calibrl_ref", "s", ours, peer="import torch", theirs=theirs)]

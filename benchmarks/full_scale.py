@@ -1,15 +1,10 @@
-"""Cost of a training step beside stock TRL: prints one table and writes runs/bench/full_scale.json.
+"""Cost of a training step beside stock TRL: ``python -m benchmarks "step, 112 px" "step, 448 px" growth``.
 
-python -m benchmarks.full_scale                # pictures of 112 pixels: about four minutes on one idle core
-python -m benchmarks.full_scale --pixels 448   # sixteen times the image tokens
-
-All train the shipped tiny model on the same rendered problems, in turns and repeatedly, with a learning rate so small
-that they keep sampling the same responses. Time is the process's CPU time on one thread, so that other programs hardly
-matter; memory is the peak of a process of its own, and what of it came after loading the model.
+All train the shipped tiny model on the same rendered problems, in turns, with a learning rate so small that they keep
+sampling the same responses. Time is the process's CPU time on one thread, so that other programs hardly matter; memory
+is the growth of a process of its own since it loaded the model.
 """
 
-import argparse
-import json
 import os
 import resource
 import statistics
@@ -17,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 from datasets import Dataset
@@ -28,6 +23,7 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.modeling_utils import PreTrainedModel
 from trl import GRPOConfig, GRPOTrainer
 
+from benchmarks.rows import Row
 from calibrl_ref import Schedule
 from full_scale.data.rendered import rendered_problems
 from full_scale.model.checkpoint import TINY_MODEL, load_model
@@ -36,7 +32,6 @@ from full_scale.training.rows import training_rows
 from full_scale.training.trainer import HybridPolicyTrainer
 from full_scale.verifier.rewards import total_reward
 
-OUT = Path("runs/bench/full_scale.json")
 STOCK = "stock TRL GRPO"
 METHODS = {
     "grpo": ("grpo", {}),
@@ -46,9 +41,28 @@ METHODS = {
     "cppo, all kept": ("cppo", {"keep_fraction": 1.0, "kl_weight": 0.0}),  # stock has no reference model either
     "cppo, half kept": ("cppo", {"keep_fraction": 0.5, "kl_weight": 0.0}),
 }
-BARS = {112: 0.50, 448: 0.30}
-"""Side of the pictures, pixels -> the most that a step of calibrl may cost, of stock TRL's."""
+BARS = {112: (0.50, 0.40, None), 448: (0.30, 0.20, 0.6)}
+"""Side of the pictures -> the most that calibrl may take of stock TRL's step, forward and backward pass, and memory."""
 GROUP_SIZE, PROMPTS, LONGEST = 8, 4, 48
+SAMPLING, REWARDS, OLD, UPDATE = "sampling", "rewards", "old log-probabilities", "forward + backward"
+OPTIMISER, REST = "optimiser", "rest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What is trained on.
+
+    Attributes:
+        pixels: Side of the pictures, a multiple of 28.
+        group_size: Responses per prompt.
+        longest: Tokens of a response at most.
+        shortest: And at least.
+    """
+
+    pixels: int = 112
+    group_size: int = GROUP_SIZE
+    longest: int = LONGEST
+    shortest: int = 0
 
 
 class StepTimes(TrainerCallback):
@@ -73,6 +87,7 @@ def build_trainer(
     rows: Dataset,
     args: GRPOConfig,
     reward: Callable[..., Sequence[float | None]],
+    shared_prompt: str = "auto",
 ) -> GRPOTrainer:
     """Stock TRL's trainer, or this project's with one of :data:`METHODS`.
 
@@ -83,6 +98,7 @@ def build_trainer(
         rows: Training data.
         args: TRL's options.
         reward: Reward function.
+        shared_prompt: Whether this project's reads a group's prompt once.
 
     Returns:
         A trainer that prints nothing.
@@ -98,17 +114,70 @@ def build_trainer(
         trainer = GRPOTrainer(**options)
     else:
         recipe, hyper_parameters = METHODS[name]
-        trainer = HybridPolicyTrainer(schedule=Schedule.named(recipe, **hyper_parameters), method=recipe, **options)
+        schedule = Schedule.named(recipe, **hyper_parameters)
+        trainer = HybridPolicyTrainer(schedule=schedule, method=recipe, shared_prompt=shared_prompt, **options)
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def tiny_trainer(name: str, folder: str, steps: int, pixels: int) -> GRPOTrainer:
-    """A trainer of the shipped model on rendered problems with pictures of this side."""
+class Parts(TrainerCallback):
+    """CPU seconds of the parts of each step."""
+
+    def __init__(self, trainer: GRPOTrainer) -> None:
+        self.steps: list[dict[str, float]] = []
+        self._taken: defaultdict[str, float] = defaultdict(float)
+        self._start = 0.0
+        self._watch(trainer, "_generate", SAMPLING)
+        self._watch(trainer, "_calculate_rewards", REWARDS)
+        self._watch(trainer, "_get_per_token_logps_and_entropies", OLD, only=lambda: not torch.is_grad_enabled())
+        self._watch(trainer, "_prepare_inputs", "inputs")
+        self._watch(trainer, "training_step", "step")
+
+    def _watch(self, trainer: GRPOTrainer, method: str, part: str, *, only: Callable[[], bool] = lambda: True) -> None:
+        """Add what a method takes to a part."""
+        original = getattr(trainer, method)
+
+        def watched(*given: object, **named: object) -> object:
+            """Call it."""
+            counts, start = only(), time.process_time()
+            try:
+                return original(*given, **named)
+            finally:
+                self._taken[part] += (time.process_time() - start) if counts else 0.0
+
+        setattr(trainer, method, watched)
+
+    def on_step_begin(self, *_: object, **__: object) -> None:
+        """Start the clock; generation is part of the step."""
+        self._taken.clear()
+        self._start = time.process_time()
+
+    def on_pre_optimizer_step(self, *_: object, **__: object) -> None:
+        """The optimiser begins."""
+        self._taken[OPTIMISER] -= time.process_time()
+
+    def on_optimizer_step(self, *_: object, **__: object) -> None:
+        """It ends."""
+        self._taken[OPTIMISER] += time.process_time()
+
+    def on_step_end(self, *_: object, **__: object) -> None:
+        """Stop the clock."""
+        taken, whole = self._taken, time.process_time() - self._start
+        parts = {name: taken[name] for name in (SAMPLING, REWARDS, OLD)}
+        parts |= {UPDATE: taken["step"] - taken["inputs"], OPTIMISER: taken[OPTIMISER]}
+        self.steps.append({"": whole, **parts, REST: whole - sum(parts.values())})
+
+    def medians(self) -> dict[str, float]:
+        """Of each part, over all steps but the first; the whole step's is named ""."""
+        return {part: statistics.median(step[part] for step in self.steps[1:]) for part in self.steps[0]}
+
+
+def tiny_trainer(name: str, folder: str, steps: int, load: Load) -> GRPOTrainer:
+    """A trainer of the shipped model on rendered problems."""
     processor = load_processor(TINY_MODEL)
-    processor.image_processor.size["longest_edge"] = pixels**2
+    processor.image_processor.size["longest_edge"] = load.pixels**2
     rows, _ = training_rows(
-        rendered_problems(64, seed=0, size=pixels),
+        rendered_problems(64, seed=0, size=load.pixels),
         processor,
         instruct=False,
         format_weight=0.1,
@@ -118,9 +187,10 @@ def tiny_trainer(name: str, folder: str, steps: int, pixels: int) -> GRPOTrainer
     args = GRPOConfig(
         output_dir=folder,
         max_steps=steps,
-        per_device_train_batch_size=PROMPTS * GROUP_SIZE,
-        num_generations=GROUP_SIZE,
-        max_completion_length=LONGEST,
+        per_device_train_batch_size=PROMPTS * load.group_size,
+        num_generations=load.group_size,
+        max_completion_length=load.longest,
+        generation_kwargs={"min_new_tokens": load.shortest} if load.shortest else None,
         learning_rate=1e-7,
         bf16=False,
         activation_checkpointing=False,
@@ -133,79 +203,88 @@ def tiny_trainer(name: str, folder: str, steps: int, pixels: int) -> GRPOTrainer
     return build_trainer(name, load_model(TINY_MODEL), processor, rows, args, partial(total_reward, format_weight=0.1))
 
 
-def step_seconds(name: str, steps: int, pixels: int) -> float:
-    """CPU seconds of a step, the median over all but the first."""
-    times = StepTimes(time.process_time)
+def step_parts(name: str, steps: int, load: Load) -> dict[str, float]:
+    """CPU seconds of a step and its parts, medians over all steps but one before them."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = tiny_trainer(name, folder, steps + 1, pixels)
-        trainer.add_callback(times)
+        trainer = tiny_trainer(name, folder, steps + 1, load)
+        parts = Parts(trainer)
+        trainer.add_callback(parts)
         trainer.train()
-    return statistics.median(times.seconds[1:])
+    return parts.medians()
 
 
-def peak_mib(name: str, pixels: int) -> tuple[float, float]:
-    """Peak memory of a process that trains three steps, and its growth since the model was loaded, in MiB."""
-    command = [sys.executable, "-m", "benchmarks.full_scale", "--memory-of", name, "--pixels", str(pixels)]
+def growth_mib(name: str, pixels: int) -> float:
+    """What a process takes more than after loading the model when it trains two steps, MiB."""
+    command = [sys.executable, "-m", "benchmarks.full_scale", name, str(pixels)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
-    before, peak = json.loads(done.stdout.splitlines()[-1])
-    return peak, peak - before
+    return float(done.stdout.splitlines()[-1])
 
 
-def print_memory(name: str, pixels: int) -> None:
-    """Train three steps, and print the peak memory before and after as JSON."""
+def print_growth(name: str, pixels: int) -> None:
+    """Train two steps, and print how much the peak of memory grew, in MiB."""
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = tiny_trainer(name, folder, 3, pixels)
+        trainer = tiny_trainer(name, folder, 2, Load(pixels=pixels))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         trainer.train()
-    print(json.dumps([before / 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print and save."""
-    parser = argparse.ArgumentParser(description="Cost of a training step beside stock TRL.")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each method")
-    parser.add_argument("--steps", type=int, default=4, help="steps in a turn")
-    parser.add_argument("--pixels", type=int, default=112, help="side of the pictures, a multiple of 28")
-    parser.add_argument("--memory-of", help="only train this method and print its peak memory")
-    given = parser.parse_args(arguments)
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    torch.set_num_threads(1)
-    if given.memory_of:
-        print_memory(given.memory_of, given.pixels)
-        return
-    names = [STOCK, *METHODS]
-    memory = {name: peak_mib(name, given.pixels) for name in names}  # first: a child's peak starts at its parent's size
-    turns = [{name: step_seconds(name, given.steps, given.pixels) for name in names} for _ in range(given.rounds)]
-    figures = {name: summary(name, turns, memory) for name in names}
-    for name, row in figures.items():
-        bar = f"  (bar {BARS[given.pixels]})" if name == "calibrl" and given.pixels in BARS else ""
-        print(f"{name:18}" + "".join(f"  {key} {value:8.3f}" for key, value in row.items()) + bar)
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(figures | {"pixels": given.pixels, "torch": torch.__version__}, indent=1))
-
-
-def summary(name: str, turns: Sequence[dict[str, float]], memory: dict[str, tuple[float, float]]) -> dict[str, float]:
-    """Medians of one method, and its ratios to stock TRL within the same turn.
+def step_rows(pixels: int, *, turns: int, steps: int) -> list[Row]:
+    """A step of each method beside stock TRL's, by parts, and its memory.
 
     Args:
-        name: The method.
-        turns: Seconds of each method, turn by turn.
-        memory: Peak and growth of each method, MiB.
+        pixels: Side of the pictures.
+        turns: Of each method.
+        steps: In a turn.
 
     Returns:
-        Name of the figure -> value.
+        The rows.
     """
-    (peak, growth), (stock_peak, stock_growth) = memory[name], memory[STOCK]
-    return {
-        "seconds": statistics.median(turn[name] for turn in turns),
-        "ratio": statistics.median(turn[name] / turn[STOCK] for turn in turns),
-        "MiB": peak,
-        "ratio of MiB": peak / stock_peak,
-        "ratio of growth": growth / stock_growth,
-    }
+    memory = {
+        name: growth_mib(name, pixels) for name in (STOCK, "calibrl")
+    }  # first: a child starts at its parent's peak
+    torch.set_num_threads(1)
+    load, (whole, update, most) = Load(pixels=pixels), BARS[pixels]
+    found = [{name: step_parts(name, steps, load) for name in (STOCK, *METHODS)} for _ in range(turns)]
+    rows = [
+        Row.of(
+            f"{name}: {part}" if part else name,
+            "s",
+            [turn[name][part] for turn in found],
+            peer=STOCK,
+            theirs=[turn[STOCK][part] for turn in found],
+            bar={"": whole, UPDATE: update}.get(part) if name == "calibrl" else None,
+        )
+        for name in METHODS
+        for part, seconds in found[0][STOCK].items()
+        if seconds
+    ]
+    mine, theirs = [memory["calibrl"]], [memory[STOCK]]
+    return [*rows, Row.of("calibrl: growth of memory", "MiB", mine, peer=STOCK, theirs=theirs, bar=most)]
+
+
+GROWTH = {
+    **{f"G = {size}": Load(group_size=size) for size in (4, 8, 16)},
+    **{f"responses of {tokens}": Load(longest=tokens, shortest=tokens) for tokens in (24, 48, 96, 192)},
+    **{f"{pixels} px": Load(pixels=pixels) for pixels in (112, 224, 336)},
+}
+"""Name -> what is trained on; else the prompts are of 45 tokens, the responses of at most 48, G is 8."""
+
+
+def growth_rows(turns: int = 1, steps: int = 2) -> list[Row]:
+    """How a step of calibrl, and its forward and backward pass, grow beside stock TRL's."""
+    torch.set_num_threads(1)
+    rows = []
+    for name, load in GROWTH.items():
+        found = [(step_parts("calibrl", steps, load), step_parts(STOCK, steps, load)) for _ in range(turns)]
+        for part in ("", UPDATE, SAMPLING):
+            ours, theirs = ([turn[number][part] for turn in found] for number in (0, 1))
+            rows.append(Row.of(f"{name}: {part}" if part else name, "s", ours, peer=STOCK, theirs=theirs))
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    print_growth(sys.argv[1], int(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""Cost of a training step of Qwen2.5-VL-3B's architecture on one GPU, beside stock TRL: one line per method.
+"""Cost of a training step of Qwen2.5-VL-3B's architecture on one GPU, prompts apart and shared, beside stock TRL.
 
 python -m benchmarks.gpu                   # one GPU with 80 GB; weights are random, nothing is downloaded
 python -m benchmarks.gpu --tiny            # a model of a few thousand parameters on a CPU, to try the script
@@ -33,7 +33,12 @@ from full_scale.model.tiny import build_model, build_processor, tiny_config
 from full_scale.training.rows import Expert
 
 OUT = Path("runs/bench/gpu.json")
-CONTENDERS = (STOCK, "calibrl", "calibrl_released")
+CONTENDERS = {
+    STOCK: (STOCK, "off"),
+    "calibrl, prompts apart": ("calibrl", "off"),
+    "calibrl, prompts shared": ("calibrl", "on"),
+}
+"""Name -> method, and whether it reads a group's prompt once."""
 
 
 def config_3b(processor: ProcessorMixin) -> Qwen2_5_VLConfig:
@@ -131,7 +136,9 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, float]:
     times = StepTimes(time.perf_counter if given.tiny else synchronised_clock)
     with tempfile.TemporaryDirectory() as folder:
         model = build(processor, tiny=given.tiny)
-        trainer = build_trainer(name, model, processor, rows, trainer_options(given, folder), by_tokens)
+        method, shared = CONTENDERS[name]
+        args = trainer_options(given, folder)
+        trainer = build_trainer(method, model, processor, rows, args, by_tokens, shared_prompt=shared)
         trainer.add_callback(times)
         if not given.tiny:
             torch.cuda.reset_peak_memory_stats()
@@ -169,18 +176,18 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     parser.add_argument("--micro-batch-prompts", type=int, default=1, help="prompts in a forward pass")
     parser.add_argument("--group-size", type=int, default=8, help="responses per prompt")
     parser.add_argument("--response", type=int, default=512, help="tokens of a response, and of an expert")
-    parser.add_argument("--picture", type=int, default=448, help="side of a picture, pixels")
+    parser.add_argument("--picture", type=int, default=896, help="side of a picture, pixels; 896: 1,024 tokens")
     given = parser.parse_args(arguments)
     if not given.tiny and not torch.cuda.is_available():
         raise ValueError("no GPU was found; run with --tiny to try the script on a CPU.")
     figures = {}
     for name in CONTENDERS:
         figures[name] = measure(name, given)
-        print(f"{name:18}" + "".join(f"  {key} {value:10.3f}" for key, value in figures[name].items()), flush=True)
+        print(f"{name:24}" + "".join(f"  {key} {value:10.3f}" for key, value in figures[name].items()), flush=True)
         gc.collect()
         torch.cuda.empty_cache()
-    for name in CONTENDERS[1:]:
-        print(f"{name:18}  step {figures[name]['seconds'] / figures[STOCK]['seconds']:.3f} x stock TRL")
+    for name in list(CONTENDERS)[1:]:
+        print(f"{name:24}  step {figures[name]['seconds'] / figures[STOCK]['seconds']:.3f} x stock TRL")
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(figures, indent=1))
     return figures

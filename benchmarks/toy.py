@@ -1,16 +1,15 @@
-"""Speed of the toy: `make bench` prints one line for each figure and writes runs/bench/toy.json.
+"""Speed of the toy: ``python -m benchmarks toy``.
 
 - the wall time of the default comparison (13 methods x 32 seeds x 600 steps x 16 prompts x 8 rollouts, all cores);
-- rollouts a second of the training loop, the update included: all cores, one process each;
-- environment steps a second at 64 environments: the native vector environment, and gymnasium's SyncVectorEnv.
+- rollouts a second of the training loop, the update included: all cores, one process each; and in one thread beside a
+  loop that trains seed after seed;
+- environment steps a second at 64 environments: the native vector environment beside gymnasium's SyncVectorEnv.
 """
 
-import json
 import os
-import platform
-import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 
 import toy  # noqa: F401  # registers the environment
+from benchmarks.rows import Row, in_turns
 from cli.folder import Output
 from cli.interruption import Interruption
 from toy.learning.methods import parse_method
@@ -31,7 +31,6 @@ from toy.studies.running import run_arms
 from toy.world import World
 
 ENVIRONMENT = "calibrl/ReasoningPaths-v0"
-OUT = Path("runs/bench/toy.json")
 
 
 def comparison_seconds(workers: int) -> float:
@@ -45,23 +44,28 @@ def comparison_seconds(workers: int) -> float:
             return time.perf_counter() - start
 
 
-def _train_once(recipe: str) -> float:
+def train_rate(recipe: str, seeds: Sequence[int] = range(32), steps: int = 300) -> float:
+    """Rollouts a second of one thread, the update included."""
     torch.set_num_threads(1)
-    training = Training(steps=300, points=2)
-    train(parse_method(recipe), World(), Training(steps=5, points=2), range(32))
+    training = Training(steps=steps, points=2)
+    train(parse_method(recipe), World(), Training(steps=5, points=2), seeds)
     start = time.perf_counter()
-    train(parse_method(recipe), World(), training, range(32))
-    return training.steps * training.prompts * training.rollouts * 32 / (time.perf_counter() - start)
+    train(parse_method(recipe), World(), training, seeds)
+    return training.steps * training.prompts * training.rollouts * len(seeds) / (time.perf_counter() - start)
 
 
-def rollouts_per_second(recipe: str, workers: int) -> float:
-    """Rollouts a second of all processes together, the update included; the median of three runs."""
+def seed_by_seed_rate(recipe: str, steps: int = 50) -> float:
+    """The same of a loop over seeds; what one seed takes, every seed takes."""
+    return train_rate(recipe, range(1), steps)
+
+
+def rollouts_per_second(recipe: str, workers: int) -> list[float]:
+    """Rollouts a second of all processes together, the update included, of three runs."""
     with ProcessPoolExecutor(workers) as pool:
-        runs = [sum(pool.map(_train_once, [recipe] * workers)) for _ in range(3)]
-    return statistics.median(runs)
+        return [sum(pool.map(train_rate, [recipe] * workers)) for _ in range(3)]
 
 
-def steps_per_second(mode: str, environments: int = 64, seconds: float = 3.0) -> float:
+def steps_per_second(mode: str, environments: int = 64, seconds: float = 1.0) -> float:
     """Environment steps a second of ``make_vec`` in one mode, with actions drawn beforehand."""
     vector = gymnasium.make_vec(ENVIRONMENT, num_envs=environments, vectorization_mode=mode)
     vector.reset(seed=0)
@@ -74,24 +78,17 @@ def steps_per_second(mode: str, environments: int = 64, seconds: float = 3.0) ->
     return steps / (time.perf_counter() - start)
 
 
-def main() -> None:
-    """Measure, print and save."""
+def rows() -> list[Row]:
+    """Measure."""
     workers = os.cpu_count() or 1
-    native, sync = steps_per_second("vector_entry_point"), steps_per_second("sync")
-    figures = {
-        "compare_seconds": comparison_seconds(workers),
-        "grpo_rollouts_per_second": rollouts_per_second("grpo", workers),
-        "calibrl_rollouts_per_second": rollouts_per_second("calibrl", workers),
-        "native_steps_per_second": native,
-        "sync_steps_per_second": sync,
-        "native_to_sync": native / sync,
-    }
-    for name, value in figures.items():
-        print(f"{name:30} {value:14,.1f}")
-    machine = {"cores": workers, "machine": platform.machine(), "torch": torch.__version__}
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(figures | machine, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+    native, sync = in_turns(lambda: steps_per_second("vector_entry_point"), lambda: steps_per_second("sync"), 3)
+    batch, loop = in_turns(lambda: train_rate("calibrl", steps=60), lambda: seed_by_seed_rate("calibrl"), 3)
+    return [
+        Row.of("environment, 64 at once", "steps/s", native, peer="SyncVectorEnv", theirs=sync, rate=True),
+        Row.of("calibrl, 32 seeds, one thread", "rollouts/s", batch, peer="seed by seed", theirs=loop, rate=True),
+        *(
+            Row.of(f"{name}, all cores", "rollouts/s", rollouts_per_second(name, workers), rate=True, bar=1.5e6)
+            for name in ("grpo", "calibrl")
+        ),
+        Row.of("compare", "s", [comparison_seconds(workers)], bar=60.0),
+    ]

@@ -1,18 +1,20 @@
 # ruff: noqa: SIM905  # word lists read best as text
-"""Throughput of the verifier: prints a table of answers a second of processor time.
+"""Throughput of the verifier: answers a second of processor time, beside Hugging Face's math-verify.
 
-python -m benchmarks.verifier            # about a minute on one idle core
+python -m benchmarks verifier
 
 The outputs are made of the forms that MATH-Vision's published outputs have (a thought, then a letter, a number, an
 expression, words in a box or a sentence), the ground truths of the kinds that its problems have. Every cache is emptied
 before every answer. Time is that of this process and of the checker's, its start included.
 """
 
-import argparse
 import random
 import resource
 from collections.abc import Callable, Sequence
 
+from math_verify import parse, verify
+
+from benchmarks.rows import Row, in_turns
 from full_scale.problems.problem import Problem
 from full_scale.verifier import answer, checker, grammar, units
 from full_scale.verifier.official import mathvision
@@ -126,16 +128,15 @@ def untagged(problem: Problem, response: str, _: str) -> object:
     return mathvision(response, problem)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=20_000, help="responses (default: %(default)s)")
-    made = outputs(parser.parse_args(arguments).count)
-    print("| what | answers a second of processor time, no cache |")
-    print("|---|---|")
+def math_verify_alone(problem: Problem, response: str, said: str) -> object:
+    """Hugging Face's math-verify on the tagged answer; it knows neither choices nor tags."""
+    return verify(parse(f"${problem.answer}$"), parse(f"\\boxed{{{said}}}"))
+
+
+def rows(count: int = 1500, turns: int = 3) -> list[Row]:
+    """The training reward and MATH-Vision's own score beside math-verify."""
+    made, found = outputs(count), []
     for name, judge in (("training reward", tagged), ("MATH-Vision's own score", untagged)):
-        print(f"| {name} | {rate(judge, made):,.0f} |")
-
-
-if __name__ == "__main__":
-    main()
+        ours, theirs = in_turns(lambda: rate(judge, made), lambda: rate(math_verify_alone, made), turns)  # noqa: B023  # called at once
+        found.append(Row.of(name, "answers/s", ours, peer="math-verify", theirs=theirs, rate=True))
+    return found

@@ -18,8 +18,8 @@ def hook(name, arguments):
         seen.append(str(arguments))
 sys.addaudithook(hook)
 import trl  # before this project, as a user's own script may
-from benchmarks.full_scale import tiny_trainer
-tiny_trainer("calibrl", "OUT/own", 1)
+from benchmarks.full_scale import Load, tiny_trainer
+tiny_trainer("calibrl", "OUT/own", 1, Load())
 from full_scale import evaluate, train
 train.main("{SMALL} --evaluate-problems 2 --out OUT/run".split())
 evaluate.main("--limit 2 --max-response-length 4 --out OUT/evaluation".split())

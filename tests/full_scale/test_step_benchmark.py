@@ -1,8 +1,19 @@
-"""The benchmark of a training step: each method that it compares makes one, and pictures have the size asked for."""
+"""The benchmark of a training step: each method that it compares makes one, in parts, on the load asked for."""
 
 import pytest
 
-from benchmarks.full_scale import METHODS, STOCK, tiny_trainer
+from benchmarks.full_scale import (
+    METHODS,
+    OPTIMISER,
+    REST,
+    REWARDS,
+    SAMPLING,
+    STOCK,
+    UPDATE,
+    Load,
+    step_parts,
+    tiny_trainer,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # read by TRL 1.16
@@ -10,17 +21,34 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", [STOCK, *METHODS])
+@pytest.mark.parametrize("name", sorted(set(METHODS) - {"calibrl"}))  # for the others see below
 def test_each_contender_makes_a_step(name, tmp_path):
-    trainer = tiny_trainer(name, str(tmp_path), 1, 112)
+    trainer = tiny_trainer(name, str(tmp_path), 1, Load(group_size=2))
     trainer.train()
     assert trainer.state.global_step == 1
 
 
 def test_larger_pictures_have_more_image_tokens(tmp_path):
-    small, large = (tiny_trainer("grpo", str(tmp_path), 1, pixels) for pixels in (112, 448))
+    small, large = (tiny_trainer("grpo", str(tmp_path), 1, Load(pixels=pixels)) for pixels in (112, 448))
     pictures = [
         trainer.processing_class(images=row["images"], text=["<|image_pad|>"])["input_ids"]
         for trainer, row in ((small, small.train_dataset[0]), (large, large.train_dataset[0]))
     ]
     assert [len(ids[0]) for ids in pictures] == [16, 256]
+
+
+@pytest.mark.parametrize("name", [STOCK, "calibrl"])
+def test_the_parts_of_a_step_are_the_whole(name):
+    parts = step_parts(name, 1, Load(group_size=2, longest=12, shortest=12))
+    whole = parts.pop("")
+    assert sum(parts.values()) == pytest.approx(whole)
+    assert min(parts[part] for part in (SAMPLING, REWARDS, UPDATE, OPTIMISER)) > 0
+    assert 0 < parts[REST] < 0.3 * whole
+    assert parts[SAMPLING] + parts[UPDATE] > 0.5 * whole
+
+
+def test_responses_have_the_length_that_is_asked_for(tmp_path):
+    trainer = tiny_trainer("calibrl", str(tmp_path), 1, Load(group_size=2, longest=60, shortest=60))
+    trainer.train()
+    rows = trainer._buffered_inputs[0].rows
+    assert rows.response_mask.sum(dim=1)[~rows.is_expert].tolist() == [60] * 8

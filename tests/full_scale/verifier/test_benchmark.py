@@ -1,6 +1,6 @@
-"""The benchmark of the verifier: its outputs are distinct and have both verdicts, and it prints its table."""
+"""The benchmark of the verifier: its outputs are distinct and have both verdicts, and each judge has its row."""
 
-from benchmarks.verifier import main, outputs, tagged, untagged
+from benchmarks.verifier import outputs, rows, tagged, untagged
 
 
 def test_outputs_are_distinct_and_right_and_wrong_ones_are_among_them():
@@ -11,6 +11,7 @@ def test_outputs_are_distinct_and_right_and_wrong_ones_are_among_them():
         assert 0.1 < share < 0.6
 
 
-def test_the_table(capsys):
-    main(["--count", "20"])
-    assert "| training reward |" in capsys.readouterr().out
+def test_the_rows():
+    reward, own = rows(20, turns=1)
+    assert (reward.name, own.name) == ("training reward", "MATH-Vision's own score")
+    assert min(reward.ours, reward.theirs, own.ours) > 1

@@ -1,0 +1,50 @@
+"""Speed and memory, side by side with peers: prints one table and writes results/bench.json.
+
+python -m benchmarks                        # all of it: at most ten minutes on two idle cores
+python -m benchmarks toy "step, 448 px"     # some sections; the others stay in the file
+python -m benchmarks --compare              # also what changed since the file was written, by more than the spread
+"""
+
+import argparse
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from benchmarks import core, full_scale, heads, toy, verifier
+from benchmarks.rows import FILE, Row, changes, load, save, table
+
+SECTIONS: dict[str, Callable[[], list[Row]]] = {
+    "objectives": core.objective_rows,
+    "heads": heads.rows,
+    "import": core.import_rows,
+    "toy": toy.rows,
+    "verifier": verifier.rows,
+    "step, 112 px": partial(full_scale.step_rows, 112, turns=3, steps=3),
+    "step, 448 px": partial(full_scale.step_rows, 448, turns=2, steps=1),
+    "growth": full_scale.growth_rows,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and save.
+
+    Args:
+        arguments: Command line; None reads ``sys.argv``.
+    """
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="default: all")
+    parser.add_argument("--compare", action="store_true", help=f"tell what changed since {FILE} was written")
+    given = parser.parse_args(arguments)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    before, now = load(FILE), dict[str, Sequence[Row]]()
+    for name in given.sections or SECTIONS:
+        now[name] = SECTIONS[name]()
+        save(FILE, {name: now[name]}, list(SECTIONS))
+    print("Medians, and in brackets the best. Ratios are of turns.\n")
+    print(table(now))
+    if given.compare:
+        print("\n".join(["", *(changes(before, now) or ["nothing changed by more than the spread"])]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The trainer's head beside all logits: ``python -m benchmarks heads``.
+
+Log-probabilities and entropies of hidden states, forward and backward. All logits of 8,192 tokens do not fit into the
+memory of a small machine: what they take is eight times what 1,024 tokens take, as every tensor grows with the tokens.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from trl.kernels.chunked_logprob import TOKEN_CHUNK_SIZE, ChunkedLogProbFunction
+
+from benchmarks.core import peak_bytes
+from benchmarks.rows import Row, in_turns
+from calibrl_ref import token_log_probs_and_entropy
+from full_scale.model.head import CHUNK
+
+VOCABULARY, WIDTH = 151_936, 64
+"""A vocabulary of today, and a width so small that the logits are nearly all of the work."""
+Head: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Log-probabilities and entropies of hidden states, output matrix and next tokens."""
+
+
+def head_inputs(tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Random hidden states, output matrix and next tokens."""
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(tokens, WIDTH, generator=generator).requires_grad_()
+    weight = torch.randn(VOCABULARY, WIDTH, generator=generator).mul_(0.1).requires_grad_()
+    return hidden, weight, torch.randint(VOCABULARY, (tokens,), generator=generator)
+
+
+def all_logits(hidden: Tensor, weight: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities and entropies from all logits at once."""
+    return token_log_probs_and_entropy(hidden @ weight.T, tokens)
+
+
+def chunked(hidden: Tensor, weight: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """The same as the trainer takes them: TRL's head, with tiles as ``chunked_head`` tells it."""
+    words = CHUNK * VOCABULARY // min(len(tokens), TOKEN_CHUNK_SIZE)
+    outputs = ("log_probs", "entropy")
+    log_prob, entropy, *_ = ChunkedLogProbFunction.apply(hidden, weight, None, tokens, 1.0, words, None, 1.0, outputs)
+    return log_prob, entropy
+
+
+def both_ways(head: Head, tokens: int) -> None:
+    """One forward and backward pass of a head."""
+    log_prob, entropy = head(*head_inputs(tokens))
+    torch.autograd.backward(log_prob.sum() + 0.1 * entropy.sum())
+
+
+def rows(turns: int = 3) -> list[Row]:
+    """The trainer's head beside all logits: time at 1,024 tokens, memory at 8,192."""
+    torch.set_num_threads(2)
+
+    def taken(head: Head) -> float:
+        """Wall seconds."""
+        start = time.perf_counter()
+        both_ways(head, 1024)
+        return time.perf_counter() - start
+
+    ours, theirs = in_turns(lambda: taken(chunked), lambda: taken(all_logits), turns)
+    peak = peak_bytes(lambda: both_ways(chunked, 8192)) / 2**20
+    plain = 8 * peak_bytes(lambda: both_ways(all_logits, 1024)) / 2**20
+    torch.set_num_threads(1)
+    return [
+        Row.of(f"vocabulary {VOCABULARY:,}, 1,024 tokens", "s", ours, peer="all logits", theirs=theirs, bar=1.5),
+        Row.of(
+            f"vocabulary {VOCABULARY:,}, 8,192 tokens: peak",
+            "MiB",
+            [peak],
+            peer="all logits (8 x 1,024)",
+            theirs=[plain],
+            bar=1 / 8,
+        ),
+    ]
