@@ -98,6 +98,7 @@ CONTENTS = """
 docs/formulas
 docs/methods
 docs/toy_findings
+docs/shortcut_findings
 docs/[!y]*
 ```
 

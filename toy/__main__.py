@@ -9,13 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli.flags import Parser, add_flags
+from cli.flags import Parser, add_flag, add_flags
 from cli.folder import Output
 from cli.interruption import Interruption
 from cli.names import check_choice
 from toy.learning.settings import Training
 from toy.studies.questions import STUDIES, Study
 from toy.world import World
+from toy.world.named import WORLDS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +60,9 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Parser, list[st
     if name not in ("-h", "--help"):
         check_choice("command", name, commands)
     options, rest = parser.parse_known_args(arguments)
+    for setting, value in WORLDS[getattr(options, "world", "default")].items():
+        if not hasattr(options, setting):  # what is given goes before the named world's
+            setattr(options, setting, value)
     return options, commands[name], rest
 
 
@@ -91,6 +95,8 @@ def _add_study(parser: Parser, name: str, study: Study) -> None:
     cores = os.cpu_count() or 1
     parser.add_argument("--workers", type=int, default=cores, metavar="INT", help="processes (default: all cores)")
     _add_method(parser, study.methods, several=study.several)
+    text = "settings of world and training by name; flags change them; vlm-like has those of full_scale's tiny-shortcut"
+    add_flag(parser, "world", str, text, tuple(WORLDS), "default")
     add_flags(parser, Training)
     add_flags(parser, World)
 

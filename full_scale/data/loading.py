@@ -9,7 +9,7 @@ import PIL.Image
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-from full_scale.data import benchmarks, generic, geometry3k, geoqa, rendered, text_only, word_problems
+from full_scale.data import benchmarks, generic, geometry3k, geoqa, rendered, shortcut, text_only, word_problems
 from full_scale.data.cells import shown
 from full_scale.data.experts import Experts
 from full_scale.data.quarantine import HINT, Quarantine
@@ -24,6 +24,7 @@ DATASETS: dict[str, Schema] = {
     schema.name: schema
     for schema in (
         rendered.RENDERED,
+        shortcut.SHORTCUT,
         word_problems.WORD_PROBLEMS,
         geometry3k.FOLDERS,
         geometry3k.HUB,

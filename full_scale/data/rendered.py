@@ -185,7 +185,7 @@ def rendered_problems(
     problems: list[Problem] = []
     while len(problems) < count:
         kind, (a, b) = rng.choice(list(kinds)), rng.choice(NUMBER_PAIRS)
-        if _split_of(kind, a, b) == split:
+        if split_of(kind, a, b) == split:
             problems.append(_problem(f"{split}-{seed}-{len(problems)}", kind, a, b, size, rng))
     return problems
 
@@ -202,7 +202,8 @@ def _check(count: int, size: int, split: str, kinds: Sequence[str]) -> None:
         raise ValueError(f"kinds must be some of {', '.join(FIGURES)}, got {list(kinds)}")
 
 
-def _split_of(kind: str, a: int, b: int) -> str:
+def split_of(kind: str, a: int, b: int) -> str:
+    """The split that a figure belongs to: "train", or for one combination of kind and angles in five "test"."""
     digest = hashlib.sha256(f"{kind} {a} {b}".encode()).digest()
     return "test" if digest[0] < 256 * _TEST_SHARE else "train"
 

@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 from transformers.modeling_utils import PreTrainedModel
 
@@ -15,6 +16,7 @@ from full_scale.data import Quarantine, load_problems
 from full_scale.evaluation.answering import blanked
 from full_scale.evaluation.intervals import Estimate, bootstrap, share
 from full_scale.model.answers import Answer, answer_problems
+from full_scale.model.decisions import first_decision
 from full_scale.model.processor import Processor
 from full_scale.pages.answers_page import write_answers_page
 from full_scale.pages.tables import PageTable
@@ -25,9 +27,20 @@ from full_scale.verifier.answer import is_correct
 MEASURES = {
     "greedy_accuracy": "accuracy of greedy answers",
     "sampled_accuracy": "accuracy of sampled answers",
+    "pass_at_k": "one of a problem's sampled answers is right",
     "entropy": "entropy, nats per token",
+    "sound_share": "sampled answers that take the sound way",
+    "shortcut_share": "sampled answers that take the shortcut",
+    "neither_share": "sampled answers that take neither",
+    "sound_coverage": "problems with a sampled answer that takes it",
+    "sound_probability": "probability of the sound way, exact",
+    "shortcut_probability": "probability of the shortcut, exact",
+    "decision_entropy": "entropy of the first decision, exact, nats",
 }
 """Name in results.json -> name for the reader."""
+
+NATS = ("entropy", "decision_entropy")
+"""The measures that are no shares."""
 
 PAGE_PROBLEMS = 60
 """Problems on the page of sample answers."""
@@ -40,10 +53,12 @@ class HeldOut:
     Attributes:
         greedy: Each problem's greedy answer.
         sampled: Each problem's answers sampled at temperature 1.
+        decision: Where the problems tell ways apart: what :func:`decisions` gives.
     """
 
     greedy: list[Answer]
     sampled: list[list[Answer]]
+    decision: dict[str, list[float]] = field(default_factory=dict)
 
     def save(self, file: Path) -> None:
         """Write the answers as JSON."""
@@ -54,7 +69,7 @@ class HeldOut:
         """The inverse of :meth:`save`."""
         stored = read_json(file)
         sampled = [[Answer(**answer) for answer in given] for given in stored["sampled"]]
-        return cls([Answer(**answer) for answer in stored["greedy"]], sampled)
+        return cls([Answer(**answer) for answer in stored["greedy"]], sampled, stored["decision"])
 
 
 def held_out_problems(settings: Settings, quarantine: Quarantine | None = None) -> list[Problem]:
@@ -99,7 +114,34 @@ def answer_held_out(
             instruct=settings.instruct,
             seed=settings.seed,
         ),
+        decisions(model, processor, problems, instruct=settings.instruct),
     )
+
+
+def decisions(
+    model: PreTrainedModel, processor: Processor, problems: Sequence[Problem], *, instruct: bool
+) -> dict[str, list[float]]:
+    """The first decision before each problem, from the logits.
+
+    Args:
+        model: The policy.
+        processor: Its processor.
+        problems: At least one.
+        instruct: Append the paper's instruction.
+
+    Returns:
+        ``sound_probability``, ``shortcut_probability`` and ``decision_entropy`` (nats), one number per problem; nothing
+        where the problems tell no ways apart.
+    """
+    ways = problems[0].ways
+    if ways is None:
+        return {}
+    found = first_decision(model, processor, problems, ways, instruct=instruct)
+    return {
+        "sound_probability": found.shares[ways.sound].tolist(),
+        "shortcut_probability": found.shares[ways.shortcut].tolist(),
+        "decision_entropy": found.entropy.tolist(),
+    }
 
 
 def _greedy_answers(
@@ -119,16 +161,35 @@ def measures(problems: Sequence[Problem], answers: HeldOut) -> dict[str, Estimat
 
     Returns:
         Key of :data:`MEASURES` -> estimate: Wilson's interval for the greedy answers; for the sampled ones a bootstrap
-        over problems. The entropy is the mean over all tokens.
+        over problems. The entropy is the mean over all tokens. Those of ways are there where the problems have them.
     """
     right = np.array([_right(problem, given) for problem, given in zip(problems, answers.sampled, strict=True)])
     tokens = np.array([sum(answer.length for answer in given) for given in answers.sampled])
     nats = np.array([sum(answer.entropy * answer.length for answer in given) for given in answers.sampled])
     return {
         "greedy_accuracy": greedy_accuracy(problems, answers.greedy),
-        "sampled_accuracy": bootstrap(lambda draw: right[draw].mean(), len(problems)),
+        "sampled_accuracy": _mean(right),
+        "pass_at_k": _mean(right > 0),
         "entropy": bootstrap(lambda draw: nats[draw].sum() / tokens[draw].sum(), len(problems)),
+        **_ways(problems, answers),
     }
+
+
+def _ways(problems: Sequence[Problem], answers: HeldOut) -> dict[str, Estimate]:
+    """How often each way is taken; nothing where the problems tell no ways apart."""
+    ways = problems[0].ways
+    if ways is None:
+        return {}
+    taken = [ways.shares([one.text for one in given]) for given in answers.sampled]
+    shares = {name: np.array([one[name] for one in taken]) for name in taken[0]}
+    exact = {name: np.array(values) for name, values in answers.decision.items()}
+    found = shares | {"sound_coverage": shares["sound_share"] > 0} | exact
+    return {name: _mean(values) for name, values in found.items()}
+
+
+def _mean(values: NDArray[np.number | np.bool_]) -> Estimate:
+    """The mean over problems of one number for each."""
+    return bootstrap(lambda draw: values[draw].mean(), len(values))
 
 
 def greedy_accuracy(problems: Sequence[Problem], answers: Sequence[Answer]) -> Estimate:
@@ -164,17 +225,28 @@ class Outcome:
         self, problems: Sequence[Problem], before: HeldOut | None, after: HeldOut, blank: Estimate | None
     ) -> None:
         self._problems, self._before, self._after, self.blank = problems, before, after, blank
-        self.measures = {"before": before and measures(problems, before), "after": measures(problems, after)}
+        self.measures = {"before": measures(problems, before) if before else {}, "after": measures(problems, after)}
 
     def as_json(self) -> dict[str, Any]:
         """The part of results.json: each measure before and after training, with its 95 % interval."""
-        parts = {when: found and _as_json(found) for when, found in self.measures.items()}
+        parts = {when: _as_json(found) if found else None for when, found in self.measures.items()}
         blank = {"blank_pictures": _as_json({"greedy_accuracy": self.blank})} if self.blank else {}
-        return {"problems": len(self._problems), **parts, **blank}
+        return {"problems": len(self._problems), **parts, **blank, "categories": self._categories()}
+
+    def _categories(self) -> dict[str, Any]:
+        """Accuracy of sampled answers after training, by category."""
+        found: dict[str, list[float]] = {}
+        for problem, given in zip(self._problems, self._after.sampled, strict=True):
+            found.setdefault(problem.category or "all", []).append(_right(problem, given))
+        return {
+            name: {"problems": len(right), "sampled_accuracy": round(sum(right) / len(right), 4)}
+            for name, right in sorted(found.items())
+        }
 
     def rows(self) -> list[tuple[str, str, str]]:
         """The measures for a reader: name, before, after."""
-        lines = [(label, self._text("before", name), self._text("after", name)) for name, label in MEASURES.items()]
+        known = {name: label for name, label in MEASURES.items() if name in self.measures["after"]}
+        lines = [(label, self._text("before", name), self._text("after", name)) for name, label in known.items()]
         return [*lines, ("greedy, blank pictures", "", self.blank.as_text(percent=True))] if self.blank else lines
 
     def table(self) -> Table:
@@ -204,7 +276,7 @@ class Outcome:
 
     def _text(self, when: str, name: str) -> str:
         found = self.measures[when]
-        return found[name].as_text(percent=name != "entropy") if found else "not measured"
+        return found[name].as_text(percent=name not in NATS) if found else "not measured"
 
 
 def _as_json(found: Mapping[str, Estimate]) -> dict[str, Any]:

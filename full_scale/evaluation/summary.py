@@ -14,6 +14,7 @@ from full_scale.evaluation.answer_log import Answers, Record
 from full_scale.evaluation.intervals import Draw, Estimate, bootstrap, pass_at_k, share
 from full_scale.pages.tables import PageTable
 from full_scale.problems.problem import Problem
+from full_scale.problems.ways import Ways
 
 Json: TypeAlias = dict[str, Any]
 
@@ -28,6 +29,9 @@ METRICS: dict[str, tuple[str, bool]] = {
     "official_accuracy": ("accuracy by the official scoring", True),
     "well_formed": ("format kept", True),
     "finished": ("ended by itself", True),
+    "sound_share": ("take the sound way", True),
+    "shortcut_share": ("take the shortcut", True),
+    "neither_share": ("take neither", True),
     "entropy": ("entropy, nats per token", False),
     "length": ("length, tokens", False),
     "ece": ("ECE", False),
@@ -60,6 +64,9 @@ def summarise(problems: Sequence[Problem], answers: Answers, *, pass_at: Sequenc
     sampled = answers.sampled if any(answers.sampled) else []
     summary: Json = {"problems": len(problems), "greedy": response_metrics(greedy)}
     summary["sampled"] = response_metrics(sampled) | {"pass_at": _pass_at(sampled, pass_at)} if sampled else None
+    if problems[0].ways is not None:
+        summary["greedy"] |= _ways(problems[0].ways, greedy)
+        summary["sampled"] = summary["sampled"] and summary["sampled"] | _ways(problems[0].ways, sampled)
     summary["categories"] = _categories(problems, answers)
     if problems[0].source == "mathverse":
         summary["image_versions"] = _image_versions(problems, answers.greedy)
@@ -125,6 +132,11 @@ def _calibration(confidence: NDArray[np.float64], correct: NDArray[np.float64]) 
         return float(expected_calibration_error(confident[draw].flatten(), right[draw].flatten()))
 
     return bootstrap(error, len(confidence))
+
+
+def _ways(ways: Ways, groups: Sequence[Sequence[Record]]) -> Json:
+    taken = [ways.shares([record.answer.text for record in group]) for group in groups]
+    return {name: _chance(np.array([one[name] for one in taken])).as_json() for name in taken[0]}
 
 
 def _pass_at(sampled: Sequence[Sequence[Record]], pass_at: Sequence[int]) -> Json:

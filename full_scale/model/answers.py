@@ -81,6 +81,7 @@ def answer_problems(
     samples: int = 1,
     greedy: bool = False,
     instruct: bool = False,
+    begin: str = "",
     batch_size: int = 64,
     seed: int = 0,
 ) -> list[list[Answer]]:
@@ -94,6 +95,7 @@ def answer_problems(
         samples: Responses per problem, at temperature 1.
         greedy: Take the likeliest token instead; then ``samples`` must be 1.
         instruct: Append the paper's instruction to the question.
+        begin: What every response begins with; of its text, but not of its length, entropy and log-probability.
         batch_size: Problems at once; memory grows with ``batch_size * samples``.
         seed: Of the sampling. Each batch has its own random numbers, so a batch can be repeated alone.
 
@@ -113,6 +115,7 @@ def answer_problems(
             samples=samples,
             greedy=greedy,
             instruct=instruct,
+            begin=begin,
             seed=batch_seed(seed, start),
         )
     return answers
@@ -132,6 +135,7 @@ def answer_batch(
     samples: int,
     greedy: bool,
     instruct: bool,
+    begin: str = "",
     seed: int,
 ) -> list[list[Answer]]:
     """The answers to one batch; where the model allows it, each prompt is read once for all its answers.
@@ -144,6 +148,7 @@ def answer_batch(
         samples: Responses per problem.
         greedy: Take the likeliest token.
         instruct: Append the paper's instruction.
+        begin: What every response begins with.
         seed: Of the sampling of this batch.
 
     Returns:
@@ -157,10 +162,10 @@ def answer_batch(
             f"samples is {samples}: at least 1 is needed, and exactly 1 with greedy=True (they would be equal)."
         )
     config = _generation_config(model, processor, greedy=greedy, max_new_tokens=max_new_tokens)
-    with _evaluating(model), own_sampling(model), torch.random.fork_rng(), torch.inference_mode():
+    with evaluating(model), own_sampling(model), torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
-        inputs = model_inputs(processor, problems, instruct=instruct)
-        flat = _generate(model, processor, inputs.to(model.device), config, samples)
+        inputs = model_inputs(processor, problems, instruct=instruct, begin=begin)
+        flat = _generate(model, processor, inputs.to(model.device), config, samples, begin)
     return [flat[row : row + samples] for row in range(0, len(flat), samples)]
 
 
@@ -191,6 +196,7 @@ def _generate(
     inputs: BatchFeature | BatchEncoding[torch.Tensor],
     config: GenerationConfig,
     samples: int,
+    begin: str,
 ) -> list[Answer]:
     recorder = TokenRecorder()
     # PreTrainedModel is not annotated as able to generate; without return_dict_in_generate this gives ids
@@ -215,7 +221,7 @@ def _generate(
     return [
         Answer(*row)
         for row in zip(
-            [opened + text for text in written],
+            [(begin or opened) + text for text in written],
             lengths.tolist(),
             (entropies.where(mask, 0.0).sum(dim=1) / lengths).tolist(),
             log_probs.where(mask, 0.0).sum(dim=1).tolist(),
@@ -226,7 +232,8 @@ def _generate(
 
 
 @contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Within it the model is in evaluation mode."""
     was_training = model.training
     model.eval()
     try:

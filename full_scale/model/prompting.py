@@ -29,7 +29,7 @@ def conversation(problem: Problem, *, instruct: bool) -> list[Message]:
 
 
 def model_inputs(
-    processor: Processor, problems: Sequence[Problem], *, instruct: bool
+    processor: Processor, problems: Sequence[Problem], *, instruct: bool, begin: str = ""
 ) -> BatchFeature | BatchEncoding[Tensor]:
     """Left-padded prompts of a batch, with their pictures' patches.
 
@@ -37,11 +37,13 @@ def model_inputs(
         processor: Of the model; a text model's tokenizer where no problem has a picture.
         problems: The batch.
         instruct: As in :func:`conversation`.
+        begin: The beginning of every response, behind the prompt.
 
     Returns:
         Tensors for the model's forward and ``generate``.
     """
-    texts = [prompt_text(processor, problem, instruct=instruct) for problem in problems]
+    begin = begin.removeprefix(opening(processor)) if begin else ""
+    texts = [prompt_text(processor, problem, instruct=instruct) + begin for problem in problems]
     pictures = [problem.rgb_images() for problem in problems]
     seen = {"images": pictures} if any(pictures) else {}  # a tokenizer knows no pictures
     inputs: BatchFeature | BatchEncoding[Tensor] = processor(

@@ -15,6 +15,8 @@ PANELS = {
     "reward": ("Reward", "mean reward"),
     "accuracy": ("Accuracy of the rollouts", "share correct"),
     "entropy": ("Entropy of the policy", "nats per token"),
+    "sound_probability": ("The sound way", "probability"),
+    "decision_entropy": ("Entropy of the first decision", "nats"),
     "loss/exploration": ("Exploration term", "its share of the loss"),
 }
 """Key in metrics.jsonl -> title and unit of its panel."""

@@ -9,6 +9,7 @@ import PIL.Image
 
 from full_scale.problems.code_task import CodeTask
 from full_scale.problems.pictures import Picture, rgb_picture
+from full_scale.problems.ways import Ways
 
 _HALF = re.compile("[\ud800-\udfff]")  # JSON can spell it, and nothing can write it
 
@@ -33,6 +34,7 @@ class Problem:
         category: The data set's own category, for tables.
         task: What a program is asked to do, where one is; it is judged by its cases.
         facts: What the benchmark's official scoring reads besides the answer, under the benchmark's own names.
+        ways: The ways of reasoning that responses can take; None where they are not told apart.
 
     Raises:
         ValueError: A field is missing, or fields contradict each other; the message names the record.
@@ -49,6 +51,7 @@ class Problem:
     category: str | None = None
     task: CodeTask | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
+    ways: Ways | None = None
 
     def __post_init__(self) -> None:
         for name in ("id", "source", "question", "answer"):

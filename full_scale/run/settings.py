@@ -45,6 +45,7 @@ class Settings:
 
     dataset: str = _option("data", "rendered, word_problems, a folder or file, hub:<id>, or <layout>:<path or hub:id>")
     experts: str = _option("data", "where experts come from: dataset, column:<name>, file:<path>, answer_only or none")
+    trust_experts: bool = _option("data", "take every expert for right, also those that the verifier rejects", False)
     instruct: bool = _option("data", "append the paper's instruction to think first and answer in tags")
     columns: str | None = _option(
         "data", "what the columns of your own table are called where that is not usual: question=q,answer=a", None

@@ -4,10 +4,15 @@ from collections.abc import Mapping, Sequence, Sized
 from typing import Any, cast
 
 from torch import Tensor, nn
+from transformers.modeling_utils import PreTrainedModel
 from transformers.trainer_utils import SchedulerType
 from trl import GRPOConfig
 
 from calibrl_ref import Objective, Schedule
+from full_scale.model.decisions import first_decision
+from full_scale.model.processor import Processor
+from full_scale.problems.problem import Problem
+from full_scale.run.settings import Settings
 
 REQUIRED = {
     "mask_truncated_completions": (False, "prune with the objective instead"),
@@ -210,3 +215,39 @@ def check_image_tokens(
                 f"prompt {row} has {found} image tokens, but its {count} picture(s) give {wanted} features; "
                 "the prompt was cut inside a picture, or the processor does not belong to the model."
             )
+
+
+KNOWN_WAYS, RAREST_WAY = 0.5, 1e-4
+"""From which probability on a model is taken to know its ways: of all of them together, and of sound way and shortcut
+each; below the second, not one answer of a run takes the way."""
+
+
+def check_ways(model: PreTrainedModel, processor: Processor, problems: Sequence[Problem], settings: Settings) -> None:
+    """Refuse a model that does not know the ways of its problems, and experts of one kind of problem alone.
+
+    Args:
+        model: The initial one.
+        processor: Its processor.
+        problems: For training; nothing is checked where they tell no ways apart.
+        settings: All options.
+
+    Raises:
+        ValueError: One of the two.
+    """
+    ways, probes = problems[0].ways, problems[:32]
+    if ways is None:
+        return
+    known = first_decision(model, processor, probes, ways, instruct=settings.instruct)
+    rarest = min(float(known.shares[name].mean()) for name in (ways.sound, ways.shortcut))
+    if known.known < KNOWN_WAYS or rarest < RAREST_WAY:
+        shares = ", ".join(f"{name} {float(share.mean()):.1%}" for name, share in known.shares.items())
+        raise ValueError(
+            f"model={settings.model!r}: expected one that takes the ways of {settings.dataset}; its first word is "
+            f"{shares}. Fix: --model tiny-shortcut, or warm one up (full_scale/pretrain.py --world shortcut)."
+        )
+    shown = {problem.category for problem in problems if problem.solution is not None}
+    if settings.schedule().uses_expert and len(shown) == 1 < len({problem.category for problem in problems}):
+        raise ValueError(
+            f"experts={settings.experts!r}: expected experts of several kinds of problem, all of them show "
+            f"{shown.pop()!r}, so that they cannot tell looking from guessing. Fix: --experts dataset."
+        )

@@ -4,16 +4,21 @@ import json
 import math
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from accelerate.utils import gather_object
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.modeling_utils import PreTrainedModel
 
 from cli.interruption import Interruption
+
+Probe: TypeAlias = Callable[[PreTrainedModel], dict[str, float]]
+"""Gives a model's measures by name."""
 
 
 class Reporter(TrainerCallback):
@@ -25,13 +30,14 @@ class Reporter(TrainerCallback):
         file: metrics.jsonl.
         steps: Updates in all.
         console: Where the progress goes; on a terminal one live line, elsewhere a line for each update.
+        probe: Measures the model after every update; its numbers join the update's metrics.
 
     Attributes:
         interrupted: The signal's number; None where none came.
     """
 
-    def __init__(self, file: Path, steps: int, console: Console) -> None:
-        self.file, self.steps = file, steps
+    def __init__(self, file: Path, steps: int, console: Console, probe: Probe | None = None) -> None:
+        self.file, self.steps, self._probe = file, steps, probe
         self.interrupted: int | None = None
         self._interruption = Interruption(self.interrupt)
         self._message: threading.Thread | None = None
@@ -86,11 +92,14 @@ class Reporter(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         logs: dict[str, Any] | None = None,
+        model: PreTrainedModel | None = None,
         **_: object,
     ) -> None:
         """Append the update's metrics, in the first of several processes; a number that is not finite is null."""
         if not logs or "train_runtime" in logs or not state.is_world_process_zero:
             return
+        if self._probe and model is not None:
+            logs = {**logs, **self._probe(model)}
         finite = {name: None if _is_odd(value) else value for name, value in logs.items()}
         try:
             with self.file.open("a", encoding="utf-8") as lines:

@@ -1,7 +1,7 @@
 """From problems to the rows that the trainer reads."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -90,6 +90,7 @@ def training_rows(
     format_weight: float,
     max_prompt_length: int,
     max_response_length: int,
+    trust_experts: bool = False,
     quarantine: Quarantine | None = None,
 ) -> tuple[Dataset, Dropped]:
     """Rows for :class:`~full_scale.training.trainer.HybridPolicyTrainer`; nothing is ever cut.
@@ -101,6 +102,7 @@ def training_rows(
         format_weight: Weight of the format in an expert's reward.
         max_prompt_length: Tokens, image tokens included; a longer prompt is dropped.
         max_response_length: Tokens; a longer expert is dropped, its problem stays.
+        trust_experts: Take every expert for right, whatever the verifier says.
         quarantine: Takes the problems that this model cannot read; without one the first ends the program.
 
     Returns:
@@ -111,7 +113,9 @@ def training_rows(
             expert holds a special token of the model.
     """
     check_format(processor)
-    read = partial(_read, processor=processor, instruct=instruct, format_weight=format_weight)
+    read = partial(
+        _read, processor=processor, instruct=instruct, format_weight=format_weight, trust_experts=trust_experts
+    )
     sound = _readable(problems, read, quarantine)
     kept = [(problem, expert) for problem, length, expert in sound if length <= max_prompt_length]
     if not kept:
@@ -154,14 +158,17 @@ def kept_back(rows: Dataset, *, most: int = 64) -> tuple[Dataset, Dataset]:
     return rows.select(sorted(set(range(len(rows))) - set(apart))), rows.select(apart)
 
 
-def _read(problem: Problem, processor: Processor, *, instruct: bool, format_weight: float) -> tuple[int, Expert | None]:
+def _read(
+    problem: Problem, processor: Processor, *, instruct: bool, format_weight: float, trust_experts: bool
+) -> tuple[int, Expert | None]:
     """A prompt's tokens, and its expert; raises where the model would read anything else than what is written."""
     check_question(problem, reserved_tokens(processor))
     try:
         length = model_inputs(processor, [problem], instruct=instruct)["input_ids"].shape[1]
     except ValueError as error:  # a picture that this processor does not take
         raise ValueError(f"{problem.name}: the processor refuses it: {error}") from error
-    return length, expert_of(problem, processor, format_weight=format_weight)
+    expert = expert_of(problem, processor, format_weight=format_weight)
+    return length, trusted(expert) if trust_experts and expert else expert
 
 
 def _readable(
@@ -210,6 +217,18 @@ def expert_of(problem: Problem, processor: Processor, *, format_weight: float) -
     ids = tokenizer(written, add_special_tokens=False)["input_ids"]
     earned = reward(text, problem, format_weight=format_weight)
     return Expert(text=text, ids=(*ids, tokenizer.eos_token_id), correct=earned.correct, reward=earned.total)
+
+
+def trusted(expert: Expert) -> Expert:
+    """The expert taken for right: its reward has the accuracy of a right answer.
+
+    Args:
+        expert: Judged by the verifier.
+
+    Returns:
+        The same response.
+    """
+    return expert if expert.correct else replace(expert, correct=True, reward=expert.reward + 1.0)
 
 
 def _expert_fault(expert: Expert | None, longest: int) -> str | None:

@@ -25,7 +25,14 @@ from cli.folder import Output, RunFolder, write_json
 from cli.program import Interrupted
 from full_scale.data import MissingSplitError, Quarantine, load_problems
 from full_scale.data.readable import readable_problems
-from full_scale.evaluation.held_out import HeldOut, Outcome, answer_held_out, blank_accuracy, held_out_problems
+from full_scale.evaluation.held_out import (
+    HeldOut,
+    Outcome,
+    answer_held_out,
+    blank_accuracy,
+    decisions,
+    held_out_problems,
+)
 from full_scale.model.checkpoint import load_model
 from full_scale.model.processor import Processor, load_processor
 from full_scale.model.prompting import opening
@@ -51,8 +58,9 @@ from full_scale.run.folder import (
 from full_scale.run.machine import check_machine, device, is_main_process, processes
 from full_scale.run.manifest import update_of
 from full_scale.run.settings import Settings
+from full_scale.training.checks import check_ways
 from full_scale.training.engine import adapters, trainer_arguments
-from full_scale.training.reporter import Reporter
+from full_scale.training.reporter import Probe, Reporter
 from full_scale.training.rows import Dropped, kept_back, training_rows
 from full_scale.training.trainer import HybridPolicyTrainer
 from full_scale.verifier.rewards import total_reward
@@ -163,6 +171,8 @@ def load(settings: Settings, console: Console, quarantine: Quarantine | None = N
     settings.check_enough(len(problems), settings.dataset)
     rows, dropped = load_rows(settings, problems, processor, console, quarantine)
     rows, kept = _with_validation(settings, rows, console)
+    model = load_model(settings.model_folder, dtype=getattr(torch, settings.dtype), remote_code=settings.remote_code)
+    check_ways(model, processor, problems, settings)
     return Parts(
         processor=processor,
         problems=problems,
@@ -170,7 +180,7 @@ def load(settings: Settings, console: Console, quarantine: Quarantine | None = N
         kept_back=kept,
         dropped=dropped,
         held_out=_held_out(settings, processor, quarantine, console),
-        model=load_model(settings.model_folder, dtype=getattr(torch, settings.dtype), remote_code=settings.remote_code),
+        model=model,
         versions=found,
     )
 
@@ -233,6 +243,7 @@ def load_rows(
         processor,
         instruct=settings.instruct,
         format_weight=settings.format_weight,
+        trust_experts=settings.trust_experts,
         quarantine=quarantine,
         **lengths,
     )
@@ -362,7 +373,8 @@ def build_trainer(
     Returns:
         Both.
     """
-    reporter = Reporter(out / METRICS_FILE, settings.steps, console)
+    ways = parts.problems[0].ways
+    reporter = Reporter(out / METRICS_FILE, settings.steps, console, decision_probe(settings, parts) if ways else None)
     schedule = settings.schedule()
     needs_reference = any(objective.needs_reference for objective, _ in schedule.stages)
     trainer = HybridPolicyTrainer(
@@ -383,6 +395,22 @@ def build_trainer(
     )
     trainer.remove_callback(PrinterCallback)  # the reporter prints
     return trainer, reporter
+
+
+PROBES = 32
+"""Problems whose first decision is measured after every update."""
+
+
+def decision_probe(settings: Settings, parts: Parts) -> Probe:
+    """Measures the first decision before the first held-out problems (training problems where none are held out)."""
+    problems = (parts.held_out or parts.problems)[:PROBES]
+
+    def probe(model: PreTrainedModel) -> dict[str, float]:
+        """The means over the problems."""
+        found = decisions(model, parts.processor, problems, instruct=settings.instruct)
+        return {name: sum(values) / len(values) for name, values in found.items()}
+
+    return probe
 
 
 def write_outcome(

@@ -1,6 +1,8 @@
 """The supervised warm-up that makes the shipped tiny models: what ``full_scale/pretrain.py`` does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -9,9 +11,11 @@ from transformers.modeling_utils import PreTrainedModel
 
 from full_scale.data import expert_response
 from full_scale.data.rendered import rendered_problems
+from full_scale.data.shortcut import WAYS, balanced_problems, habitual, shortcut_problems
 from full_scale.data.word_problems import word_problems
 from full_scale.model.answers import answer_problems
 from full_scale.model.checkpoint import save_checkpoint
+from full_scale.model.decisions import first_decision
 from full_scale.model.processor import Processor, tokenizer_of
 from full_scale.model.prompting import model_inputs
 from full_scale.model.tiny import (
@@ -23,6 +27,7 @@ from full_scale.model.tiny import (
     tiny_text_config,
 )
 from full_scale.problems.problem import Problem
+from full_scale.problems.ways import BEGIN
 from full_scale.verifier.answer import is_correct
 
 ACCURACY_BOUNDS = (0.40, 0.55)
@@ -31,67 +36,82 @@ ACCURACY_BOUNDS = (0.40, 0.55)
 MAX_NEW_TOKENS = 48
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """Problems that are learnt from.
+
+    Attributes:
+        problems: With expert solutions; each batch draws from them.
+        batch_size: Problems in a batch.
+        begin: What every response begins with, and what is given, not learnt.
+    """
+
+    problems: Sequence[Problem]
+    batch_size: int = 32
+    begin: str = ""
+
+    def draw(self, generator: torch.Generator) -> list[Problem]:
+        """A batch, drawn with replacement."""
+        chosen = torch.randint(len(self.problems), (self.batch_size,), generator=generator)
+        return [self.problems[index] for index in chosen.tolist()]
+
+
 def warm_up(
     model: PreTrainedModel,
     processor: Processor,
-    problems: Sequence[Problem],
-    held_out: Sequence[Problem],
+    lessons: Sequence[Lesson],
     *,
     steps: int,
-    batch_size: int = 32,
+    enough: Callable[[], bool],
     learning_rate: float = 6e-4,
     evaluate_every: int = 20,
     seed: int = 0,
-) -> float:
-    """Train on expert responses until the held-out accuracy is in :data:`ACCURACY_BOUNDS`, or ``steps`` are done.
+) -> None:
+    """Train on expert responses until it is enough, or ``steps`` are done.
 
     Args:
         model: Changed in place.
         processor: Of the model.
-        problems: Training problems with expert solutions; each batch draws from them.
-        held_out: Problems for the accuracy.
+        lessons: Each step draws a batch from each, and adds up their losses.
         steps: Length of the one-cycle learning-rate schedule.
-        batch_size: Problems in a step.
+        enough: Looks at the model, and tells whether to stop.
         learning_rate: Peak of the schedule, of AdamW.
-        evaluate_every: Steps between two looks at the accuracy.
+        evaluate_every: Steps between two looks.
         seed: Of the batches.
-
-    Returns:
-        The last measured greedy accuracy.
     """
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
-    accuracy = 0.0
     for step in range(1, steps + 1):
-        chosen = torch.randint(len(problems), (batch_size,), generator=generator).tolist()
-        loss = model(**supervised_batch(processor, [problems[index] for index in chosen])).loss
         optimizer.zero_grad()
-        loss.backward()
+        losses = []
+        for lesson in lessons:
+            loss = model(**supervised_batch(processor, lesson.draw(generator), begin=lesson.begin)).loss
+            loss.backward()
+            losses.append(loss.item())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         if step % evaluate_every == 0:
-            accuracy = greedy_accuracy(model, processor, held_out)
-            print(f"step {step:4d}  loss {loss.item():.3f}  held-out greedy accuracy {accuracy:.1%}", flush=True)
-            if ACCURACY_BOUNDS[0] <= accuracy <= ACCURACY_BOUNDS[1]:
+            print(f"step {step:4d}  loss {' + '.join(f'{loss:.3f}' for loss in losses)}  ", end="")
+            if enough():
                 break
-    return accuracy
 
 
-def supervised_batch(processor: Processor, problems: Sequence[Problem]) -> dict[str, torch.Tensor]:
+def supervised_batch(processor: Processor, problems: Sequence[Problem], *, begin: str = "") -> dict[str, torch.Tensor]:
     """Prompts and expert responses as one right-padded batch whose labels cover the responses only.
 
     Args:
         processor: Of the model.
         problems: Each with an expert solution.
+        begin: What every response begins with, and what is given, not learnt.
 
     Returns:
         Inputs of the model's forward, with ``labels``.
     """
     tokenizer = tokenizer_of(processor)
-    prompts = dict(model_inputs(processor, problems, instruct=False))
-    targets = [f"{expert_response(problem)}{tokenizer.eos_token}" for problem in problems]
+    prompts = dict(model_inputs(processor, problems, instruct=False, begin=begin))
+    targets = [f"{str(expert_response(problem)).removeprefix(begin)}{tokenizer.eos_token}" for problem in problems]
     response = tokenizer(targets, padding=True, padding_side="right", add_special_tokens=False, return_tensors="pt")
     ids, mask = response["input_ids"], response["attention_mask"]
     labels = torch.full_like(prompts["input_ids"], -100)
@@ -100,39 +120,47 @@ def supervised_batch(processor: Processor, problems: Sequence[Problem]) -> dict[
     return prompts | joined | {"labels": torch.cat([labels, ids.masked_fill(mask == 0, -100)], dim=1)}
 
 
-def greedy_accuracy(model: PreTrainedModel, processor: Processor, problems: Sequence[Problem]) -> float:
+def greedy_accuracy(
+    model: PreTrainedModel, processor: Processor, problems: Sequence[Problem], *, begin: str = ""
+) -> float:
     """Share of problems whose greedy answer is correct.
 
     Args:
         model: The model.
         processor: Its processor.
         problems: What to answer.
+        begin: What every answer begins with.
 
     Returns:
         A number in [0, 1].
     """
     answers = answer_problems(
-        model, processor, problems, greedy=True, max_new_tokens=MAX_NEW_TOKENS, batch_size=len(problems)
+        model, processor, problems, greedy=True, max_new_tokens=MAX_NEW_TOKENS, batch_size=len(problems), begin=begin
     )
     return sum(is_correct(a.text, problem) for (a,), problem in zip(answers, problems, strict=True)) / len(problems)
 
 
-def untrained(problems: Sequence[Problem], *, text: bool, seed: int) -> tuple[PreTrainedModel, Processor]:
+def untrained(texts: Iterable[str], *, text: bool, seed: int) -> tuple[PreTrainedModel, Processor]:
     """A tiny model with random weights, and its processor.
 
     Args:
-        problems: Whose texts the tokenizer is trained on.
+        texts: What the tokenizer is trained on.
         text: The text model, else the vision-language model.
         seed: Of the weights.
 
     Returns:
         Both.
     """
-    tokenizer = build_tokenizer([f"{problem.question}\n{expert_response(problem)}" for problem in problems])
+    tokenizer = build_tokenizer(texts)
     if text:
         tokenizer.chat_template = CHAT_TEMPLATE
         return build_model(tiny_text_config(tokenizer), seed=seed), tokenizer
     return build_model(tiny_config(tokenizer), seed=seed), build_processor(tokenizer)
+
+
+def texts_of(problems: Sequence[Problem]) -> list[str]:
+    """What the tokenizer is trained on: questions and responses."""
+    return [f"{problem.question}\n{expert_response(problem)}" for problem in problems]
 
 
 def pretraining_problems(count: int, *, text: bool, seed: int, split: Literal["train", "test"]) -> list[Problem]:
@@ -158,12 +186,12 @@ def pretraining_problems(count: int, *, text: bool, seed: int, split: Literal["t
     return problems
 
 
-def make_model(out: Path, *, text: bool, seed: int, steps: int, problems: int) -> float:
+def make_model(out: Path, *, world: str, seed: int, steps: int, problems: int) -> float:
     """Build, warm up and save a tiny model.
 
     Args:
         out: Folder of the checkpoint.
-        text: Make the text model.
+        world: "rendered", "word_problems" or "shortcut".
         seed: Of the weights, the problems and the batches.
         steps: Length of the learning-rate schedule.
         problems: Number of training problems.
@@ -171,13 +199,140 @@ def make_model(out: Path, *, text: bool, seed: int, steps: int, problems: int) -
     Returns:
         The saved model's greedy accuracy on 500 held-out problems.
     """
-    given = pretraining_problems(problems, text=text, seed=seed, split="train")
-    model, processor = untrained(given[:1000], text=text, seed=seed)
-    looks, last = (
-        pretraining_problems(count, text=text, seed=seed + more, split="test") for count, more in ((200, 1), (500, 2))
-    )
-    warm_up(model, processor, given, looks, steps=steps, seed=seed)
+    last: Sequence[Problem]
+    if world == "shortcut":
+        model, processor = shortcut_model(seed=seed, steps=steps, problems=problems)
+        last = shortcut_problems(500, seed=seed + 2, split="test")
+    else:
+        text = world == "word_problems"
+        model, processor = partly_skilled_model(text=text, seed=seed, steps=steps, problems=problems)
+        last = pretraining_problems(500, text=text, seed=seed + 2, split="test")
     accuracy = greedy_accuracy(model, processor, last)
     save_checkpoint(out, model, processor)
     print(f"saved to {out}: greedy accuracy {accuracy:.1%} on {len(last)} held-out problems")
     return accuracy
+
+
+def partly_skilled_model(*, text: bool, seed: int, steps: int, problems: int) -> tuple[PreTrainedModel, Processor]:
+    """A model that has learnt the format and a part of the skill: its accuracy is in :data:`ACCURACY_BOUNDS`.
+
+    Args:
+        text: The text model, on word problems.
+        seed: Of the weights, the problems and the batches.
+        steps: As in :func:`warm_up`.
+        problems: Number of training problems.
+
+    Returns:
+        The model and its processor.
+    """
+    given = pretraining_problems(problems, text=text, seed=seed, split="train")
+    held_out = pretraining_problems(200, text=text, seed=seed + 1, split="test")
+    model, processor = untrained(texts_of(given[:1000]), text=text, seed=seed)
+
+    def enough() -> bool:
+        """Whether the greedy accuracy is where it shall be."""
+        accuracy = greedy_accuracy(model, processor, held_out)
+        print(f"held-out greedy accuracy {accuracy:.1%}", flush=True)
+        return ACCURACY_BOUNDS[0] <= accuracy <= ACCURACY_BOUNDS[1]
+
+    warm_up(model, processor, [Lesson(problems=given)], steps=steps, enough=enough, seed=seed)
+    return model, processor
+
+
+LOOKING_RIGHT = 0.9
+"""Share of right answers by looking at which the first stage on the world with a shortcut stops."""
+
+LOOKING_SHARE = (0.015, 0.025)
+"""Probability of looking, mean over held-out problems, at which the second one stops."""
+
+LATE_LOOKING = 0.06
+"""Share of looking in the second stage's texts: the model takes up less of what is rare than it is shown."""
+
+LOOK = f"{BEGIN}{WAYS.sound}"
+"""How a response that looks begins."""
+
+
+def shortcut_model(*, seed: int, steps: int, problems: int) -> tuple[PreTrainedModel, Processor]:
+    """A model that can look, and has the habit of guessing.
+
+    Of each step's problems a part is in the ways and shares of the habit, and teaches which way to take. The others
+    look at every kind of figure alike often, with the first word given: they teach to see and to compute, and no
+    habit. The first stage is for the skill; the second, slower and with more of the habit, for its rare part.
+
+    Args:
+        seed: Of the weights, the problems and the batches.
+        steps: Of the first stage, as in :func:`warm_up`.
+        problems: Number of training problems of each part.
+
+    Returns:
+        The model and its processor.
+    """
+    habit = habitual(shortcut_problems(problems, seed=seed), seed=seed)
+    skill = balanced_problems(problems, seed=seed)
+    tokenizer = build_tokenizer(texts_of([*skill[:1000], *habit[:1000]]))
+    model = build_model(tiny_config(tokenizer, layers=3), seed=seed)
+    learner = ShortcutLearner(model, build_processor(tokenizer), skill, seed)
+    learner.learn(habit, steps=steps, sizes=(8, 32), rate=1e-3, every=50, enough=learner.looks_well)
+    later = habitual(shortcut_problems(problems, seed=seed), seed=seed, looking=LATE_LOOKING)
+    learner.learn(later, steps=100, sizes=(64, 8), rate=3e-4, every=5, enough=learner.looks_rarely)
+    return model, learner.processor
+
+
+@dataclass(frozen=True)
+class ShortcutLearner:
+    """A model that learns the world with a shortcut.
+
+    Attributes:
+        model: Changed in place.
+        processor: Of the model.
+        skill: Problems whose solutions look.
+        seed: Of the batches; problems held out are of the next seed.
+    """
+
+    model: PreTrainedModel
+    processor: Processor
+    skill: Sequence[Problem]
+    seed: int
+
+    def learn(
+        self,
+        habit: Sequence[Problem],
+        *,
+        steps: int,
+        sizes: tuple[int, int],
+        rate: float,
+        every: int,
+        enough: Callable[[], bool],
+    ) -> None:
+        """One stage, whose steps have so many problems of habit and of skill."""
+        lessons = [
+            Lesson(problems=habit, batch_size=sizes[0]),
+            Lesson(problems=self.skill, batch_size=sizes[1], begin=LOOK),
+        ]
+        warm_up(
+            self.model,
+            self.processor,
+            lessons,
+            steps=steps,
+            enough=enough,
+            learning_rate=rate,
+            evaluate_every=every,
+            seed=self.seed,
+        )
+
+    @cached_property
+    def _held_out(self) -> list[Problem]:
+        return shortcut_problems(200, seed=self.seed + 1, split="test")
+
+    def looks_well(self) -> bool:
+        """Whether it computes right from what it sees."""
+        accuracy = greedy_accuracy(self.model, self.processor, self._held_out, begin=LOOK)
+        print(f"right by looking {accuracy:.1%}", flush=True)
+        return accuracy >= LOOKING_RIGHT
+
+    def looks_rarely(self) -> bool:
+        """Whether it looks in as many answers as it shall, and else takes the other ways."""
+        found = first_decision(self.model, self.processor, self._held_out, WAYS)
+        shares = {name: float(share.mean()) for name, share in found.shares.items()}
+        print("first word " + ", ".join(f"{name} {share:.2%}" for name, share in shares.items()), flush=True)
+        return LOOKING_SHARE[0] <= shares[WAYS.sound] <= LOOKING_SHARE[1] and found.known > 0.95

@@ -26,10 +26,15 @@ def is_correct(response: str, problem: Problem) -> bool:
         problem: The question with its ground truth.
 
     Returns:
-        True where `answer_matches` accepts the extracted text.
+        True where `answer_matches` accepts the extracted text; of a problem with ways only where one of them is taken.
     """
     text = extract_answer(response)
-    return text is not None and answer_matches(text, problem)
+    return text is not None and takes_a_way(response, problem) and answer_matches(text, problem)
+
+
+def takes_a_way(response: str, problem: Problem) -> bool:
+    """Whether a response opens with one of its problem's ways; True where the problem tells no ways apart."""
+    return problem.ways is None or problem.ways.taken(response) is not None
 
 
 def judgement(response: str, problem: Problem) -> Judgement | None:

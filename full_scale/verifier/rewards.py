@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from full_scale.problems.problem import Problem
-from full_scale.verifier.answer import is_correct, judgement
+from full_scale.verifier.answer import is_correct, judgement, takes_a_way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,8 @@ class Reward:
 
     Args:
         accuracy: 1.0 where the answer is right, else 0.0.
-        format: 1.0 where the whole response is <think>...</think>...<answer>...</answer>, else 0.0.
+        format: 1.0 where the whole response is <think>...</think>...<answer>...</answer>, and opens with one of its
+            problem's ways where it has some, else 0.0.
         format_weight: Weight of the format, dimensionless.
         unknown: Whether the answer is a program that cannot be run here; its accuracy is 0.
     """
@@ -62,7 +63,7 @@ def reward(response: str, problem: Problem, *, format_weight: float) -> Reward:
     judged = judgement(response, problem)
     return Reward(
         accuracy=float(is_correct(response, problem)),
-        format=format_reward(response),
+        format=format_reward(response) * takes_a_way(response, problem),
         format_weight=format_weight,
         unknown=judged is not None and judged.outcome == "unknown",
     )
@@ -97,7 +98,8 @@ def total_reward(
 
     Its parts go to the logs, as `rewards/accuracy/mean` and `rewards/format/mean`, and where programs are asked for
     `rewards/unknown/mean`, the share of them that cannot be run here; the verdicts to the trainer, as
-    TRL's extra column `correct`.
+    TRL's extra column `correct`. Where the problems tell ways apart, the shares of
+    the ways go to the logs as well.
 
     Args:
         completions: A conversation of one turn each.
@@ -118,6 +120,10 @@ def total_reward(
     log_metric("rewards/format/mean", fmean(one.format for one in earned))
     if any(item.task for item in problem):
         log_metric("rewards/unknown/mean", fmean(one.unknown for one in earned))
+    ways = problem[0].ways
+    if ways is not None:
+        for name, share in ways.shares([turn[0]["content"] for turn in completions]).items():
+            log_metric(name, share)
     return [one.total for one in earned]
 
 

@@ -111,7 +111,7 @@ REFUSED = (
     ("evaluate --out {place}/new --resume", "holds no run"),
     ("evaluate --model {place}/model --merge {place}/thesis", "in use"),
     ("pretrain", "it is in use"),
-    ("pretrain --txt", "did you mean --text"),
+    ("pretrain --wrld", "did you mean --world"),
     ("pretrain --steps 0", "Fix: --steps 1"),
     ("make_experts", "--base-url, --model, --dataset, --out: expected, but not given"),
     ("make_experts --url http://h/v1", "did you mean --base-url"),
@@ -152,7 +152,7 @@ ACCEPTED = (
     ("train --preset qwen2.5-vl-7b --print-config", "Qwen/Qwen2.5-VL-7B-Instruct"),
     ("train --help", "--learning-rate FLOAT"),
     ("evaluate --help", "--samples INT"),
-    ("pretrain --help", "--text"),
+    ("pretrain --help", "--world"),
     ("make_experts --help", "--base-url TEXT"),
 )
 

@@ -13,7 +13,7 @@ from full_scale.training import warm_up
 
 
 def test_it_saves_a_model_and_a_processor_that_load(tmp_path):
-    flags = ["--text", "--steps", "4", "--problems", "40", "--out", str(tmp_path / "model")]
+    flags = ["--world", "word_problems", "--steps", "4", "--problems", "40", "--out", str(tmp_path / "model")]
     assert main(flags) == 0.0
     model, processor = load_model(tmp_path / "model"), load_processor(tmp_path / "model")
     assert model.config.vocab_size == len(processor)
@@ -44,14 +44,14 @@ def test_what_was_cut_off_while_it_was_saved_is_no_model(tmp_path, monkeypatch, 
     owner = {"model": PreTrainedModel, "processor": PreTrainedTokenizerBase, "move": Path}[cut]
     monkeypatch.setattr(owner, *(("replace", moving) if cut == "move" else ("save_pretrained", killed)))
     with pytest.raises(Killed):
-        main(["--text", "--steps", "1", "--problems", "40", "--out", str(out)])
+        main(["--world", "word_problems", "--steps", "1", "--problems", "40", "--out", str(out)])
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"neither config.json nor adapters|no such folder"):
         load_model(out)
 
 
 def test_an_overwritten_model_is_replaced_as_a_whole(tmp_path, unmeasured):
-    flags = ["--text", "--steps", "1", "--problems", "40", "--out", str(tmp_path / "model")]
+    flags = ["--world", "word_problems", "--steps", "1", "--problems", "40", "--out", str(tmp_path / "model")]
     main(flags)
     first = load_model(tmp_path / "model")
     main([*flags, "--seed", "1", "--overwrite"])
@@ -64,9 +64,10 @@ def test_an_overwritten_model_is_replaced_as_a_whole(tmp_path, unmeasured):
     [
         (["--steps", "0"], r"steps=0: expected at least 1. Fix: --steps 1\."),
         (["--problems", "0"], "problems=0: expected at least 1"),
-        (["--txt"], r"--txt: expected a flag of pretrain.py. Fix: did you mean --text\?"),
+        (["--wrld"], r"--wrld: expected a flag of pretrain.py. Fix: did you mean --world\?"),
+        (["--world", "shortcuts"], r"expected one of rendered, word_problems, shortcut"),
         ([], "it is in use"),  # the shipped model
-        (["--text"], "it is in use"),
+        (["--world", "word_problems"], "it is in use"),
     ],
 )
 def test_mistakes_are_refused_before_anything_is_made(flags, message):

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from full_scale.data.rendered import rendered_problems
+from full_scale.data.shortcut import shortcut_problems
 from full_scale.evaluation.held_out import HeldOut, Outcome, blank_accuracy, held_out_problems, measures
 from full_scale.evaluation.intervals import wilson_interval
 from full_scale.model.answers import Answer
@@ -57,7 +58,7 @@ def test_results_and_table_hold_each_measure_before_and_after(problems, answers)
     assert rows["accuracy of greedy answers"][0].startswith("25.0 %")
     assert rows["accuracy of greedy answers"][1].startswith("100.0 %")
     assert rows["greedy, blank pictures"][1].startswith("25.0 %")
-    assert outcome.table().row_count == 4
+    assert outcome.table().row_count == 5
 
 
 def test_without_answers_before_the_outcome_says_so(problems, answers, tmp_path):
@@ -97,3 +98,28 @@ def test_as_many_problems_of_the_test_split_are_held_out_as_wanted(wanted):
     of_split = rendered_problems(3, seed=0, split="test")[:wanted]
     assert [problem.question for problem in found] == [problem.question for problem in of_split]
     assert all(problem.solution is None for problem in found)
+
+
+def test_ways_are_measured_where_the_problems_tell_them_apart():
+    problems = shortcut_problems(3, seed=0, split="test")
+    look, guess = (
+        dataclasses.replace(answer("x"), text=f"<think>{way} a</think>") for way in ("look", "guess triangle")
+    )
+    sampled = [[look, look], [look, guess], [guess, guess]]
+    decision = {"sound_probability": [0.9, 0.5, 0.1], "decision_entropy": [0.1, 0.7, 0.1]}
+    found = measures(problems, HeldOut([look, guess, guess], sampled, decision))
+    assert found["sound_share"].value == 0.5
+    assert (found["shortcut_share"].value, found["neither_share"].value) == (0.5, 0.0)
+    assert found["sound_coverage"].value == pytest.approx(2 / 3)
+    assert found["sound_probability"].value == pytest.approx(0.5)
+    assert found["decision_entropy"].value == pytest.approx(0.3)
+
+
+def test_pass_at_k_and_categories_by_hand(problems, answers):
+    assert measures(problems, answers)["pass_at_k"].value == 0.5
+    assert "sound_share" not in measures(problems, answers)
+    categories = Outcome(problems, answers, answers, None).as_json()["categories"]
+    assert sum(one["problems"] for one in categories.values()) == 4
+    first = [one for one in problems if one.category == problems[0].category]
+    right = [(1.0, 0.5, 0.0, 0.0)[problems.index(one)] for one in first]
+    assert categories[problems[0].category] == {"problems": len(first), "sampled_accuracy": sum(right) / len(first)}

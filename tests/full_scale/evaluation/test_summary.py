@@ -1,5 +1,7 @@
 """The figures of an evaluation and of a comparison, by hand on a few records."""
 
+import dataclasses
+
 import pytest
 
 from full_scale.data.verdicts import Verdict
@@ -8,6 +10,7 @@ from full_scale.evaluation.summary import category_table, disagreement_table, di
 from full_scale.evaluation.summary import summarise as summarise_answers
 from full_scale.model.answers import Answer
 from full_scale.problems.problem import Problem
+from full_scale.problems.ways import Ways
 
 
 def problem(number, source="geometry3k", category=None):
@@ -160,3 +163,22 @@ def test_a_summary_says_where_reward_and_official_scoring_differ():
     (entry,) = summary["disagreements"]
     assert (entry["count"], entry["right_by"], entry["examples"]) == (1, "reward", ["0"])
     assert disagreement_table("b", "geometry3k", summary).rows == [[entry["reason"], "1", "reward", "0"]]
+
+
+def test_where_problems_tell_ways_apart_their_shares_are_figures():
+    ways = Ways(sound="look", shortcut="guess")
+    problems = [dataclasses.replace(problem(number), ways=ways) for number in range(2)]
+    texts = ("<think>look a", "<think>guess a", "<think>look a", "65")
+    records = [record(0, True, text=texts[0]), record(1, True, text=texts[3])]
+    records += [
+        record(number // 2, True, kind="sampled", sample=number % 2, text=text) for number, text in enumerate(texts)
+    ]
+    summary = summarise(problems, records, pass_at=[])
+    assert value(summary["greedy"]["sound_share"]) == value(summary["greedy"]["neither_share"]) == 0.5
+    assert [value(summary["sampled"][f"{way}_share"]) for way in ("sound", "shortcut", "neither")] == [0.5, 0.25, 0.25]
+    assert any("take the shortcut" in row[0] for row in overview({"b": summary}).rows)
+    assert not any("take the shortcut" in row[0] for row in overview({"b": plain()}).rows)
+
+
+def plain():
+    return summarise([problem(0)], [record(0, True)], pass_at=[])

@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import PIL.Image
@@ -14,6 +15,7 @@ from full_scale.model.answers import Answer
 from full_scale.pages.answers_page import inline_picture, write_answers_page
 from full_scale.pages.tables import PageTable
 from full_scale.problems.problem import Problem
+from full_scale.problems.ways import Ways
 
 CHOICES = {"choices": ("50°", "65°"), "answer": "65°", "answer_letter": "B"}
 SQUARE = PIL.Image.new("RGB", (900, 300), "white")
@@ -73,6 +75,14 @@ def test_the_filters_say_how_many_problems_they_leave(tmp_path):
     write_answers_page(file, "t", problems, answers)
     counts = dict(re.findall(r'<option value="(every|some|none|differs)"[^>]*>[^<]*\((\d+)\)', file.read_text()))
     assert counts == {"every": "1", "some": "1", "none": "2", "differs": "1"}
+
+
+def test_the_way_of_a_response_is_said_where_the_problem_tells_ways_apart(tmp_path):
+    problem = replace(PROBLEMS[2], ways=Ways(sound="look", shortcut="t"))
+    write_answers_page(tmp_path / "a.html", "t", [problem], [ANSWERS[2]])
+    (card,) = cards(tmp_path / "a.html")
+    assert "takes t</span>" in card
+    assert "takes no way</span>" in card
 
 
 def test_texts_of_model_and_data_are_escaped(page):

@@ -25,6 +25,7 @@ def test_the_presets_are_those_that_are_promised():
     assert set(NAMES) == {
         "tiny",
         "tiny-text",
+        "tiny-shortcut",
         "qwen2.5-vl-3b",
         "qwen2.5-vl-7b",
         "internvl3-8b",

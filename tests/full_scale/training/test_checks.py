@@ -1,19 +1,30 @@
 """What is refused before training starts, or before the model is called."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from tiny import tiny_model
 from tiny_runs import arguments
 
 from calibrl_ref import RECIPES
+from full_scale.data.rendered import rendered_problems
+from full_scale.data.shortcut import habitual, shortcut_problems
+from full_scale.model.decisions import FirstDecision
+from full_scale.model.tiny import build_processor, build_tokenizer
+from full_scale.run.command_line import read_command_line
+from full_scale.training import checks
 from full_scale.training.checks import (
     check_arguments,
     check_dropout,
     check_image_tokens,
     check_plan,
     check_prompts,
+    check_ways,
     no_advantage,
     plan_of,
 )
+from full_scale.training.warm_up import texts_of
 
 
 def test_image_tokens_are_compared_with_features():
@@ -106,3 +117,48 @@ def test_a_run_keeps_the_number_of_updates_that_it_was_planned_for(tmp_path, for
 )
 def test_the_cause_of_missing_advantages_is_named(right, cause):
     assert no_advantage(4, right=right).startswith(f"every advantage was 0 in 4 samplings in a row: {cause}")
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """A processor that knows the ways' words, and a model with random weights."""
+    problems = shortcut_problems(60, seed=1)
+    processor = build_processor(build_tokenizer(texts_of([*problems, *habitual(problems, seed=1)])))
+    return tiny_model(processor), processor
+
+
+def decided(monkeypatch, look, guess):
+    """Let every model's first word be these ways with these probabilities."""
+    shares = {"look": torch.tensor([look]), "guess triangle": torch.tensor([guess]), "skip": torch.tensor([0.0])}
+    found = FirstDecision(shares=shares, entropy=torch.tensor([0.0]))
+    monkeypatch.setattr(checks, "first_decision", lambda *_, **__: found)
+
+
+def settings_of(*flags):
+    return read_command_line(["--preset", "tiny-shortcut", *flags]).settings
+
+
+def test_a_model_without_the_ways_is_refused(taught, monkeypatch):
+    problems = shortcut_problems(4, seed=0)
+    with pytest.raises(ValueError, match=r"takes the ways of shortcut; .* Fix: --model tiny-shortcut"):
+        check_ways(*taught, problems, settings_of())  # random weights
+    decided(monkeypatch, 0.0, 1.0)
+    with pytest.raises(ValueError, match=r"its first word is look 0.0%, guess triangle 100.0%"):
+        check_ways(*taught, problems, settings_of())
+    decided(monkeypatch, 0.01, 0.9)
+    check_ways(*taught, problems, settings_of())
+
+
+def test_experts_of_one_kind_of_problem_are_refused_where_the_method_reads_them(taught, monkeypatch):
+    decided(monkeypatch, 0.02, 0.8)
+    problems = [
+        problem if problem.category == "triangle" else replace(problem, solution=None)
+        for problem in shortcut_problems(20, seed=0)
+    ]
+    with pytest.raises(ValueError, match="all of them show 'triangle'"):
+        check_ways(*taught, problems, settings_of())
+    check_ways(*taught, problems, settings_of("--method", "grpo"))
+
+
+def test_problems_without_ways_are_not_checked():
+    check_ways(None, None, rendered_problems(1, seed=0), settings_of())

@@ -180,3 +180,15 @@ def test_metrics_of_updates_that_are_done_again_are_dropped(tmp_path):
     forget_later_metrics(file, 2)
     assert [record["step"] for record in read_metrics(file)] == [1, 2]
     assert read_metrics(tmp_path / "none.jsonl") == []
+
+
+def test_a_probe_measures_the_model_after_every_update(tmp_path):
+    models = iter(["first", "second"])
+    logs = dict(LOGS)
+    file, console = tmp_path / "metrics.jsonl", Console(file=io.StringIO())
+    reporter = Reporter(file, 2, console, lambda model: {"probed": len(model)})
+    state = TrainerState(global_step=1)
+    for _ in range(2):
+        reporter.on_log(None, state, TrainerControl(), logs=logs, model=next(models))
+    assert [record["probed"] for record in read_metrics(file)] == [5, 6]
+    assert logs == LOGS

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import random
 import re
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from tiny_runs import processor
 
 from full_scale.data import Quarantine, expert_response
 from full_scale.data.rendered import rendered_problems
+from full_scale.data.shortcut import miscomputed, shortcut_problems
 from full_scale.training.rows import expert_of, kept_back, training_rows
 from full_scale.verifier.rewards import reward
 
@@ -137,3 +139,12 @@ def test_a_tenth_of_the_experts_is_kept_back_at_equal_distances():
     assert [row["problem"].id for row in kept_back(data, most=1)[1]] == [problems[2].id]
     assert [len(part) for part in kept_back(build(problems[:3])[0])] == [2, 1]
     assert [len(part) for part in kept_back(build(problems[:2])[0])] == [2, 0]
+
+
+def test_a_trusted_expert_is_kept_and_earns_as_a_right_one():
+    problems = shortcut_problems(2, seed=0)
+    wrong = [miscomputed(problems[0], random.Random(0)), problems[1]]
+    rows, dropped = build(wrong, trust_experts=True)
+    assert (dropped.wrong_experts, dropped.kept_experts) == (0, 2)
+    assert [(row["expert"].correct, row["expert"].reward) for row in rows] == [(True, 1.1), (True, 1.1)]
+    assert build(wrong)[1].wrong_experts == 1

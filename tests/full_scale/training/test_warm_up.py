@@ -4,15 +4,26 @@ import pytest
 import torch
 
 from full_scale.data import expert_response
+from full_scale.data.shortcut import WAYS
+from full_scale.model.decisions import way_tokens
 from full_scale.model.processor import tokenizer_of
 from full_scale.training import warm_up as module
-from full_scale.training.warm_up import pretraining_problems, supervised_batch, untrained, warm_up
+from full_scale.training.warm_up import (
+    Lesson,
+    partly_skilled_model,
+    pretraining_problems,
+    shortcut_model,
+    supervised_batch,
+    texts_of,
+    untrained,
+    warm_up,
+)
 
 
 @pytest.mark.parametrize("text", [False, True])
 def test_labels_are_the_experts_responses_and_nothing_else(text):
     problems = pretraining_problems(3, text=text, seed=0, split="train")
-    model, processor = untrained(problems, text=text, seed=0)
+    model, processor = untrained(texts_of(problems), text=text, seed=0)
     batch = supervised_batch(processor, problems)
     tokenizer = tokenizer_of(processor)
     for labels, problem in zip(batch["labels"], problems, strict=True):
@@ -22,12 +33,43 @@ def test_labels_are_the_experts_responses_and_nothing_else(text):
     assert torch.isfinite(model(**batch).loss)
 
 
-def test_the_warm_up_learns_and_stops_inside_the_bounds(monkeypatch):
+def test_the_warm_up_learns_and_stops_when_it_is_enough():
     problems = pretraining_problems(8, text=True, seed=0, split="train")
-    model, processor = untrained(problems, text=True, seed=0)
+    model, processor = untrained(texts_of(problems), text=True, seed=0)
     before = model(**supervised_batch(processor, problems)).loss.item()
-    looks = iter([0.1, 0.45, 0.9])
-    monkeypatch.setattr(module, "greedy_accuracy", lambda *_: next(looks))
-    assert warm_up(model, processor, problems, problems, steps=30, batch_size=8, evaluate_every=5) == 0.45
-    assert next(looks) == 0.9  # it did not look a third time
+    looks = iter([False, True, True])
+    lesson = Lesson(problems=problems, batch_size=8)
+    warm_up(model, processor, [lesson], steps=30, enough=lambda: next(looks), evaluate_every=5)
+    assert next(looks)  # it did not look a third time
     assert model(**supervised_batch(processor, problems)).loss.item() < before
+
+
+def test_a_model_of_part_of_the_skill_stops_inside_the_bounds(monkeypatch):
+    accuracies = iter([0.1, 0.45, 0.9])
+    monkeypatch.setattr(module, "greedy_accuracy", lambda *_: next(accuracies))
+    partly_skilled_model(text=True, seed=0, steps=60, problems=40)
+    assert next(accuracies) == 0.9
+
+
+def test_what_a_response_begins_with_is_given_and_not_learnt():
+    problems = pretraining_problems(2, text=False, seed=0, split="train")
+    _, processor = untrained(texts_of(problems), text=False, seed=0)
+    batch = supervised_batch(processor, problems, begin="<think>")
+    tokenizer = tokenizer_of(processor)
+    for ids, labels, problem in zip(batch["input_ids"], batch["labels"], problems, strict=True):
+        assert tokenizer.decode(labels[labels != -100]) == f"{expert_response(problem)[7:]}{tokenizer.eos_token}"
+        given = tokenizer.decode(ids[labels == -100])
+        assert given.partition("assistant\n")[2].startswith("<think>")
+        assert problem.solution not in given
+
+
+def test_the_model_with_a_shortcut_learns_the_habit_and_with_the_first_word_given_the_skill(monkeypatch):
+    taught = []
+    monkeypatch.setattr(module, "warm_up", lambda model, processor, lessons, **options: taught.extend(lessons))
+    _, processor = shortcut_model(seed=0, steps=7, problems=60)
+    assert len(taught) == 4
+    habit, skill = taught[:2]
+    assert (habit.begin, skill.begin) == ("", "<think>look")
+    assert {WAYS.taken(expert_response(problem)) for problem in skill.problems} == {"look"}
+    assert {WAYS.taken(expert_response(problem)) for problem in habit.problems} >= {WAYS.shortcut, "skip"}
+    assert len(way_tokens(processor, WAYS)) == 3

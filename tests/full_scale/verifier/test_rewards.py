@@ -1,8 +1,11 @@
 """The reward: accuracy of the answer + a weight x format of the whole response."""
 
+from dataclasses import replace
+
 import pytest
 
 from full_scale.problems.problem import Problem
+from full_scale.problems.ways import Ways
 from full_scale.verifier.rewards import Reward, accuracy, format_reward, reward, total_reward
 
 FREE = Problem(id="1", source="s", question="q", answer="65")
@@ -68,3 +71,19 @@ def test_accuracy_alone_is_there_for_other_trainers():
     assert accuracy(turns, problem=[FREE] * 3, other="ignored") == [1.0, 1.0, 0.0]
     with pytest.raises(ValueError, match="shorter"):
         accuracy(turns, problem=[FREE] * 2)
+
+
+def test_where_problems_tell_ways_apart_their_shares_are_logged():
+    problem, metrics = replace(FREE, ways=Ways(sound="look", shortcut="guess")), {}
+    turns = [[{"content": f"<think>{way} a</think>"}] for way in ("look", "guess", "guess", "other")]
+    given = {"format_weight": 0.1, "log_extra": lambda *_: None, "log_metric": metrics.__setitem__}
+    total_reward(turns, problem=[problem] * 4, **given)
+    assert [metrics[f"{way}_share"] for way in ("sound", "shortcut", "neither")] == [0.25, 0.5, 0.25]
+
+
+def test_a_thought_that_opens_with_no_way_earns_nothing():
+    bound = replace(FREE, ways=Ways(sound="look", shortcut="guess"))
+    way, no_way = (f"<think>{word} a: 65</think><answer>65</answer>" for word in ("look", "seek"))
+    assert reward(way, bound, format_weight=0.1).total == 1.1
+    assert reward(no_way, bound, format_weight=0.1).total == 0.0
+    assert reward(no_way, FREE, format_weight=0.1).total == 1.1
