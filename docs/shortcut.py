@@ -35,8 +35,11 @@ PANELS = {
 """Metric of the model -> title, the toy's quantity, upper end of the axis."""
 
 TOY_SEEDS = 32
-RATES = (0.5, 1.0, 2.0, 4.0)
-"""Learning rates of the toy, plain gradient descent; the figure shows the last, its default."""
+RATES = (0.25, 0.5, 1.0, 4.0)
+"""Learning rates of the toy, plain gradient descent; the last is its default."""
+
+SHOWN_RATE = 0.5
+"""In the figure: the one of these with which GRPO's entropy after all updates is nearest to the model's."""
 
 UPDATES = int(WORLDS["vlm-like"]["steps"])
 
@@ -80,7 +83,7 @@ def figure(runs: Sequence[Mapping[str, Any]], methods: Mapping[str, str]) -> Fig
     rows = drawn.subplots(2, len(PANELS), sharex=True, squeeze=False)
     for (name, method), (colour, dash) in zip(methods.items(), styles_of([*methods.values()]), strict=True):
         style = {"color": colour, "linestyle": dash}
-        found, toy = [run["course"] for run in runs if run["cell"] == name], toy_curves(method, RATES[-1])
+        found, toy = [run["course"] for run in runs if run["cell"] == name], toy_curves(method, SHOWN_RATE)
         for column, (metric, (_, quantity, _)) in enumerate(PANELS.items()):
             _draw(rows[0, column], np.array([run[metric] for run in found], dtype=float), metric, style, name)
             _draw(rows[1, column], toy[quantity].T, quantity, style, name)

@@ -6,7 +6,7 @@ WORLDS: dict[str, Mapping[str, float]] = {
     "default": {},
     "vlm-like": {
         "depth": 1,
-        "branching": 8,
+        "branching": 5,
         "sound": 1,
         "shortcuts": 1,
         "sound_success": 0.83,
@@ -25,7 +25,8 @@ WORLDS: dict[str, Mapping[str, float]] = {
 }
 """Name -> what differs from the default settings of a world and its training.
 
-``vlm-like`` has the numbers that were measured on the shipped checkpoint ``tiny-shortcut`` and the sizes of its preset:
-one decision, the first word of the thought, in which a response looks (sound), guesses (the shortcut) or does neither;
-a guess is right to a prompt always or never.
+``vlm-like`` has the numbers that were measured on the shipped checkpoint ``tiny-shortcut`` and the sizes of its preset
+(results/vlm_shortcut/checkpoint.json; five branches give the first decision about its entropy): one decision, the first
+word of the thought, in which a response looks (sound), guesses (the shortcut) or does neither; a guess is right to a
+prompt always or never.
 """

@@ -24,7 +24,7 @@ def test_every_named_world_can_be_compared(name):
 def test_flags_go_before_the_named_world():
     options, _, _ = parse(["compare", "--world", "vlm-like", "--sound-prior", "0.1"])
     world = read_flags(options, World)
-    assert (world.sound_prior, world.shortcut_prior, world.paths) == (0.1, 0.75, 8)
+    assert (world.sound_prior, world.shortcut_prior, world.paths) == (0.1, 0.75, 5)
     assert read_flags(options, Training).steps == 100
 
 
