@@ -68,9 +68,7 @@ def extract_answer(response: str) -> str | None:
         >>> extract_answer("<think>first <answer>4</answer></think> <answer> 5 </answer>")
         '5'
     """
-    _, ended, said = response.rpartition("</think>")
-    if not ended and "<think>" in response:
-        said = response.partition("<think>")[0]
+    said = response.rpartition("</think>")[2].partition("<think>")[0]
     parts = said.split("<answer>")[1:]
     answers = {part.partition("</answer>")[0].strip() for part in parts if "</answer>" in part}
     closed = all("</answer>" in part for part in parts)

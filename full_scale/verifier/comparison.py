@@ -59,6 +59,10 @@ def has_value(node: Node) -> bool:
 
 
 def _same(given: Node, wanted: Node) -> bool:
+    if (given.value == "∈") != (wanted.value == "∈"):
+        given, wanted = (node.parts[1] if node.value == "∈" else node for node in (given, wanted))
+    if (given.kind in ("tuple", "union")) != (wanted.kind in ("tuple", "union")):
+        given, wanted = as_interval(given), as_interval(wanted)
     if given.kind == "relation" or wanted.kind == "relation":
         return _same_relation(given, wanted)
     if given.kind == "ratio" or wanted.kind == "ratio":
@@ -68,10 +72,39 @@ def _same(given: Node, wanted: Node) -> bool:
     return _same_quantity(given, wanted)
 
 
+def as_interval(node: Node) -> Node:
+    """An inequality of one name as the interval that it means, several as their union.
+
+    Args:
+        node: An answer.
+
+    Returns:
+        For x > 2 the interval (2, ∞); any other answer itself.
+    """
+    if node.kind == "list":
+        intervals = tuple(as_interval(part) for part in node.parts if part.kind == "relation")
+        meant = len(intervals) == len(node.parts) and all(one.kind == "tuple" for one in intervals)
+        return Node("union", intervals) if meant else node
+    signs, sides = str(node.value), node.parts
+    if node.kind != "relation" or len(signs) >= len(sides):
+        return node
+    if signs[0] in ">≥":
+        signs, sides = signs[::-1].translate(_FLIPPED), sides[::-1]
+    if set(signs) - set("<≤"):
+        return node
+    if len(sides) == 2:
+        before = not _is_label(sides[0])
+        sides = (*sides, _INFINITY) if before else (Node("neg", (_INFINITY,)), *sides)
+        signs = f"{signs}<" if before else f"<{signs}"
+    if len(sides) != 3 or not _is_label(sides[1]) or names_of(sides[0]) | names_of(sides[2]):
+        return node
+    return Node("tuple", (sides[0], sides[2]), f"{'(['[signs[0] == '≤']}{')]'[signs[1] == '≤']}")
+
+
 def _same_relation(given: Node, wanted: Node) -> bool:
     (name, value), (true_name, truth) = statement(given), statement(wanted)
     if value is not None and truth is not None:
-        same_name = name is None or true_name is None or same(name, true_name)
+        same_name = name is None or true_name is None or _same_name(name, true_name)
         agree = same_name and any(same(one, other) for one in value for other in truth)
         return agree or _same_equation(given, wanted)
     return _same_equation(given, wanted) or _same_inequality(given, wanted)
@@ -132,6 +165,12 @@ def _decimal(node: Node) -> tuple[Fraction | None, int]:
         return (None if number is None else -number), places
     is_number = node.kind == "number" and isinstance(node.value, Fraction)
     return (node.value if is_number else None), node.decimals  # type: ignore[return-value]
+
+
+def _same_name(name: Node, true_name: Node) -> bool:
+    """Whether two names mean one thing; x_1 is one of several x."""
+    base, sub, number = str(name.value).partition("_")
+    return same(name, true_name) or bool(sub and number.isdecimal() and base == true_name.value)
 
 
 def _same_equation(given: Node, wanted: Node) -> bool:

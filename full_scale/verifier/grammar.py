@@ -5,7 +5,7 @@ A sign, a command or a word that is not listed makes an answer not understood; n
 skipped sign turns a wrong answer into a right one ("6√11" into "6").
 
     answer    = statement { ("," | ";" | "、" | "and" | "or" | "或" | "和") statement }
-    statement = [relation] side { relation side }              relation: = ≈ ≠ < > ≤ ≥ ∈
+    statement = [relation] side { relation side } | [name] tuple       relation: = ≈ ≠ < > ≤ ≥ ∈
     side      = quantity { ":" quantity } | collection { "∪" collection }
     quantity  = [currency] sum [unit { number unit }]          "1 h 30 min", "40°20'"
     sum       = [sign] product { sign product }                sign: + - ±
@@ -108,6 +108,8 @@ _WORDS = {
     "infinity": "∞",
     "inf": "∞",
     "oo": "∞",
+    **dict.fromkeys(("minus", "negative", "Minus", "Negative"), "-"),
+    "to": ":",
 }
 _NO_PRODUCTS = frozenset("no on up go he it is as at by we us me my if so to do be an of am in hi ok".split())
 _TOKEN = re.compile(
@@ -117,7 +119,7 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _OPEN, _CLOSE = ("(", "[", "\\{"), (")", "]", "\\}")
-_JOINING = {"或": "and", "和": "and", "与": "and", "及": "and", "以及": "and", "或者": "and"}
+_JOINING = {"或": "and", "和": "and", "与": "and", "及": "and", "以及": "and", "或者": "and", "比": ":"}
 _SIGNS = {"**": "^", "==": "=", "<=": "≤", ">=": "≥", "!=": "≠", "、": ",", ";": ","}
 
 
@@ -267,12 +269,26 @@ class Parser:
         return items
 
     def _statement(self) -> Node:
+        if point := self._point():
+            return point
         leading = self._take("=", "≈")
         sides, relations = [self._side()], "≈" if leading == "≈" else ""
         while relation := self._take(*RELATIONS):
             relations += relation
             sides.append(self._side())
         return Node("relation", tuple(sides), relations) if relations else sides[0]
+
+    def _point(self) -> Node | None:
+        """A point with its coordinates: "A(3, 4)", "point (3, 4)", or nothing."""
+        start = self._at
+        if self._word("the", "point", "点") or self._next.text[:1].isupper():
+            self._word("point")
+            name = self._name() if self._next.text.isupper() else None
+            value = self._atom(mixed=False) if self._ahead("(") else None
+            if value and value.kind == "tuple" and self._next.text in _BOUNDARIES:
+                return Node("relation", (name, value), "=") if name else value
+        self._at = start
+        return None
 
     def _side(self) -> Node:
         parts = [self._quantity()]
@@ -562,9 +578,12 @@ class Parser:
         return node
 
     def _braces(self) -> Node:
-        node = self._sum()
+        """A group, or a set that was written without backslashes."""
+        items = [self._sum()]
+        while self._take(","):
+            items.append(self._sum())
         self._need("}")
-        return node
+        return items[0] if len(items) == 1 else Node("set", tuple(items))
 
     def _bracketed(self) -> Node:
         """A group, or a collection: a tuple, an interval, a set."""

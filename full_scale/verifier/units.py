@@ -151,6 +151,8 @@ PREFIX_POWERS = {name: _POWERS[name] for name in ("square", "sq", "cubic", "cu",
 SUFFIX_POWERS = {name: _POWERS[name] for name in ("squared", "cubed")}
 NOUNS = frozenset((*_NOUNS, *_IRREGULAR.values()))
 """Things that are counted; each is a unit of its own."""
+COUNTED = frozenset((*_IRREGULAR, *(f"{noun}{ending}" for noun in NOUNS for ending in ("s", "es"))))
+"""Their plurals."""
 
 
 def _table() -> dict[str, Unit]:

@@ -6,6 +6,8 @@ Markup is translated, a sentence is taken off only where every word of it is kno
 
 import re
 
+from full_scale.verifier.units import COUNTED
+
 LONGEST_ANSWER = 1000
 """Characters; a longer answer must equal the ground truth letter by letter."""
 
@@ -23,7 +25,7 @@ _SAME = str.maketrans(
         "′": "'", "’": "'", "‘": "'", "″": "''", "”": '"', "“": '"', "￥": "¥", "￡": "£", "﹩": "$",
         "≦": "≤", "≧": "≥", "⩽": "≤", "⩾": "≥", "≒": "≈", "≃": "≈", "Δ": "△", "▵": "△", "ℼ": "π", "𝜋": "π",
         "【": "[", "】": "]", "〔": "(", "〕": ")", "﹙": "(", "﹚": ")", "⟨": "<", "⟩": ">",
-        "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "．": ".", "﹒": ".",
+        "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "．": ".", "﹒": ".", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]",
     }
 )  # fmt: skip
 _DASHES = "–—‐‑‒―"  # a minus at the front only: between two numbers they are a range
@@ -37,18 +39,21 @@ _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ]+")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙₓ", "0123456789nx")
 _SUBSCRIPT = re.compile("[₀₁₂₃₄₅₆₇₈₉ₙₓ]+")
 
+_GROUP = r"(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*"  # what braces hold, braces in it included
 _TEXT_COMMAND = re.compile(
     r"\\(?:text|textrm|textbf|textit|textsf|texttt|textnormal|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|mbox|hbox|fbox|"
-    r"bm|boldsymbol|bold|operatorname|emph|underline|rm|bf)\s*\{([^{}]*)\}"
+    rf"bm|boldsymbol|bold|operatorname|emph|underline|rm|bf)\s*\{{({_GROUP})\}}"
 )
 _SPACING = re.compile(
     r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|big|Big|bigg|Bigg|displaystyle|textstyle|scriptstyle|quad|qquad|"
-    r"limits|nolimits|enspace|thinspace|bf|rm)(?![A-Za-z])|\\[,;:>!\s]|\\\\|(?<=.)~|\$|\\[()\[\]]"
+    r"tiny|small|normalsize|large|Large|LARGE|huge|Huge|limits|nolimits|enspace|thinspace|bf|rm)(?![A-Za-z])|\\[,;:>!\s]|\\\\|(?<=.)~|\$|\\[()\[\]]"
 )
+_LONE_DOLLAR = re.compile(r"^([^$]*)(?<!\\)\$(?=\d)([^$]*)$")  # a price; mathematics has two
+_OVER = re.compile(rf"\{{([^{{}}]*)\\over(?![a-z])({_GROUP})\}}")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")  # LaTeX that was escaped twice
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:\{,\}|,\\!\s*|\\,|\\!,)\d{3})+(?![\d])")
 _DEGREE = re.compile(
-    r"\{\s*\}(?=\s*\^)|\^\s*\{?\s*\\?(?:circ|degree)\s*\}?\^?|\^\s*\{\s*(?:o|°)\s*\}|\^\s*o(?![a-z])|\^°\^?|\\degrees?(?![a-z])"
+    r"\{\s*\}(?=\s*\^)|\^\s*(?:\{\s*\\?(?:circ|degree)\s*\}|\\?(?:circ|degree))\^?|\^\s*\{\s*(?:o|°)\s*\}|\^\s*o(?![a-z])|\^°\^?|\\degrees?(?![a-z])"
 )
 _PRIMES = re.compile(r"\^\s*(?:\{\s*((?:\\prime\s*){1,2})\}|(\\prime))|\\prime|\^\{?('{1,2})\}?")
 _PANDOC_POWER = re.compile(r"\^([23])\^")
@@ -76,7 +81,7 @@ _SUBJECTS = (
     "bridge river ship boat car train s.a. sa slant apothem magnitude sine cosine"
 ).split()
 _LINKS = "there the a an its my our of in for to from between at and with on by this that it".split()
-_KNOWN_WORDS = frozenset((*_ADJECTIVES, *_SUBJECTS, *_LINKS))
+_KNOWN_WORDS = frozenset((*_ADJECTIVES, *_SUBJECTS, *_LINKS, *COUNTED))
 _ANGLE_WORDS = frozenset(("angle", "∠", "angles", "arc", "problem", "question", "figure"))
 _OPENING = re.compile(
     r"(?:(?:so|thus|hence|therefore|then|finally|and|ok|okay|now|overall|consequently|in conclusion|"
@@ -95,7 +100,7 @@ _CHINESE_SUBJECT = re.compile(
     r"(?:(?:最终|最后|正确|本题|该题|此题|这道题|阴影|部分|三角形|四边形|梯形|矩形|长方形|正方形|平行四边形|菱形|扇形|圆锥|圆柱|圆|球|"
     r"图形|直线|线段|侧|底|表|总|最大|最小|最短|最长|的|其|它|这个|该|这|小|大|两|点|到|与|和|[A-Za-z]|∠|△|⊙|\d(?=的)|\s)*"
     r"(?:答案|结果|选项|面积|表面积|周长|体积|长度|长|宽|高|高度|宽度|距离|半径|直径|弧长|度数|角度|大小|值|数值|概率|比|比值|"
-    r"边长|斜率|坐标|角|面|积)\s*)(?:应该|应当|应|就)?(?:是|为|等于|有|:|=)[:\s]*"
+    r"边长|斜率|坐标|角|面|积)\s*)(?:应该|应当|应|就)?(?:是|为|等于|有|:|=)[:\s]*|(?:一共|总共|共)(?:有|是)?"
 )
 _TRAILING = re.compile(
     r"\s*,?\s+(?:is|are)\s+(?:the\s+)?(?:my\s+)?(?:final\s+)?(?:correct\s+)?(?:answer|result|solution)$", re.IGNORECASE
@@ -124,7 +129,7 @@ def plain(text: str) -> str:
         '\\frac{1}{2} cm^{2}'
     """
     text = text.translate(_FULL_WIDTH).translate(_INVISIBLE).translate(_BLANKS).translate(_SAME)
-    text = _DOUBLED.sub(r"\\", text)
+    text = _LONE_DOLLAR.sub(r"\1dollar \2", _OVER.sub(r"\\frac{\1}{\2}", _DOUBLED.sub(r"\\", text)))
     text = _THOUSANDS.sub(lambda found: re.sub(r"\D", "", found[0]), text)
     for _ in range(3):  # nested text commands
         text, count = _TEXT_COMMAND.subn(r" \1", text)

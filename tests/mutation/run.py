@@ -1,27 +1,37 @@
-"""Mutation testing by mutmut: ``python tests/mutation/run.py core`` (or ``judge``), and the report of it.
+"""Mutation testing: ``python tests/mutation/run.py core`` (or ``judge``), and the report of it.
 
-mutmut starts pytest anew for every mutant, and collecting these tests takes longer than most of them run. Here its fork
-server collects them before the first mutant, and each mutant's child runs its own tests of that session, the quickest
-first. What is mutated, which tests belong to a mutant, time limits and results stay mutmut's. A second run goes on from
-the first; ``--fresh`` begins anew. The report is written to ``results/mutants_NAME.txt``.
+mutmut makes the mutants and keeps their verdicts. It starts pytest anew for each, which takes longer than most of these
+tests run: here they are collected once (session.py), and a mutant runs those that call its function, until the first
+fails. ``--sample N --seed S`` tries N mutants of each module, drawn at random. A second run goes on from the first;
+``--again`` tries anew what no test noticed; ``--fresh`` begins anew. The report is written to docs/mutants_NAME.txt.
 """
 
 import argparse
 import dataclasses
 import datetime
 import os
+import random
 import shutil
 import sys
-from collections.abc import Iterable
+import time
+from collections import defaultdict
+from fnmatch import fnmatch
 from pathlib import Path
 
-import mutmut.__main__
-import pytest
 from mutmut import configuration
-from mutmut.runners.harness import PytestRunner
-from mutmut.state import state
-from mutmut.utils.file_utils import change_cwd
+from mutmut.__main__ import create_mutants
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.trampoline import set_mutant_under_test
+from mutmut.utils.file_utils import (
+    change_cwd,
+    copy_also_copy_files,
+    copy_src_dir,
+    setup_source_paths,
+    walk_mutatable_files,
+)
+from mutmut.utils.format_utils import get_module_from_key
 from report import Bars, listed_mutants, read_results, report
+from session import KILLED, TIMEOUT, Collected, Coverage, Trials
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("calibrl_ref", "cli", "toy", "full_scale")
@@ -36,16 +46,18 @@ class Target:
         only: patterns of its files; none: all.
         tests: pytest's selection.
         bars: what the run must reach.
+        slowest: tests that take more processor seconds are left out.
     """
 
     source: str
     only: tuple[str, ...]
     tests: tuple[str, ...]
     bars: Bars
+    slowest: float
 
 
 TARGETS = {
-    "core": Target("calibrl_ref", (), ("tests/core", "tests/integrations"), Bars()),
+    "core": Target("calibrl_ref", (), ("tests/core", "tests/integrations"), Bars(), slowest=30.0),
     "judge": Target(
         "full_scale",
         ("full_scale/verifier/*.py", "full_scale/data/*.py", "full_scale/training/checkpoints.py", "*/tally.py"),
@@ -56,59 +68,9 @@ TARGETS = {
             "tests/full_scale/training/test_tally.py",
         ),
         Bars(killed_at_least=0.9, all_survivors_listed=False),
+        slowest=2.0,
     ),
 }
-
-
-class Collected:
-    """A pytest session that is collected once, of which any part can be run in a forked child."""
-
-    def __init__(self, arguments: list[str]) -> None:
-        """Collect.
-
-        Args:
-            arguments: pytest's command line.
-        """
-        self.config = pytest.Config.fromdictargs({}, arguments)
-        self.config._do_configure()
-        self.session = pytest.Session.from_config(self.config)
-        self.config.hook.pytest_sessionstart(session=self.session)
-        self.config.hook.pytest_collection(session=self.session)
-        self.items = {item.nodeid: item for item in self.session.items}
-
-    def run(self, names: Iterable[str]) -> int:
-        """Run tests until the first fails.
-
-        Args:
-            names: node ids.
-
-        Returns:
-            1 if one failed, else 0.
-        """
-        self.session.items = [self.items[name] for name in names]
-        try:
-            self.config.hook.pytest_runtestloop(session=self.session)
-        except pytest.Session.Failed:
-            return 1
-        return int(self.session.testsfailed > 0)
-
-
-def warm_up(runner: PytestRunner) -> None:
-    """Collect the tests in the fork server, in place of mutmut's collection that is thrown away."""
-    # mutmut leaves a file open around this call; the first test of every mutant would be blamed for it
-    alone = ["-x", "-q", "--rootdir=.", "-p", "no:unraisableexception"]
-    with change_cwd("mutants"):
-        runner.collected = Collected(
-            [*alone, *runner._pytest_add_cli_args_test_selection, *runner._pytest_add_cli_args]
-        )
-
-
-def run_tests(runner: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
-    """Run a mutant's tests in the session that is there; before the first mutant, as mutmut does it."""
-    with change_cwd("mutants"):
-        if hasattr(runner, "collected"):
-            return runner.collected.run(sorted(tests, key=lambda name: state().duration_by_test[name]))
-        return int(runner.execute_pytest(runner._pytest_args_regular_run(tests)))
 
 
 def workspace(name: str, *, fresh: bool) -> Path:
@@ -123,8 +85,8 @@ def workspace(name: str, *, fresh: bool) -> Path:
     return folder
 
 
-def configure(target: Target) -> None:
-    """Tell mutmut what it works on."""
+def make_mutants(target: Target) -> None:
+    """Copy the sources and tests, with all mutants in them; a function that did not change keeps its verdicts."""
     others = [Path(package) for package in PACKAGES if package != target.source]
     base = configuration.config()
     configuration._config = dataclasses.replace(
@@ -133,17 +95,77 @@ def configure(target: Target) -> None:
         resolved_mutated_source_paths=[Path.cwd() / "mutants" / target.source],
         only_mutate=list(target.only),
         also_copy=[*base.also_copy, *others],
-        pytest_add_cli_args_test_selection=list(target.tests),
     )
-    PytestRunner.warm_up, PytestRunner.run_tests = warm_up, run_tests
+    set_mutant_under_test("mutant_generation")
+    Path("mutants").mkdir(exist_ok=True)
+    copy_src_dir()
+    copy_also_copy_files()
+    setup_source_paths()
+    create_mutants(1)
 
 
-def write_report(name: str, text: str, begun: datetime.datetime) -> None:
-    """Keep the report of a whole run, with its date."""
-    minutes = (datetime.datetime.now(datetime.UTC) - begun).total_seconds() / 60
-    file = ROOT / "results" / f"mutants_{name}.txt"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(f"make mutants: {name}, {begun:%Y-%m-%d}, {minutes:.0f} minutes\n{text}\n", encoding="utf-8")
+def all_mutants() -> dict[str, SourceFileMutationData]:
+    """The file of every mutant, by the mutant's name."""
+    found = {}
+    for path in walk_mutatable_files():
+        data = SourceFileMutationData(path=path)
+        data.load()
+        found |= dict.fromkeys(data.exit_code_by_key, data)
+    return found
+
+
+def choose(names: list[str], patterns: list[str], sample: int | None, seed: int) -> list[str]:
+    """Choose mutants.
+
+    Args:
+        names: all.
+        patterns: of names; none: all.
+        sample: at most so many of each module, drawn at random; None: all.
+        seed: of the draw.
+
+    Returns:
+        Names: the first of every module, then the second of every module, and so on, so that a run that is cut
+        short has tried a random sample of each.
+    """
+    modules = defaultdict(list)
+    for name in sorted(names):
+        if not patterns or any(fnmatch(name, pattern) for pattern in patterns):
+            modules[get_module_from_key(name)].append(name)
+    for module, members in modules.items():
+        random.Random(f"{seed} {module}").shuffle(members)
+    drawn = [(rank, name) for members in modules.values() for rank, name in enumerate(members[:sample])]
+    return [name for _, name in sorted(drawn, key=lambda pair: pair[0])]
+
+
+def try_all(names: list[str], mutants: dict[str, SourceFileMutationData], trials: Trials, *, again: bool) -> None:
+    """Try every mutant that has no verdict, and with ``again`` those that no test noticed; keep each verdict."""
+    done = (KILLED, TIMEOUT) if again else (0, *range(1, 256))
+    left = [name for name in names if mutants[name].exit_code_by_key[name] not in done]
+    begun = time.monotonic()
+    for count, name in enumerate(left, 1):
+        start = time.monotonic()
+        mutants[name].exit_code_by_key[name] = trials.verdict(name)
+        mutants[name].durations_by_key[name] = time.monotonic() - start
+        with change_cwd(".."):
+            mutants[name].save()
+        if count % 50 == 0 or count == len(left):
+            rate = count / (time.monotonic() - begun)
+            minutes = (len(left) - count) / rate / 60
+            print(f"{count} of {len(left)} mutants, {rate:.1f} a second, {minutes:.0f} minutes left", flush=True)
+
+
+def run(target: Target, names: list[str], *, again: bool) -> None:
+    """Collect the tests, see what each calls, and try mutants."""
+    mutants = all_mutants()
+    file = Path("coverage.json").resolve()
+    with change_cwd("mutants"):
+        collected = Collected([*target.tests, *configuration.config().pytest_add_cli_args])
+        coverage = Coverage.load(file)
+        coverage.add(collected.measure([name for name in collected.items if name not in coverage.seconds]))
+        coverage.save(file)
+        trials = Trials(collected, coverage, target.slowest)
+        trials.check()
+        try_all(names, mutants, trials, again=again)
 
 
 def main() -> None:
@@ -151,17 +173,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("mutants", nargs="*", help="names or patterns of mutants; none: all")
+    parser.add_argument("--sample", type=int, metavar="N", help="try N mutants of each module, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draw (default: 0)")
+    parser.add_argument("--again", action="store_true", help="try anew what no test noticed")
     parser.add_argument("--fresh", action="store_true", help="forget the results of earlier runs")
-    parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args()
     target, begun = TARGETS[chosen.target], datetime.datetime.now(datetime.UTC)
     os.chdir(workspace(chosen.target, fresh=chosen.fresh))
     sys.path = [path for path in sys.path if Path(path or ".").resolve() != ROOT]  # the mutated copy, not this checkout
-    configure(target)
-    mutmut.__main__._run(chosen.mutants, chosen.processes)
-    text, good = report(*read_results(), listed_mutants(), target.bars)
+    make_mutants(target)
+    everything = list(all_mutants())
+    names = choose(everything, chosen.mutants, chosen.sample, chosen.seed)
+    run(target, names, again=chosen.again)
+    totals = defaultdict(int)
+    for name in everything:
+        totals[get_module_from_key(name)] += 1
+    text, good = report(*read_results(names), totals, listed_mutants(), target.bars)
     if not chosen.mutants:
-        write_report(chosen.target, text, begun)
+        how = f"{chosen.sample} of each module, seed {chosen.seed}" if chosen.sample else "all"
+        head = f"tests/mutation/run.py {chosen.target}, mutants: {how}, {begun:%Y-%m-%d}"
+        (ROOT / "docs" / f"mutants_{chosen.target}.txt").write_text(f"{head}\n{text}\n", encoding="utf-8")
     print(text)
     sys.exit(not good)
 

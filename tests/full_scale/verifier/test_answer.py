@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from full_scale.data.verdicts import BY_SOURCE, official_score, scoring_of
-from full_scale.problems.problem import Problem
+from full_scale.problems.problem import LETTERS, Problem
 from full_scale.verifier.answer import (
     answer_matches,
     compared_as_text,
@@ -34,6 +34,11 @@ IN_PICTURE = Problem(id="3", source="s", question="q", answer="C")
 ANSWERS = [
     json.loads(line) for line in (Path(__file__).parent / "answers.jsonl").read_text(encoding="utf-8").splitlines()
 ]
+
+TRUTHS = [
+    json.loads(line) for line in (Path(__file__).parent / "truths.jsonl").read_text(encoding="utf-8").splitlines()
+]
+"""One truth a line, with what is right and what is wrong for it."""
 
 EQUAL = [
     ("145°", "145"),
@@ -158,6 +163,16 @@ def problem_of(case):
     return Problem(id="1", source="s", question="q", answer=case["truth"], choices=choices, answer_letter=letter)
 
 
+@pytest.mark.parametrize("case", TRUTHS, ids=lambda case: f"{case['kind']}: {case['truth']}")
+def test_what_is_right_and_what_is_wrong_for_a_truth(case):
+    choices = tuple(case.get("choices", ()))
+    letter = LETTERS[choices.index(case["truth"])] if choices else None
+    problem = dataclasses.replace(FREE, answer=case["truth"], choices=choices, answer_letter=letter)
+    refused = [answer for answer in case["right"] if not answer_matches(answer, problem)]
+    accepted = [answer for answer in case["wrong"] if answer_matches(answer, problem)]
+    assert (refused, accepted) == ([], [])
+
+
 @pytest.mark.parametrize("case", ANSWERS, ids=lambda case: f"{case['kind']}: {case['truth']!r} {case['answer']!r}")
 def test_answers_of_every_kind(case):
     response = f"<think>t</think><answer>{case['answer']}</answer>"
@@ -239,6 +254,8 @@ def test_a_letter_whose_choices_are_in_the_picture():
         ("<think>guess <answer>65</answer></think>", None),
         ("<think>never ends <answer>65</answer>", None),
         ("<answer>65</answer><think>never ends <answer>1</answer>", "65"),
+        ("<think>a</think>b<think>c <answer>65</answer>", None),
+        ("<think>a</think><answer>65</answer><think>but <answer>1</answer>", "65"),
         ("a template opened the thought</think><answer>65</answer>", "65"),
         ("<think>a</think>b<think>c</think><answer>65</answer>", "65"),
         ("65", None),
