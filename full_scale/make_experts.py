@@ -132,10 +132,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from full_scale.data import Quarantine, load_problems  # here: help and mistakes are answered without torch
     from full_scale.data.making_experts import make_experts, read_former, report
     from full_scale.data.teacher import Server
+    from full_scale.problems.quarantine import QUARANTINE_FILE
 
     out = request.out
     server = Server(**{name: getattr(request, name) for name in Server.__dataclass_fields__})
-    quarantine = Quarantine(out.parent / "quarantine.jsonl") if request.skip_broken else None
+    quarantine = Quarantine(out.parent / QUARANTINE_FILE) if request.skip_broken else None
     problems = load_problems(
         request.dataset,
         split=request.split,

@@ -5,8 +5,8 @@ A new data set is one file with a `Schema`, and one line in `DATASETS`. One's ow
 
 from full_scale.data.experts import expert_response
 from full_scale.data.loading import DATASETS, MissingSplitError, find_schema, load_problems
-from full_scale.data.quarantine import Quarantine
 from full_scale.data.schema import Request, Schema
+from full_scale.problems.quarantine import Quarantine
 
 __all__ = [
     "DATASETS",

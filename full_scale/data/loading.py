@@ -12,11 +12,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from full_scale.data import benchmarks, generic, geometry3k, geoqa, rendered, shortcut, text_only, word_problems
 from full_scale.data.cells import shown
 from full_scale.data.experts import Experts
-from full_scale.data.quarantine import HINT, Quarantine
 from full_scale.data.records import Record, did_you_mean
 from full_scale.data.schema import Request, Schema
 from full_scale.data.tables import splits_of
 from full_scale.problems.problem import Problem
+from full_scale.problems.quarantine import HINT, Quarantine
 from full_scale.verifier.answer import answer_matches, compared_as_text, judgement
 from full_scale.verifier.wording import LONGEST_ANSWER
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from full_scale.data.quarantine import HINT, Quarantine
 from full_scale.model.processor import Processor
 from full_scale.model.reserved import check_question, reserved_tokens
 from full_scale.problems.problem import Problem
+from full_scale.problems.quarantine import HINT, Quarantine
 
 
 def readable_problems(

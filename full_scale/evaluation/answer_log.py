@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from cli.folder import Output, RunFolder, beside, read_json, read_lines, write_json
 from full_scale.data.verdicts import Verdict
 from full_scale.model.answers import Answer
+from full_scale.problems.quarantine import QUARANTINE_FILE
 
 SETTINGS_FILE, ANSWERS_FILE, RESULTS_FILE, PAGE_FILE = (
     "evaluation.json",
@@ -18,9 +19,6 @@ SETTINGS_FILE, ANSWERS_FILE, RESULTS_FILE, PAGE_FILE = (
     "answers.html",
 )
 """What an evaluation's folder holds: settings, answers so far, and once it is finished figures and page."""
-
-QUARANTINE_FILE = "quarantine.jsonl"
-"""Records that were left out, where that was allowed."""
 
 Json: TypeAlias = dict[str, Any]
 

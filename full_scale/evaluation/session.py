@@ -19,7 +19,6 @@ from cli.program import Interrupted
 from full_scale.data import Quarantine
 from full_scale.evaluation.answer_log import (
     PAGE_FILE,
-    QUARANTINE_FILE,
     AnswerLog,
     Answers,
     check_folder,
@@ -34,6 +33,7 @@ from full_scale.model.checkpoint import load_checkpoint, model_fingerprint, save
 from full_scale.model.prompting import opening
 from full_scale.pages.answers_page import write_answers_page
 from full_scale.pages.tables import PageTable, rich_table
+from full_scale.problems.quarantine import QUARANTINE_FILE
 from full_scale.run.folder import model_folder
 
 PACKAGES = ("torch", "transformers", "tokenizers", "math-verify", "sympy", "pillow")

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from cli.folder import RunFolder, beside, read_json, read_lines, write_json
+from full_scale.problems.quarantine import QUARANTINE_FILE
 from full_scale.run.manifest import checkpoints, update_of
 from full_scale.run.settings import OPTIONS, Settings
 
 SETTINGS_FILE, BEFORE_FILE, METRICS_FILE = "settings.json", "held_out_before.json", "metrics.jsonl"
 RESULTS_FILE, ORIGIN_FILE, CRASH_FILE = "results.json", "origin.json", "crash.json"
-QUARANTINE_FILE = "quarantine.jsonl"
 
 RUN_FILES = (BEFORE_FILE, METRICS_FILE, RESULTS_FILE, ORIGIN_FILE, CRASH_FILE, QUARANTINE_FILE)
 """What this program writes beside the settings."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 from cli.flags import KINDS, choices_of, kind_of
 from cli.names import check_choice
 from full_scale.model.shipped import SHIPPED_MODELS
+from full_scale.problems.quarantine import QUARANTINE_FILE
 from full_scale.run.methods import hyper_parameters, method_names
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Settings:
     )
     skip_broken: bool = _option(
         "data",
-        "leave out broken records and list them in quarantine.jsonl; else the first ends the program",
+        f"leave out broken records and list them in {QUARANTINE_FILE}; else the first ends the program",
         False,
     )
     limit: int | None = _option("data", "use only so many training problems", None, least=1)

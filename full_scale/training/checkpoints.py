@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -157,11 +156,6 @@ def rollouts_file(folder: Path, process: int) -> Path:
 def skipped_file(out: Path, update: int, process: int) -> Path:
     """The file with a process's rows of an update that was left out, for :func:`load_micro_batches`."""
     return out / "skipped" / f"update-{update}-{process}.pt"
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that a checkpoint's numbers depend on."""
-    return {name: version(name) for name in ("torch", "transformers", "trl", "accelerate", "numpy")}
 
 
 def last_checkpoint(out: Path) -> Path:

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 from datasets import Dataset
 
 from full_scale.data import Quarantine, expert_response
-from full_scale.data.quarantine import HINT
 from full_scale.model.processor import Processor, tokenizer_of
 from full_scale.model.prompting import behind, conversation, model_inputs, opening
 from full_scale.model.reserved import check_format, check_question, reserved_in, reserved_tokens, without_end
 from full_scale.problems.problem import Problem
+from full_scale.problems.quarantine import HINT
 from full_scale.verifier.rewards import reward
 
 Row: TypeAlias = dict[str, Any]

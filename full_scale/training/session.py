@@ -38,11 +38,11 @@ from full_scale.model.processor import Processor, load_processor
 from full_scale.model.prompting import opening
 from full_scale.pages.curves import save_curves
 from full_scale.problems.problem import Problem
+from full_scale.problems.quarantine import QUARANTINE_FILE
 from full_scale.run.crash import crash_report
 from full_scale.run.folder import (
     BEFORE_FILE,
     METRICS_FILE,
-    QUARANTINE_FILE,
     RESULTS_FILE,
     begin,
     check_same_settings,

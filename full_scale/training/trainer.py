@@ -54,6 +54,7 @@ from full_scale.model.processor import Processor
 from full_scale.model.prompting import opening
 from full_scale.model.sampling import ready_to_generate
 from full_scale.model.shared_prompt import shares_prompts, sharing_generation, without_adapters
+from full_scale.run.folder import versions
 from full_scale.training.batching import Batch, join
 from full_scale.training.checkpoints import (
     Origin,
@@ -61,7 +62,6 @@ from full_scale.training.checkpoints import (
     finish,
     last_checkpoint,
     load_micro_batches,
-    package_versions,
     read_checkpoint,
     rollouts_file,
     save_micro_batches,
@@ -677,7 +677,7 @@ class HybridPolicyTrainer(GRPOTrainer):
 
     def _about(self) -> dict[str, Any]:
         about: dict[str, Any] = {"updates": self.state.global_step, "plan": plan_of(self.args)}
-        return about | {"origin": asdict(self.origin), "versions": package_versions()}
+        return about | {"origin": asdict(self.origin), "versions": versions()}
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         target = self.accelerator.unwrap_model(self.model if model is None else model)

@@ -11,9 +11,11 @@ import select
 import shutil
 import signal
 import tempfile
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +112,12 @@ class Collected:
 
         Args:
             arguments: pytest's command line.
+
+        Raises:
+            RuntimeError: Some test cannot be collected.
         """
         set_mutant_under_test("")
-        self.config = pytest.Config.fromdictargs({}, ["-q", "-p", "no:cacheprovider", "--rootdir=.", *arguments])
+        self.config = pytest.Config.fromdictargs({}, ["-q", "--tb=native", "--rootdir=.", *arguments])
         self.config._do_configure()
         self.session = pytest.Session.from_config(self.config)
         self.config.hook.pytest_sessionstart(session=self.session)
@@ -120,6 +125,7 @@ class Collected:
         if self.session.testsfailed:
             raise RuntimeError(f"{self.session.testsfailed} errors while collecting the tests")
         self.items = {item.nodeid: item for item in self.session.items}
+        self.config.pluginmanager.unregister(name="terminalreporter")
 
     def run(self, names: Iterable[str], plugin: object, *, stop_at_first: bool) -> int:
         """Run tests in this process.
@@ -235,32 +241,32 @@ def _as_child(config: Any, work: Callable[[int], int], writer: int, folder: str)
 class Trials:
     """Mutants against the tests that call their function, the likeliest to notice first."""
 
-    def __init__(self, collected: Collected, coverage: Coverage, slowest: float) -> None:
+    def __init__(self, collected: Collected, coverage: Coverage, *, slowest: float, longest: float) -> None:
         """Begin.
 
         Args:
             collected: the tests.
             coverage: what is known of them.
             slowest: tests that take more processor seconds are left out: they could only raise the score.
+            longest: processor seconds of one mutant's tests together; later ones are left out too.
         """
-        self.collected, self.coverage, self.slowest = collected, coverage, slowest
+        self.collected, self.coverage = collected, coverage
+        self.slowest, self.longest = slowest, longest
         self.killers: defaultdict[str, dict[str, None]] = defaultdict(dict)
 
     def tests(self, mutant: str) -> list[str]:
         """A mutant's tests: those that noticed another mutant of its function, its module's own, the quickest."""
         function = mangled_name_from_mutant_name(mutant)
         own = f"/test_{get_module_from_key(function).rpartition('.')[2]}.py::"
-        seconds = self.coverage.seconds
-        known = [name for name in self.coverage.tests.get(function, []) if name in self.collected.items]
-        quick = [name for name in known if seconds[name] <= self.slowest]
-        killers = list(self.killers[function])
-        return sorted(
-            quick,
-            key=lambda name: (
-                killers.index(name) - len(killers) if name in killers else own not in name,
-                seconds[name],
-            ),
-        )
+        seconds, killers = self.coverage.seconds, list(self.killers[function])
+
+        def rank(name: str) -> tuple[int, float]:
+            return (killers.index(name) - len(killers) if name in killers else own not in name), seconds[name]
+
+        known = (name for name in self.coverage.tests.get(function, []) if name in self.collected.items)
+        ordered = sorted((name for name in known if seconds[name] <= self.slowest), key=rank)
+        together = list(accumulate(seconds[name] for name in ordered))
+        return ordered[: bisect_right(together, self.longest)]
 
     def verdict(self, mutant: str) -> int:
         """Try one mutant."""

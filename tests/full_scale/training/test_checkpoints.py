@@ -18,7 +18,6 @@ from full_scale.training.checkpoints import (
     finish,
     last_checkpoint,
     load_micro_batches,
-    package_versions,
     read_checkpoint,
     rollouts_file,
     save_micro_batches,
@@ -219,4 +218,3 @@ def test_a_pickle_with_code_is_not_read(tmp_path):
 def test_files_of_each_process(tmp_path):
     assert rollouts_file(tmp_path, 2) == tmp_path / "rollouts_2.pt"
     assert skipped_file(tmp_path, 17, 1) == tmp_path / "skipped" / "update-17-1.pt"
-    assert set(package_versions()) == {"torch", "transformers", "trl", "accelerate", "numpy"}

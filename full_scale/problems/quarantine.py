@@ -9,7 +9,10 @@ _LOG = logging.getLogger(__name__)
 MOST = 0.5
 """Share of broken records from which on a data set is refused: it is probably read in the wrong way."""
 
-HINT = "--skip-broken leaves such records out and lists them in quarantine.jsonl"
+QUARANTINE_FILE = "quarantine.jsonl"
+"""Its name in an output folder."""
+
+HINT = f"--skip-broken leaves such records out and lists them in {QUARANTINE_FILE}"
 
 
 class Quarantine:

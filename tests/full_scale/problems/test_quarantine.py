@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from full_scale.data.quarantine import MOST, Quarantine
+from full_scale.problems.quarantine import MOST, Quarantine
 
 
 def test_each_record_is_a_line_with_its_place_and_reason(tmp_path):
