@@ -1,14 +1,16 @@
-"""What ``make mutants`` ends with: the score, and whether it meets the bars.
+"""Which mutants belong to a run, and what it ends with: the score, and whether it meets the bars.
 
 ``docs/mutants.toml`` lists the equivalent mutants: the name, the changed line, and why no test can tell it
 from the original. A name counts only with its line, so an entry that has become stale is an unlisted survivor.
 """
 
 import math
+import random
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from mutmut.mutation.data import SourceFileMutationData
@@ -34,6 +36,29 @@ class Bars:
 
     killed_at_least: float = 0.97
     all_survivors_listed: bool = True
+
+
+def choose(names: list[str], patterns: list[str], sample: int | None, seed: int) -> list[str]:
+    """Choose mutants.
+
+    Args:
+        names: all.
+        patterns: of names; none: all.
+        sample: at most so many of each module, drawn at random; None: all.
+        seed: of the draw.
+
+    Returns:
+        Names: the first of every module, then the second of every module, and so on, so that a run that is cut
+        short has tried a random sample of each.
+    """
+    modules = defaultdict(list)
+    for name in sorted(names):
+        if not patterns or any(fnmatch(name, pattern) for pattern in patterns):
+            modules[get_module_from_key(name)].append(name)
+    for module, members in modules.items():
+        random.Random(f"{seed} {module}").shuffle(members)
+    drawn = [(rank, name) for members in modules.values() for rank, name in enumerate(members[:sample])]
+    return [name for _, name in sorted(drawn, key=lambda pair: pair[0])]
 
 
 def changed_line(diff: str) -> str:

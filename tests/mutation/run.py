@@ -10,12 +10,10 @@ import argparse
 import dataclasses
 import datetime
 import os
-import random
 import shutil
 import sys
 import time
 from collections import defaultdict
-from fnmatch import fnmatch
 from pathlib import Path
 
 from mutmut import configuration
@@ -30,7 +28,7 @@ from mutmut.utils.file_utils import (
     walk_mutatable_files,
 )
 from mutmut.utils.format_utils import get_module_from_key
-from report import Bars, listed_mutants, read_results, report
+from report import Bars, choose, listed_mutants, read_results, report
 from session import KILLED, TIMEOUT, Collected, Coverage, Trials
 
 ROOT = Path(__file__).parents[2]
@@ -122,29 +120,6 @@ def all_mutants() -> dict[str, SourceFileMutationData]:
         data.load()
         found |= dict.fromkeys(data.exit_code_by_key, data)
     return found
-
-
-def choose(names: list[str], patterns: list[str], sample: int | None, seed: int) -> list[str]:
-    """Choose mutants.
-
-    Args:
-        names: all.
-        patterns: of names; none: all.
-        sample: at most so many of each module, drawn at random; None: all.
-        seed: of the draw.
-
-    Returns:
-        Names: the first of every module, then the second of every module, and so on, so that a run that is cut
-        short has tried a random sample of each.
-    """
-    modules = defaultdict(list)
-    for name in sorted(names):
-        if not patterns or any(fnmatch(name, pattern) for pattern in patterns):
-            modules[get_module_from_key(name)].append(name)
-    for module, members in modules.items():
-        random.Random(f"{seed} {module}").shuffle(members)
-    drawn = [(rank, name) for members in modules.values() for rank, name in enumerate(members[:sample])]
-    return [name for _, name in sorted(drawn, key=lambda pair: pair[0])]
 
 
 def try_all(names: list[str], mutants: dict[str, SourceFileMutationData], trials: Trials, *, again: bool) -> None:

@@ -1,9 +1,16 @@
 """The bars of ``make mutants``: what counts as killed, as equivalent, and as a failure."""
 
+from collections import Counter
+
 import pytest
-from report import Bars, changed_line, listed_mutants, report
+from report import Bars, changed_line, choose, listed_mutants
+from report import report as full_report
 
 ENTRY = {"name": "m.x__mutmut_1", "line": "return b", "reason": "b is a"}
+
+
+def report(status, lines, listed, bars):
+    return full_report(status, lines, Counter(name.rpartition(".")[0] for name in status), listed, bars)
 
 
 def verdicts(killed=98, **others):
@@ -45,7 +52,7 @@ def test_the_report_counts():
     text, good = report(status, {"m.x__mutmut_1": "return b"}, [ENTRY], Bars())
     assert not good
     assert "10 mutants: {'killed': 8, 'survived': 1, 'timeout': 1}" in text
-    assert "killed 9 (90.0%, at least 97%), equivalent 1 (10.0%, at most 3%; listed in mutants.toml), other 0" in text
+    assert "killed 90.0% (at least 97%), equivalent 1 of 10 (at most 3%; listed in mutants.toml), other 0" in text
 
 
 def test_survivors_need_not_be_listed_where_the_bars_do_not_ask_for_it():
@@ -56,8 +63,38 @@ def test_survivors_need_not_be_listed_where_the_bars_do_not_ask_for_it():
 
 
 def test_the_report_counts_by_module():
-    text, _ = report({"a.f__mutmut_1": "killed", "a.f__mutmut_2": "survived"}, {"a.f__mutmut_2": ""}, [], Bars())
-    assert "a: 1 of 2 killed" in text
+    text, _ = report({"a.x_f__mutmut_1": "killed", "a.x_f__mutmut_2": "survived"}, {"a.x_f__mutmut_2": ""}, [], Bars())
+    assert "a: 1 of 2 killed" in text.splitlines()[-1]
+
+
+def test_a_sample_counts_each_module_by_its_size_and_has_an_interval():
+    status = {f"a.x_f__mutmut_{i}": "killed" if i < 8 else "survived" for i in range(10)}
+    status |= {f"b.x_f__mutmut_{i}": "killed" if i < 5 else "survived" for i in range(10)}
+    text, good = full_report(status, dict.fromkeys(status, ""), {"a": 90, "b": 10}, [], Bars(0.7, False))
+    # (90 x 0.8 + 10 x 0.5) / 100; only the 80 of a that were not tried are uncertain: sqrt(0.81 x 8/9 x 0.16 / 9)
+    assert "20 of 100 mutants" in text
+    assert "killed 77.0% +- 22.2% (at least 70%)" in text
+    assert "a: 8 of 10 killed, 80% [49%, 94%] of its 90" in text  # Wilson's interval
+    assert text.endswith("b: 5 of 10 killed")
+    assert good
+
+
+NAMES = [f"{module}.x_f__mutmut_{i}" for module in "ab" for i in range(50)]
+
+
+def test_a_sample_takes_each_modules_mutants_in_turn_and_depends_on_the_seed():
+    drawn = choose(NAMES, [], 20, 0)
+    assert drawn == choose(NAMES[::-1], [], 20, 0)
+    assert set(drawn) != set(choose(NAMES, [], 20, 1))
+    assert [name[0] for name in drawn] == ["a", "b"] * 20
+    assert len(set(drawn)) == 40
+    assert drawn[:20] == choose(NAMES, [], 10, 0)  # a longer run goes on from a shorter one
+    assert {name[2:] for name in drawn if name[0] == "a"} != {name[2:] for name in drawn if name[0] == "b"}
+
+
+def test_without_a_sample_all_that_fit_the_patterns_are_chosen():
+    assert sorted(choose(NAMES, [], None, 0)) == sorted(NAMES)
+    assert set(choose(NAMES, ["b.*_7", "a.x_f__mutmut_0"], None, 0)) == {"b.x_f__mutmut_7", "a.x_f__mutmut_0"}
 
 
 def test_every_listed_mutant_has_a_reason_and_is_listed_once():

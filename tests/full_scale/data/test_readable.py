@@ -26,6 +26,8 @@ def test_a_special_token_is_refused_by_name_or_left_out(tmp_path):
         readable_problems([PROBLEMS[0], MARKED], processor())
     quarantine = Quarantine(tmp_path / "quarantine.jsonl")
     assert readable_problems([MARKED, *PROBLEMS], processor(), quarantine) == PROBLEMS
-    assert json.loads(quarantine.file.read_text())["id"] == MARKED.id
+    line = json.loads(quarantine.file.read_text())
+    assert (line["dataset"], line["id"]) == ("rendered", MARKED.id)
+    assert line["reason"].startswith(f"record '{MARKED.id}' of 'rendered': the question holds")
     with pytest.raises(ValueError, match=r"2 of 3 records \(67%\) are broken"):
         readable_problems([MARKED, MARKED, PROBLEMS[0]], processor(), Quarantine())

@@ -1,12 +1,24 @@
 """What a server's failures mean; requests over a real connection are in test_make_experts.py."""
 
+import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import httpx
 import pytest
 
-from full_scale.data.teacher import PASSING, RequestError, Server, ServerError, _refusal, _response, retry_after
+from full_scale.data.teacher import (
+    LONGEST_REPLY,
+    PASSING,
+    RequestError,
+    Server,
+    ServerError,
+    _refusal,
+    _response,
+    complete,
+    retry_after,
+)
 
 
 def server(**changes):
@@ -69,3 +81,65 @@ def test_thoughts_are_put_in_front_once():
     assert _response(reply % (b"a", b"reasoning", b"stop"), server()) == ("<think>t</think>a", False)
     assert _response(reply % (b"a", b"reasoning_content", b"length"), server()) == ("<think>t</think>a", True)
     assert _response(reply % (b"<think>a", b"reasoning", b"stop"), server()) == ("<think>a", False)
+
+
+MESSAGES = [{"role": "user", "content": "q"}]
+
+
+def completed(answer, **changes):
+    """What `complete` gives where a server answers so."""
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            return await complete(client, server(**changes), MESSAGES)
+
+    return asyncio.run(ask())
+
+
+def failure(answer, **changes):
+    with pytest.raises(RequestError) as error:
+        completed(answer, **changes)
+    return error.value.reason, error.value.retry, error.value.wait, error.value.reached
+
+
+def test_a_request_and_its_reply():
+    asked = []
+
+    def answer(request):
+        asked.append((request.method, str(request.url), json.loads(request.content)))
+        return httpx.Response(200, json={"choices": [{"message": {"content": "5"}, "finish_reason": "length"}]})
+
+    assert completed(answer, temperature=0.5, max_tokens=7) == ("5", True)
+    body = {"model": "m", "messages": MESSAGES, "temperature": 0.5, "max_tokens": 7}
+    assert asked == [("POST", "http://host:1/v1/chat/completions", body)]
+
+
+def test_failures_of_a_request(monkeypatch):
+    monkeypatch.setenv("EXPERT_API_KEY", "12345678")
+
+    def fail(error):
+        def answer(request):
+            raise error("no 12345678", request=request)
+
+        return answer
+
+    async def late(request):
+        await asyncio.sleep(5)
+
+    assert failure(fail(httpx.ReadError)) == ("ReadError: no ***", True, 0.0, True)
+    for error in (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol):
+        assert failure(fail(error)) == (f"{error.__name__}: no ***", True, 0.0, False)
+    assert failure(late, seconds=0.01) == ("no whole reply within 0.01 s", True, 0.0, True)
+    assert failure(lambda _: httpx.Response(500, text="so")) == ("HTTP 500: so", True, 0.0, True)
+    assert failure(lambda _: httpx.Response(200, text="so")) == ("the reply is no chat completion", True, 0.0, True)
+    with pytest.raises(ServerError):
+        completed(lambda _: httpx.Response(401))
+
+
+def test_a_reply_without_end_is_not_read():
+    def reply(size):
+        return lambda _: httpx.Response(200, content=b" " * size)
+
+    long = f"the reply is longer than {LONGEST_REPLY} bytes"
+    assert failure(reply(LONGEST_REPLY + 1)) == (long, False, 0.0, True)
+    assert failure(reply(LONGEST_REPLY))[0] == "the reply is no chat completion"

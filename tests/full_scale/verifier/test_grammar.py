@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from full_scale.verifier.grammar import MAX_LENGTH, Node, NotUnderstoodError, readings, tokens
+from full_scale.verifier.grammar import MAX_LENGTH, Node, NotUnderstoodError, Parser, readings, tokens
 from full_scale.verifier.units import unit_named
 from full_scale.verifier.values import exact
 
@@ -241,3 +241,58 @@ def test_limits():
     assert readings("(" * 5 + "1" + ")" * 5)
     assert readings("(" * 20 + "1" + ")" * 20) == ()
     assert readings("\\sqrt{" * 20 + "1" + "}" * 20) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("5 § 6", "'§' is no sign of the grammar"),
+        ("\\foo", "\\foo is no command of the grammar"),
+        ("5)", "')' is left over"),
+        ("(5", "'' where one of (')', ']', '\\\\}') is due"),
+        ("\\frac{1", "'' where one of ('}',) is due"),
+        ("|x", "'' where one of ('|',) is due"),
+        ("√[3", "'' where one of (']',) is due"),
+        ("\\overline AB", "'AB' where one of ('{',) is due"),
+        ("\\overline{AB", "'' where one of ('}',) is due"),
+        ("2^{3", "'' where one of ('}',) is due"),
+        ("{1,2", "'' where one of ('}',) is due"),
+        ("€5 kg", "two units of one number"),
+        ("5 6", "two numbers side by side"),
+        ("5 h 30 cm", "two numbers side by side"),
+        ("5 min 2 h", "two numbers side by side"),
+        ("5 m 6", "two numbers side by side"),
+        ("(((((((((((((1)))))))))))))", "brackets are nested too deeply"),
+        ("1/xy", "a/bc may be (a/b)c or a/(bc)"),
+        ("x^2^3", "a tower of powers"),
+        ("5!!", "a tower of powers"),
+        ("*5", "'*' begins no expression"),
+        ("1,2,", "'' begins no expression"),
+        ("4 1/x", "a mixed number without its denominator"),
+        ("4 3/2", "no mixed number"),
+        ("4 1/2^2", "no mixed number"),
+        ("\\frac+2", "an argument is missing"),
+        ("\\binom{5}", "an argument is missing"),
+        ("word", "'word' is a word"),
+        ("no", "'no' is a word"),
+        ("cm", "'cm' is a word"),
+        ("\\sin_2 x", "sin with a base"),
+        ("\\ln^{-1} x", "ln to the -1"),
+        ("\\{1,2)", "brackets that do not match"),
+        ("(1, x=2)", "brackets that do not match"),
+        ("(5]", "brackets that do not match"),
+        ("\\sqrt[7]{2}", "root 7"),
+        ("√+", "the root of what?"),
+        ("√\\sin x", "the root of what?"),
+        ("∠", "a name is missing"),
+    ],
+)
+def test_what_is_not_in_the_grammar_is_refused_for_its_reason(text, reason):
+    with pytest.raises(NotUnderstoodError) as error:
+        Parser(tokens(text, thousands=True), frozenset()).answer()
+    assert str(error.value) == reason
+
+
+@pytest.mark.parametrize("word", ["per", "Per", "a", "each"])
+def test_words_for_a_unit_of_another(word):
+    assert readings(f"5 km {word} hour")[0].value == unit_named("km") * unit_named("hour").power(-1)

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from full_scale.verifier.units import DEGREE, NOUNS, UNITS, Unit, unit_named
+from full_scale.verifier.units import COUNTED, DEGREE, NOUNS, UNITS, Unit, _table, unit_named
 
 
 @pytest.mark.parametrize(
@@ -115,3 +115,32 @@ def test_the_table_is_whole():
     assert UNITS["°"] is DEGREE or UNITS["°"] == DEGREE
     assert "apple" in NOUNS
     assert all(unit.scale > 0 and unit.dimensions for unit in UNITS.values())
+
+
+def test_the_table_of_units():
+    table = _table()
+    assert table == UNITS
+    for names, unit in {
+        "km 公里": Unit(Fraction(1000), (("length", 1),)),
+        "min 分钟": Unit(Fraction(60), (("time", 1),)),
+        "year 年": Unit(Fraction(12), (("months", 1),)),
+        "kg 千克": Unit(table["g"].scale * 1000, (("mass", 1),)),
+        "l 升": Unit(Fraction(1, 1000), (("length", 3),)),
+        "ha 公顷": Unit(Fraction(10000), (("length", 2),)),
+        "° 度": Unit(Fraction(1), (("degree", 1),)),
+        "dollar usd": Unit(Fraction(1), (("dollar", 1),)),
+        "cent cents": Unit(Fraction(1, 100), (("dollar", 1),)),
+        "percent %": Unit(Fraction(1), (("percent", 1),)),
+        "万元": Unit(Fraction(10000), (("yuan", 1),)),
+        "亿元": Unit(Fraction(100000000), (("yuan", 1),)),
+        "千元": Unit(Fraction(1000), (("yuan", 1),)),
+        "mph": Unit(Fraction("0.44704"), (("length", 1), ("time", -1))),
+        "kph kmh": Unit(Fraction(5, 18), (("length", 1), ("time", -1))),
+        "apple apples": Unit(Fraction(1), (("apple", 1),)),
+        "box boxes": Unit(Fraction(1), (("box", 1),)),
+        "people child": None,
+        "people person persons": Unit(Fraction(1), (("person", 1),)),
+    }.items():
+        assert {table[name] for name in names.split()} == ({unit} if unit else {table["person"], table["child"]})
+    assert {"apples", "boxes", "people", "vertices"} <= COUNTED
+    assert not COUNTED & {"apple", "box"}

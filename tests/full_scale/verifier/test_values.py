@@ -47,6 +47,31 @@ def test_exact_values(text, value):
 
 
 @pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("2^{x}", "a name in an exponent"),
+        ("2^{\\frac13}", "a broken exponent"),
+        ("2^{2001}", "a large power"),
+        ("\\sqrt[3]{x}", "the root of a name"),
+        ("\\sqrt[3]{2}", "a root that is no rational number"),
+        ("\\sqrt[4]{-16}", "a root that is no rational number"),
+        ("|x|", "the size of a name"),
+        ("171!", "a factorial of what is no small whole number"),
+        ("\\sin 1", "call has no exact value"),
+        ("\\infty", "infinity has no exact value"),
+        ("\\sqrt{x}", "the root of what is no positive rational number"),
+        ("\\sqrt{1000000000001}", "a large number under the root"),
+        ("1/0", "division by zero"),
+        ("x^{101}", "power 101"),
+    ],
+)
+def test_the_reason_why_there_is_no_exact_value(text, reason):
+    with pytest.raises(InexactError) as error:
+        exact(tree(text))
+    assert str(error.value) == reason
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "2^{2001}",
