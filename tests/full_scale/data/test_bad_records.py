@@ -10,12 +10,16 @@ import struct
 import time
 import zipfile
 import zlib
+from pathlib import Path
 
 import PIL.Image
 import pytest
 from layouts import png
 
 from full_scale.data import Quarantine, load_problems
+
+MESSAGES = json.loads((Path(__file__).parent / "messages.json").read_text(encoding="utf-8"))
+"""What a user reads, whole, for each kind of RECORDS, LINES and FILES; FOLDER is the data set's."""
 
 GOOD = {"id": "good", "question": "How long?", "answer": "5", "image": "0.png"}
 
@@ -143,12 +147,19 @@ def folder(tmp_path):
     return home
 
 
-def check(folder, message, lines):
+def check_message(kind, error, folder):
+    """It is the whole sentence that a user is to read, without the table of the layouts at its end."""
+    text = str(error.value).replace(str(folder.resolve()), "FOLDER").replace(str(folder), "FOLDER")
+    assert text.partition("; valid:")[0] == MESSAGES[kind]
+
+
+def check(kind, folder, message, lines):
     """It is refused in a short message; with a quarantine the other records are read, soon and in little memory."""
     (folder / "train.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     with pytest.raises(ValueError, match=message) as error:
         load_problems(str(folder))
     assert len(str(error.value)) < 1000
+    check_message(kind, error, folder)
     assert "--skip-broken leaves such records out" in str(error.value)
     quarantine = Quarantine(folder / "quarantine.jsonl")
     started = time.process_time()
@@ -156,21 +167,21 @@ def check(folder, message, lines):
     assert time.process_time() - started < 5
     (line,) = map(json.loads, (folder / "quarantine.jsonl").read_text().splitlines())
     assert (line["dataset"], line["split"], line["row"]) == ("generic", "train", 2)
-    assert line["reason"]
+    assert line["reason"] in str(error.value)
 
 
 @pytest.mark.parametrize("kind", RECORDS)
 def test_a_bad_record_is_refused_by_name_or_left_out_with_its_reason(kind, folder):
     change, message = RECORDS[kind]
     rows = [GOOD, {**GOOD, "id": "bad", "question": "q?", **change}, {**GOOD, "id": "last", "question": "r?"}]
-    check(folder, message, [json.dumps(row).encode() for row in rows])
+    check(kind, folder, message, [json.dumps(row).encode() for row in rows])
 
 
 @pytest.mark.parametrize("kind", LINES)
 def test_a_bad_line_is_refused_by_its_number_or_left_out(kind, folder):
     line, message = LINES[kind]
     last = {**GOOD, "id": "last", "question": "r?"}
-    check(folder, message, [json.dumps(GOOD).encode(), line, json.dumps(last).encode()])
+    check(kind, folder, message, [json.dumps(GOOD).encode(), line, json.dumps(last).encode()])
 
 
 def test_there_are_at_least_40_kinds():
@@ -199,6 +210,7 @@ def test_a_bad_file_is_named_in_a_short_message(kind, tmp_path):
     with pytest.raises(ValueError, match=message) as error:
         load_problems(str(tmp_path))
     assert len(str(error.value)) < 1500
+    check_message(f"file: {kind}", error, tmp_path)
 
 
 def test_a_line_without_end_is_not_read(tmp_path, monkeypatch):
