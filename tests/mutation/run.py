@@ -76,7 +76,7 @@ TARGETS = {
         ),
         Bars(killed_at_least=0.9, all_survivors_listed=False),
         slowest=1.0,
-        longest=8.0,
+        longest=4.0,
     ),
 }
 

@@ -1,5 +1,8 @@
 """Benchmarks of one table each: every field of a problem, and what is refused."""
 
+import re
+from contextlib import suppress
+
 import pytest
 from layouts import picture, png, write_json
 
@@ -265,3 +268,49 @@ def test_a_benchmark_has_its_splits_its_scoring_and_its_columns(name, splits, sc
         for left in columns:
             write_json(tmp_path / "other" / called / "t.json", [dict.fromkeys(columns - {left}, "1")])
             assert not schema.recognise(tmp_path / "other" / called) or left == "problem_version"
+
+
+MMK12 = {"id": 5, "question": "<image>q", "answer": "65", "image": png()}
+VIRL39K = {"qid": 5, "question": "<image>q", "answer": "65", "image": [png()]}
+VERL = {
+    "prompt": [{"role": "user", "content": "<image>q"}],
+    "reward_model": {"ground_truth": "65"},
+    "images": [png()],
+    "extra_info": {"index": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "where"),
+    [
+        ("mathvista", MATHVISTA, "MathVista problem 7"),
+        ("mathvision", MATHVISION, "MATH-Vision problem 4"),
+        ("mathverse", MATHVERSE, "MathVerse sample 3"),
+        ("mmk12", MMK12, "MMK12 problem 5"),
+        ("virl39k", VIRL39K, "ViRL39K question 5"),
+        ("verl", VERL, "verl row (3|: the ground truth)"),
+        ("geoeval", {**GEOEVAL, "id": "p", "split": "test"}, "GeoEval problem p"),
+        ("geoeval", {**GEOEVAL, "id": "p", "split": "backward"}, "GeoEval problem p"),
+    ],
+)
+def test_what_is_wrong_with_a_cell_is_said_with_the_problems_name(name, record, where, tmp_path):
+    picture(tmp_path / "images" / "d.png")
+    changes = [{"image": "gone/../../x.png"}, {"image": 5}, {"images": [5]}, {"diagram_name": 5}]
+    changes += [{column: value} for column in record for value in ([1, 2], {"a": 1}, True, float("nan"))]
+    names = {"id", "pid", "qid", "split", "sample_index", "extra_info"}
+    wrong = [{**record, **change} for change in changes if not names & change.keys()]
+    lacking = [{key: value for key, value in record.items() if key != column} for column in record]
+    said = list(filter(None, (refusal(name, one, tmp_path) for one in wrong + lacking)))
+    assert len(said) >= 4
+    for text in said:
+        assert re.match(rf"{where}|record '\w+' of '{name}': |\w+(-Vision)? (record|row) has no column", text)
+
+
+def refusal(name, record, path):
+    """What is said about a record; nothing where a cell has a type that `load_problems` tells."""
+    with suppress(TypeError, AttributeError, KeyError):
+        try:
+            problem(name, record, path)
+        except ValueError as error:
+            return str(error)
+    return ""

@@ -29,6 +29,7 @@ from layouts import (
     verl,
     virl39k,
     virl39k_zip,
+    write_jsonl,
 )
 from realdata import GEOMETRY3K
 
@@ -145,3 +146,19 @@ def test_pictures_of_a_zip_archive_can_be_read_in_a_forked_process(tmp_path):
         sizes = pool.map(operator.attrgetter("size"), [problem.rgb_images()[0]] * 4)
         assert sizes == [(20, 10)] * 4
         assert [len(found) for found in pool.map(Problem.rgb_images, [problem] * 8)] == [1] * 8
+
+
+def test_validation_is_another_name_of_val(tmp_path):
+    write_jsonl(tmp_path / "val.jsonl", [{"question": "q", "answer": "5"}])
+    assert [one.answer for one in load_problems(str(tmp_path), split="validation")] == ["5"]
+
+
+@pytest.mark.parametrize(("count", "named"), [(5, "1, 2, 3, 4, 5"), (6, "1, 2, 3, 4, 5 ...")])
+def test_answers_in_words_are_counted_and_five_named(count, named, tmp_path, caplog):
+    rows = [{"id": str(n + 1), "question": f"q{n}", "answer": f"red {'abcdef'[n]} box"} for n in range(count)]
+    write_jsonl(tmp_path / "train.jsonl", [*rows, {"id": "9", "question": "q", "answer": "5"}])
+    load_problems(str(tmp_path))
+    assert caplog.messages == [
+        f"{count} of {count + 1} answers are no expression that the verifier can parse; only the same words count as "
+        f"right: {named}"
+    ]

@@ -41,7 +41,8 @@ def test_a_cut_pickle_is_named(tmp_path):
 def test_a_reader_that_ends_without_an_answer_is_told(end, tmp_path, monkeypatch):
     (tmp_path / "child.py").write_text(end)
     monkeypatch.setattr(pickles, "_CHILD", tmp_path / "child.py")
-    with pytest.raises(ValueError, match=r"as a pickle: it crashes its reader, or needs more than 1 GiB or 5 minutes"):
+    said = "as a pickle: it crashes its reader, or needs more than 1 GiB or 5 minutes; do not trust this file$"
+    with pytest.raises(ValueError, match=said):
         read_pickle(tmp_path / "x.pk")
 
 

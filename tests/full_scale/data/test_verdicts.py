@@ -71,3 +71,5 @@ def test_without_an_official_scoring_nothing_can_differ():
     rendered = Problem(id="1", source="rendered", question="q", answer="65")
     assert judge(tagged("65"), rendered) == Verdict(True, None, True)
     assert not judge(tagged("6"), rendered).differs
+    said = "both read the same answer, the official scoring is stricter: there is none"
+    assert why_different(tagged("65"), rendered) == said

@@ -6,13 +6,24 @@ import re
 import pytest
 
 from full_scale.data import load_problems
-from full_scale.data.word_problems import COUNTS, FILES, word_problems
+from full_scale.data.word_problems import COUNTS, FILES, main, word_problems
 from full_scale.verifier.answer import is_correct
 
 
 def test_the_shipped_files_are_what_the_script_writes():
     for split, count in COUNTS.items():
         lines = (FILES / f"{split}.jsonl").read_text().splitlines()
+        assert [json.loads(line) for line in lines] == word_problems(count, seed=0, split=split)
+
+
+def test_the_script_writes_a_line_for_each_problem(tmp_path, monkeypatch):
+    monkeypatch.setattr("full_scale.data.word_problems.FILES", tmp_path / "files")
+    monkeypatch.setattr("full_scale.data.word_problems.COUNTS", {"train": 3, "test": 2})
+    for _ in range(2):  # the folder may be there
+        main()
+    assert {path.name for path in (tmp_path / "files").iterdir()} == {"train.jsonl", "test.jsonl"}
+    for split, count in (("train", 3), ("test", 2)):
+        lines = (tmp_path / "files" / f"{split}.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == word_problems(count, seed=0, split=split)
 
 
