@@ -42,6 +42,7 @@ class Target:
     Attributes:
         source: a package of this repository.
         only: patterns of its files; none: all.
+        never: patterns of files that are left out.
         tests: pytest's selection.
         bars: what the run must reach.
         slowest: tests that take more processor seconds are left out.
@@ -50,6 +51,7 @@ class Target:
 
     source: str
     only: tuple[str, ...]
+    never: tuple[str, ...]
     tests: tuple[str, ...]
     bars: Bars
     slowest: float
@@ -57,7 +59,7 @@ class Target:
 
 
 TARGETS = {
-    "core": Target("calibrl_ref", (), ("tests/core", "tests/integrations"), Bars(), slowest=30.0, longest=60.0),
+    "core": Target("calibrl_ref", (), (), ("tests/core", "tests/integrations"), Bars(), slowest=30.0, longest=60.0),
     "judge": Target(
         "full_scale",
         (
@@ -67,6 +69,7 @@ TARGETS = {
             "*/tally.py",
             "*/quarantine.py",
         ),
+        ("full_scale/verifier/code*.py", "full_scale/data/shortcut.py"),  # code's rewards and a made world
         (
             "tests/full_scale/verifier",
             "tests/full_scale/data",
@@ -102,6 +105,7 @@ def make_mutants(target: Target) -> None:
         source_paths=[Path(target.source)],
         resolved_mutated_source_paths=[Path.cwd() / "mutants" / target.source],
         only_mutate=list(target.only),
+        do_not_mutate=[*base.do_not_mutate, *target.never],
         also_copy=[*base.also_copy, *others],
     )
     set_mutant_under_test("mutant_generation")
