@@ -54,8 +54,8 @@ live: .venv/installed  ## write docs/live.html: GRPO and CalibRL train in your b
 watch: .venv/installed  ## see one policy train, as a tree in the terminal
 	$(RUN) -m toy watch
 
-lab: .venv/installed  ## open the tutorials in JupyterLab
-	cd tutorials && ../$(RUN) -m jupyterlab
+lab: .venv/installed  ## open the tutorials in JupyterLab; LAB=--no-browser for options
+	cd tutorials && JUPYTER_PREFER_ENV_PATH=1 ../$(RUN) -m jupyterlab $(LAB)
 
 train: .venv/installed  ## train the tiny vision-language model on rendered geometry (minutes, CPU)
 	$(RUN) full_scale/train.py
@@ -70,7 +70,7 @@ lint: .venv/installed  ## ruff and mypy --strict
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m mypy docs/conf.py docs/formulas.py docs/methods.py examples/*.py
+	$(RUN) -m mypy docs/conf.py docs/formulas.py docs/methods.py docs/method_map.py examples/*.py
 
 docs: .venv/installed  ## build the site, runs/site/html/index.html: warnings are errors
 	$(RUN) -m sphinx --fail-on-warning --keep-going --quiet --builder html --conf-dir docs . runs/site/html
@@ -96,9 +96,10 @@ test-ray: .venv-ray/installed  ## Ray Train's two workers have the figures of tw
 bench: .venv/installed  ## measure everything beside its peers: one table and results/bench.json (at most 10 minutes)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks --compare
 
-mutants: .venv/installed  ## mutation testing of the core, and of what judges answers and guards runs (resumes)
+mutants: .venv/installed  ## mutation testing of the core, of what judges answers and guards runs (resumes), and of the course's checks
 	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py core
 	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py judge
+	OMP_NUM_THREADS=1 $(RUN) tests/mutation/checks.py
 
 clean:  ## remove the environments and all runs
 	rm -rf .venv .venv-real .venv-verl .venv-deepspeed .venv-ray .venv-vllm runs

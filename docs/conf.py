@@ -47,6 +47,8 @@ extensions = [
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
 
 nb_execution_mode = "off"  # the outputs of a full run are stored; CI executes the notebooks on its own
+nb_code_prompt_show = "Show the code"
+nb_code_prompt_hide = "Hide the code"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 
@@ -108,6 +110,7 @@ docs/[!y]*
 :glob:
 
 tutorials/README
+tutorials/map
 tutorials/[0-9]*
 tutorials/glossary
 tutorials/*_card
@@ -161,7 +164,8 @@ def write_formula(translator: HTML5Translator, node: Element) -> None:
     inline = node.tagname == "math"
     formula = convert(node.astext(), display="inline" if inline else "block")
     formula = formula.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em" />')
-    translator.body.append(formula if inline else f'<div style="overflow-x: auto">{formula}</div>')
+    formula = formula.replace("<mo>&#x0007C;</mo>", '<mo lspace="0" rspace="0" stretchy="false">|</mo>')
+    translator.body.append(formula if inline else f'<div class="formula">{formula}</div>')
     raise SkipNode
 
 

@@ -287,7 +287,7 @@ for label, values in gain.items():
 
 # %% [markdown]
 # Each curve crosses zero at the probability from which on the sound answer catches up. GRPO needs about 7 %; CalibRL
-# with $\lambda = 0.1$ 4 % at $\alpha = 0.5$ and 1 % at $\alpha = 0$. So the term does not *find* the sound
+# with $\lambda = 0.1$ needs 4 % at $\alpha = 0.5$ and 1 % at $\alpha = 0$. So the term does not *find* the sound
 # answer: it lowers the bar from which on it wins, and slows its loss below the bar. At $\alpha = 1$ the curve is GRPO's
 # times 1.1.
 #

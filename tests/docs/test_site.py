@@ -86,6 +86,15 @@ def test_the_live_page_is_opened_as_it_is(site, pages):
     assert "../live.html" in pages[Path("docs/toy_findings.html")].targets
 
 
+def test_the_live_page_stands_on_the_front_page(site, pages):
+    page = (site / "index.html").read_text(encoding="utf-8")
+    frame = page.index('<iframe class="live" src="live.html"')
+    assert page.index('href="live.html"') < frame < page.index("<h2>")
+    assert all(
+        'class="live"' not in (site / name).read_text(encoding="utf-8") for name in pages if name.parent != Path()
+    )
+
+
 def test_nothing_is_fetched_to_show_a_page(pages):
     fetched = {(str(name), address) for name, links in pages.items() for address in links.loaded if "//" in address[:8]}
     assert fetched == set()
@@ -190,16 +199,48 @@ def test_the_index_of_the_course_lists_every_tutorial_in_order():
     assert listed == [source.stem for source in sources()]
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium to lay the pages out")
-@pytest.mark.parametrize("width", [1280, 390])
-def test_no_page_is_wider_than_the_window(site, pages, width):
+@pytest.fixture(scope="module")
+def chromium():
+    if BROWSER is None:
+        pytest.skip("no chromium to lay the pages out")
     from playwright.sync_api import sync_playwright
 
     flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=BROWSER, args=flags)
-        page = browser.new_page(viewport={"width": width, "height": 800})
-        for name in pages:
-            page.goto((site / name).as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        yield browser
         browser.close()
+
+
+@pytest.mark.parametrize("card", ["cheat_card", "debug_card"])
+def test_a_card_is_one_page_of_a4(site, chromium, card):
+    page = chromium.new_page()
+    page.goto((site / "tutorials" / f"{card}.html").as_uri())
+    printed = page.pdf(format="A4", prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type */Page\b", printed)) == 1
+
+
+def test_on_a_phone_a_table_becomes_blocks_with_the_names_of_its_columns(site, chromium):
+    page = chromium.new_page(viewport={"width": 390, "height": 800})
+    page.goto((site / "tutorials" / "README.html").as_uri())
+    cell = page.locator("table.docutils tbody tr td:nth-child(3)").first
+    assert cell.evaluate("cell => getComputedStyle(cell).display") == "block"
+    assert cell.evaluate("cell => getComputedStyle(cell, '::before').content") == '"question: "'
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert cell.evaluate("cell => getComputedStyle(cell).display") == "table-cell"
+
+
+def test_the_live_page_trains_within_the_front_page(site, chromium):
+    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((site / "index.html").as_uri())
+    live = page.frame_locator("iframe.live")
+    live.get_by_role("button", name="to the end").click()
+    live.get_by_text("600 of 600").wait_for(timeout=30_000)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_page_is_wider_than_the_window(site, pages, chromium, width):
+    page = chromium.new_page(viewport={"width": width, "height": 800})
+    for name in pages:
+        page.goto((site / name).as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
