@@ -16,7 +16,7 @@ from calibrl_ref import (
     expert_row,
     exploration_loss,
 )
-from calibrl_ref.baselines import reference_baseline
+from calibrl_ref.baselines import expert_baseline, reference_baseline
 
 
 def two_lengths():
@@ -147,3 +147,10 @@ def test_a_reference_policy_is_normalised_by_the_response_s_own_length():
     own, reference = GAPS["trajectory_mean"].log_probs(rollouts, reference_baseline(rollouts))
     close(own, [-2.0, -3.0, -4.0, -3.0])
     close(reference, [-4.0, -6.0, -8.0, -6.0])
+
+
+def test_a_length_has_the_precision_of_the_log_probabilities():
+    for dtype in (torch.float32, torch.float64):
+        rollouts = make_rollouts(0, dtype=dtype)
+        assert reference_baseline(rollouts).length().dtype == dtype
+        assert expert_baseline(rollouts).length().dtype == dtype

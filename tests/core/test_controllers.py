@@ -48,6 +48,13 @@ def test_the_entropy_coefficient_by_hand():
     assert state.step(9.0).step(9.0).step(9.0).coefficient == 0.0
 
 
+def test_the_entropy_coefficient_of_each_row_at_below_and_above_the_target():
+    state = EntropyCoefficient(target=0.5, delta=0.125).step(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64))
+    assert state.coefficient.tolist() == [0.125, 0.125, 0.0]
+    assert state.applied.tolist() == [0.125, 0.125, 0.0]
+    assert (state.coefficient.dtype, state.applied.dtype) == (torch.float64, torch.float64)
+
+
 def test_the_first_step_has_no_bonus_whatever_it_begins_with():
     assert EntropyCoefficient(coefficient=0.3).applied == 0.0
 
@@ -108,6 +115,8 @@ def test_what_was_adapted_goes_on_from_a_checkpoint(name):
 
 
 def test_an_objective_without_a_controller_adapts_nothing():
+    for name in ("grpo", "entropy_bonus", "calibrl"):
+        assert RECIPES[name]().adapt(0.3) == RECIPES[name]()
     assert RECIPES["entropy_bonus"]().adapted == RECIPES["calibrl"]().adapted == {}
     assert RECIPES["grpo"]().entropy_bonus is None
     assert RECIPES["grpo"]().with_adapted({}) == RECIPES["grpo"]()
