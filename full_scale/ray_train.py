@@ -18,6 +18,7 @@ if __package__ in (None, ""):  # run as a script: make the repository importable
 from cli import program
 from full_scale.run.command_line import read_command_line
 from full_scale.run.engines import check_installed
+from full_scale.run.machine import check_shares
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,12 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The number of workers, then train.py's command line; None reads ``sys.argv``.
 
     Raises:
-        ValueError: The number of workers is missing, a flag does not fit, or Ray is not installed.
+        ValueError: The number of workers is missing, a flag does not fit, the workers cannot share an update, or
+            Ray is not installed.
     """
     count, *flags = (sys.argv[1:] if arguments is None else arguments) or [""]
     if not count.isdigit() or int(count) < 1:
         raise ValueError(f"workers={count!r}: expected their number first. Fix: ray_train.py 2 --preset tiny")
-    read_command_line(flags)
+    check_shares(read_command_line(flags).settings, int(count))
     check_installed("ray")
     import ray
     from ray.train import ScalingConfig

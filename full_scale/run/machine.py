@@ -42,9 +42,22 @@ def check_machine(settings: Settings) -> None:
             "was installed with CUDA; elsewhere train the tiny model (--preset tiny), or only look (--print-config)."
         )
     check_engines(settings)
+    check_shares(settings, processes())
+
+
+def check_shares(settings: Settings, count: int) -> None:
+    """Refuse an update that processes cannot share out in whole micro-batches.
+
+    Args:
+        settings: All options.
+        count: Of the processes.
+
+    Raises:
+        ValueError: With the numbers.
+    """
     rows, each = settings.prompts_per_step * settings.group_size, settings.micro_batch_rows
-    if rows % (each * processes()):
+    if rows % (each * count):
         raise ValueError(
             f"micro_batch_rows={each}: expected a divisor of each process's part of an update, {rows} responses over "
-            f"{processes()} processes. Fix: change --prompts-per-step, --micro-batch-rows or the number of processes."
+            f"{count} processes. Fix: change --prompts-per-step, --micro-batch-rows or the number of processes."
         )
