@@ -12,6 +12,7 @@ from functools import partial
 
 from benchmarks import core, full_scale, heads, toy, verifier
 from benchmarks.rows import FILE, Row, changes, load, save, table
+from cli.names import check_choice
 
 SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "objectives": core.objective_rows,
@@ -30,11 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Args:
         arguments: Command line; None reads ``sys.argv``.
+
+    Raises:
+        ValueError: There is no such section.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="default: all")
+    parser.add_argument("sections", nargs="*", help=f"of {', '.join(map(repr, SECTIONS))}; default: all")
     parser.add_argument("--compare", action="store_true", help=f"tell what changed since {FILE} was written")
     given = parser.parse_args(arguments)
+    for name in given.sections:
+        check_choice("section", name, SECTIONS)
     warnings.filterwarnings("ignore", category=FutureWarning)
     before, now = load(FILE), dict[str, Sequence[Row]]()
     for name in given.sections or SECTIONS:

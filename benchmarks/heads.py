@@ -10,12 +10,12 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from trl.kernels.chunked_logprob import TOKEN_CHUNK_SIZE, ChunkedLogProbFunction
+from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 
 from benchmarks.core import peak_bytes
 from benchmarks.rows import Row, in_turns
 from calibrl_ref import token_log_probs_and_entropy
-from full_scale.model.head import CHUNK
+from full_scale.model.head import CHUNK, words_at_once
 
 VOCABULARY, WIDTH = 151_936, 64
 """A vocabulary of today, and a width so small that the logits are nearly all of the work."""
@@ -37,8 +37,8 @@ def all_logits(hidden: Tensor, weight: Tensor, tokens: Tensor) -> tuple[Tensor, 
 
 
 def chunked(hidden: Tensor, weight: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """The same as the trainer takes them: TRL's head, with tiles as ``chunked_head`` tells it."""
-    words = CHUNK * VOCABULARY // min(len(tokens), TOKEN_CHUNK_SIZE)
+    """The same as the trainer takes them: TRL's head, in tiles as wide as ``chunked_head`` tells it."""
+    words = words_at_once(CHUNK, len(tokens), VOCABULARY)
     outputs = ("log_probs", "entropy")
     log_prob, entropy, *_ = ChunkedLogProbFunction.apply(hidden, weight, None, tokens, 1.0, words, None, 1.0, outputs)
     return log_prob, entropy

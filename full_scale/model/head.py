@@ -31,7 +31,7 @@ def chunked_head(chunk: int, *, places: int, vocabulary: int) -> Iterator[None]:
         ValueError: There is no such chunk.
     """
     check_chunk(chunk)
-    words = min(max(chunk * vocabulary // min(places, TOKEN_CHUNK_SIZE), 1), vocabulary)
+    words = words_at_once(chunk, places, vocabulary)
     told = {"_CHUNKED_LOGPROB_CHUNK_SIZE": words, "_use_triton": lambda _: True}  # both are read by the forward pass
     module: Any = utils
     former = {name: getattr(module, name) for name in told}
@@ -40,6 +40,24 @@ def chunked_head(chunk: int, *, places: int, vocabulary: int) -> Iterator[None]:
         yield
     finally:
         vars(module).update(former)
+
+
+def words_at_once(chunk: int, places: int, vocabulary: int) -> int:
+    """The width of a tile that has no more logits than those of ``chunk`` tokens.
+
+    Args:
+        chunk: Tokens.
+        places: How many tokens are scored at most.
+        vocabulary: Logits of a token.
+
+    Returns:
+        Words.
+
+    Example:
+        >>> words_at_once(256, 8192, 151_936), words_at_once(256, 100, 300)
+        (9496, 300)
+    """
+    return min(max(chunk * vocabulary // min(places, TOKEN_CHUNK_SIZE), 1), vocabulary)
 
 
 def check_chunk(chunk: int) -> None:
