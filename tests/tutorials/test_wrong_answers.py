@@ -6,7 +6,7 @@ import pytest
 from course.bugs import PATIENTS
 from course.build import sources
 from course.exercises import verdict
-from wrong_answers import WRONG
+from wrong_answers import RIGHT, WRONG
 
 CASES = [
     pytest.param(number, answer, words, id=f"{number}-{place}")
@@ -37,6 +37,11 @@ def test_no_hint_tells_the_solution(number, solution):
         assert solution.isidentifier() or not re.search(
             rf"(?<!\w){re.escape(solution)}(?!\w)", verdict(number, answer).message
         )
+
+
+@pytest.mark.parametrize("number", RIGHT)
+def test_a_right_answer_of_another_form_is_right(number):
+    assert all(verdict(number, answer).right for answer in RIGHT[number])
 
 
 def test_every_exercise_has_at_least_three_wrong_answers():

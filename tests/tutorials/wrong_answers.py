@@ -30,7 +30,22 @@ def of_entropy(scale):
     return scale * gradient / gradient.norm()
 
 
-def objective(*, detach=False, count_expert=False, weighted=True, exploration=True, sign=1.0, mean_over_rows=False):
+def part_detached(values, share):
+    """The values, of whose gradient a share is left."""
+    return share * values + (1 - share) * values.detach()
+
+
+def objective(
+    *,
+    detach=False,
+    count_expert=False,
+    weighted=True,
+    exploration=True,
+    sign=1.0,
+    mean_over_rows=False,
+    expert_share=1.0,
+    own_share=1.0,
+):
     """An answer to exercise 5.1 with something wrong."""
 
     def answer(rollouts, slope, weight):
@@ -41,8 +56,10 @@ def objective(*, detach=False, count_expert=False, weighted=True, exploration=Tr
         total = aggregate(per_token, counted, mode="sequence_mean_token_sum")
         response = trajectory_log_prob(rollouts.token_log_prob, rollouts.mask)
         expert = response[rollouts.is_expert].expand(int(own.sum()))
-        expert = expert.detach() if detach else expert
-        each = exploration_loss(response[own], expert, rollouts.correct[own], rollouts.advantage[own], slope=slope)
+        expert = expert.detach() if detach else part_detached(expert, expert_share)
+        each = exploration_loss(
+            part_detached(response[own], own_share), expert, rollouts.correct[own], rollouts.advantage[own], slope=slope
+        )
         term = each.sum() / len(response) if mean_over_rows else each.mean()
         return total + sign * (weight if weighted else 1.0) * term if exploration else total
 
@@ -158,6 +175,8 @@ WRONG = {
         (lambda reward: (reward - reward.mean()) / (reward.std(correction=0) + 1e-6), "by n - 1, not n"),
         (lambda reward: (reward - reward.mean()) / reward.std(), "must not give 0 / 0"),
         (lambda reward: reward.mean() - reward, "a right answer must get more"),
+        (lambda reward: reward - 0.15, "they do not add up to 0"),
+        (lambda reward: 0.9 * (reward - reward.mean()) / (reward.std() + 1e-6), "not in size"),
     ],
     "0.2": [
         (lambda ratio, advantage: not 0.8 < ratio < 1.2, "should it not be brought back"),
@@ -172,6 +191,7 @@ WRONG = {
         (lambda logits: of_entropy(0.5), "more than 0.1"),
         (lambda logits: of_entropy(0.03), "is the length used up"),
         (lambda logits: [0.1, 0.0, 0.0, 0.0], "return a tensor"),
+        (lambda logits: 0.05 * torch.ones(3), "a tensor of four numbers"),
     ],
     "1.2": [
         (lambda probability, draws: draws * probability, "how often it is drawn on average"),
@@ -183,6 +203,7 @@ WRONG = {
         (lambda: torch.tensor([1.0, 0.0, 0.0, 0.0]), "which answer must lose"),
         (lambda: torch.ones(4), "all answers are equally good"),
         (lambda: torch.tensor([-1.0, 1.0, 1.0, 1.0]), "between 0 and 1"),
+        (lambda: torch.tensor([0.0, 2.0, 1.0, 1.0]), "between 0 and 1"),
         (lambda: torch.ones(3), "four numbers"),
     ],
     "2.1": [
@@ -192,6 +213,7 @@ WRONG = {
         (lambda reward: correctness_sign(reward >= 0.1), "right format counts as right"),
         (lambda reward: correctness_sign(reward == 1.0), "is right too"),
         (lambda reward: reward > 0.5, "not 0"),
+        (lambda reward: correctness_sign(reward > 1.05), "1 and 1.1 right ones"),
     ],
     "2.2": [
         (gap(kept), "a mask of its own"),
@@ -201,11 +223,14 @@ WRONG = {
         (each_masked(lambda values, mask: values.sum(1)), "the junk under the masks"),
         (each_masked(lambda values, mask: (values * mask).sum(1)), "0 times infinity is not 0"),
         (lambda own, own_mask, expert, expert_mask: own - expert, "one gap for each row"),
+        (each_masked(lambda values, mask: 0.0 * kept(values, mask)), "the sum of a row's own tokens"),
+        (each_masked(lambda values, mask: (values * mask).sum(1).nan_to_num(nan=9.0)), "changes the gap"),
     ],
     "2.3": [
         (lengths(10, -1.0, 10, -0.5), "it should be likelier"),
         (lengths(10, -0.5, 40, -0.5), "per token the response"),
         (lengths(10, 1.0, 40, 0.5), "at most 0"),
+        (lengths(10, 0.5, 10, 0.9), "at most 0"),
         (lengths(0, -1.0, 40, -0.5), "at least one token"),
     ],
     "3.1": [
@@ -225,6 +250,7 @@ WRONG = {
     ],
     "3.3": [
         (1 / 3, "more than a third is left"),
+        (0.3333333, "more than a third is left"),
         (0.25, "how many are right"),
         (0.5, "write the sum with alpha in it"),
         (1.0, "write the sum with alpha in it"),
@@ -238,13 +264,15 @@ WRONG = {
         ),
         (lambda chance, wasted: 64, "would do at a chance"),
         (lambda chance, wasted: 4.0, "whole number"),
+        (lambda chance, wasted: 3, "are homogeneous in"),
         (lambda chance, wasted: 1, "at least two"),
     ],
     "4.2": [
         (lambda size: 0.0, "the expert has one"),
-        (lambda size: 1.0 / (size + 1), ("not above it", "that is the expert's")),
+        (lambda size: 1.0 / (size + 1), "not above it"),
+        (lambda size: -0.3, "it is a reward less the group's mean"),
         (lambda size: -1.0 / size, "it is a mean of"),
-        (lambda size: size / (size + 1), ("that is the expert's advantage", "not above it")),
+        (lambda size: size / (size + 1), "that is the expert's advantage"),
         (lambda size: -1.0, ("it is a mean of", "it is a reward less the group's mean")),
     ],
     "5.1": [
@@ -254,6 +282,10 @@ WRONG = {
         (objective(exploration=False), "where is the exploration term"),
         (objective(sign=-1.0), "is a loss: add it"),
         (objective(mean_over_rows=True), "a mean over the three responses"),
+        (lambda rollouts, slope, weight: objective()(rollouts, slope, weight**2), "weighted twice"),
+        (lambda rollouts, slope, weight: objective()(rollouts, 0.5, weight), "which rows does each term count"),
+        (objective(expert_share=0.5), "the gradient into the expert's row is not"),
+        (objective(own_share=0.5), "the value is right, the gradient is not"),
         (lambda rollouts, slope, weight: RECIPES["grpo"]()(rollouts).total, ("exploration term", "which rows")),
     ],
     "5.2": [
@@ -410,3 +442,10 @@ NAMED = {
 }
 for exercise_number, wrong_answer, hint in NAMED.values():
     WRONG.setdefault(exercise_number, []).append((wrong_answer, hint))
+
+RIGHT = {
+    "0.1": [lambda reward: centred(reward) / (reward.std() + 1e-5)],
+    "3.1": [lambda x, slope: slope * x + (1 - slope) * (x + (x**2 + 1).sqrt() - 1) / 2],
+    "3.3": [0.667],
+}
+"""Number of the exercise -> right answers that are not the solution's to the last digit."""

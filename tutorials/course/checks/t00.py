@@ -21,7 +21,7 @@ def advantage_of(answer: Callable[[Tensor], Tensor]) -> str:
     assert not torch.allclose(found, reward - reward.mean()), "a hard question must count as an easy one: divide"
     assert not torch.allclose(found, (reward - reward.mean()) / reward.var()), "divide by the deviation, not its square"
     biased = reward.std(correction=0)
-    assert not torch.allclose(found, (reward - reward.mean()) / biased, atol=1e-4), "divide the squares by n - 1, not n"
+    assert not torch.allclose(found, (reward - reward.mean()) / biased), "divide the squares by n - 1, not n"
     assert torch.allclose(found, (reward - reward.mean()) / reward.std(), atol=1e-4), "right in sign, not in size"
     same = answer(torch.ones(8, dtype=torch.float64))
     assert bool(torch.isfinite(same).all()), "a group that is all right must not give 0 / 0"

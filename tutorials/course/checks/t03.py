@@ -20,8 +20,8 @@ def smooth_gate(answer: Gate) -> str:
         assert isinstance(value, Tensor), "return a tensor"
         assert abs(float(value[2].detach())) < 1e-9, f"at 0 its value is {float(value[2].detach()):.4f}, not 0"
         (derivative,) = torch.autograd.grad(value.sum(), [x])
-        assert math.isclose(float(derivative[0]), slope, abs_tol=1e-6), "far below 0 the derivative should be slope"
-        assert math.isclose(float(derivative[4]), 1.0, abs_tol=1e-6), "far above 0 the derivative should be 1"
+        assert math.isclose(float(derivative[0]), slope, abs_tol=1e-3), "far below 0 the derivative should be slope"
+        assert math.isclose(float(derivative[4]), 1.0, abs_tol=1e-3), "far above 0 the derivative should be 1"
         assert abs(float(derivative[3] - derivative[1])) < 1e-3, "it has a kink at 0"
     return "the derivatives of a LeakyReLU far out, no kink between, and 0 at 0"
 
@@ -41,8 +41,8 @@ def push_on_expert(answer: Any) -> str:  # noqa: ANN401  # a reader's number, of
         (-2.7, "right and wrong responses push the expert in opposite directions"),
         (-0.075, "the push is a sum over the group, not a mean"),
     ):
-        assert not math.isclose(found, typical, abs_tol=1e-9), hint
-    assert math.isclose(found, -0.3, abs_tol=1e-9), (
+        assert not math.isclose(found, typical), hint
+    assert math.isclose(found, -0.3), (
         "for each response: is it attenuated (0.4 or 1), and does it push the expert up (wrong) or down (right)?"
     )
     return "a right response that the policy under-represents outweighs the wrong ones, and the expert falls"
@@ -55,9 +55,7 @@ def slope_of_a_third_of_the_push(answer: Any) -> str:  # noqa: ANN401  # a reade
     assert not math.isclose(found, 1 / 3, abs_tol=1e-6), (
         "at that slope more than a third is left: by which factor does the slope shrink the push?"
     )
-    assert not math.isclose(found, 0.25, abs_tol=1e-6), (
-        "how many are right changes the sum of advantages, not the factor"
-    )
+    assert not math.isclose(found, 0.25), "how many are right changes the sum of advantages, not the factor"
     assert math.isclose(found, 2 / 3, abs_tol=1e-3), (
         "right ones count by alpha, wrong ones in full, and advantages add up to 0: write the sum with alpha in it"
     )

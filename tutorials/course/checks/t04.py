@@ -40,11 +40,9 @@ def group_size_needed(answer: Callable[[float, float], int]) -> str:
 @exercise("4.2")
 def mean_own_advantage(answer: Callable[[int], float]) -> str:
     """-1 / (n + 1), taken from the library."""
-    for size in (1, 3, 8):
+    for size in (3, 1, 8):
         reward = torch.tensor([0.0] * size + [1.0], dtype=torch.float64)
-        is_expert = torch.arange(size + 1) == size
-        group = torch.zeros(size + 1, dtype=torch.long)
-        found = group_advantage(reward, group, is_expert, scale_by_std=False, count_expert=True)
+        found = group_advantage(reward, torch.zeros(size + 1, dtype=torch.long), scale_by_std=False)  # all rows count
         given = answer(size)
         own, expert = float(found[:size].mean()), float(found[size])
         for typical, hint in (
@@ -56,7 +54,7 @@ def mean_own_advantage(answer: Callable[[int], float]) -> str:
             (expert, "that is the expert's advantage; the question is about the wrong answers"),
             (-1.0 / size, f"the expert counts in the mean, so it is a mean of {size + 1} rewards, not of {size}"),
         ):
-            assert not math.isclose(number(given), typical, abs_tol=1e-9) or math.isclose(typical, own), hint
+            assert not math.isclose(number(given), typical) or math.isclose(typical, own), hint
         assert math.isclose(number(given), own), (
             f"not for {size} wrong answers: it is a reward less the group's mean, and the group has {size + 1} rows"
         )
