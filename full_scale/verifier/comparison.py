@@ -131,6 +131,9 @@ def statement(node: Node) -> tuple[Node | None, Sequence[Node] | None]:
     name = sides.pop(0) if _is_label(sides[0]) else None
     if name is not None and relations[0] == "≈":
         return name, [Node("rounded", (sides[0],))] if len(sides) == 1 else None
+    while name is not None and len(sides) > 1 and _is_label(sides[0]):  # ∠1 = ∠2 = 65°
+        sides.pop(0)
+        relations = relations[1:]
     steps = zip(pairwise(sides), relations[name is not None :], strict=True)
     return (name, sides) if all(_follows(*pair, sign) for pair, sign in steps) else (None, None)
 

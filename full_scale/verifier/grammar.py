@@ -335,12 +335,14 @@ class Parser:
         return Node("+", (value, part)), unit
 
     def _unit(self) -> Unit | None:
-        """A unit that ends its quantity, or nothing."""
-        start = self._at
+        """A unit that ends its quantity, also in brackets, or nothing."""
+        start, bracketed = self._at, bool(self._take("("))
         unit = self._simple_unit()
         while unit and (self._take("/") or self._word("per", "a", "each")):
             under = self._simple_unit()
             unit = unit * under.power(-1) if under else None
+        if bracketed and not self._take(")"):
+            unit = None
         if unit and (self._next.text in _BOUNDARIES or self._next.kind == "number"):
             return unit
         self._at = start
@@ -428,9 +430,9 @@ class Parser:
         token = self._next
         if token.kind == "number":
             raise NotUnderstoodError("two numbers side by side")
-        if token.kind == "sign":
+        if token.kind == "sign" and token.text != "(":
             return token.text in _STARTS or (token.text == "|" and not self._bars)
-        if token.kind not in ("word", "name", "function"):
+        if token.kind not in ("word", "name", "function", "sign"):
             return False
         start = self._at
         unit = self._unit()
