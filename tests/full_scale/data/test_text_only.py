@@ -72,6 +72,7 @@ def test_math_is_one_file_a_problem_in_order_or_a_table(tmp_path):
     [
         (RECORD, True),
         ({**RECORD, "answer": "1", "subject": "s", "id": "1", "unique_id": "u"}, True),
+        ({name: RECORD[name] for name in ("problem", "level", "solution")}, True),
         ({**RECORD, "other": 1}, False),
         ({name: RECORD[name] for name in ("problem", "solution")}, False),
     ],

@@ -33,6 +33,8 @@ def test_marks(mark):
         ("q\nA:1\nB:2", ()),
         ("q\nChoices:\nA:1\nC:2", ()),
         ("Choices: none\nChoices:\nA:1", ("1",)),
+        ("In the figure\nA: a point\nChoices:\nA:1\nB:2", ("1", "2")),
+        ("my choices:\nA:1\nB:2", ()),
     ],
 )
 def test_listed_choices(question, choices):

@@ -152,6 +152,9 @@ def test_geoeval_compares_both_ways():
     assert judged("5.0005", **free("geoeval", "5"))
     assert not judged("4", **free("geoeval", "5"))  # upstream lacks abs() and would pass it
     assert not judged("6", **free("geoeval", "5"))
+    for length, right in ((1000, True), (1001, False)):
+        words = "a " * 499 + "b" * (length - 998)
+        assert judged(words, **free("geoeval", words)) is right
 
 
 def test_geoqa_program_values():
