@@ -12,10 +12,12 @@ from calibrl_ref.objective import Objective
 from calibrl_ref.recipe_reader import HyperParameter, Value, hyper_parameters_of
 from calibrl_ref.recipes import RECIPES
 
-SCHEDULES: dict[str, tuple[tuple[str, float], ...]] = {"sft_grpo": (("sft", 1 / 3), ("grpo", 2 / 3))}
+SCHEDULES: dict[str, tuple[tuple[str, float], ...]] = {
+    f"sft_{name}": (("sft", 1 / 3), (name, 2 / 3)) for name in ("grpo", "calibrl")
+}
 """Name -> the recipes to train with one after another, and each one's share of the steps.
 
-``sft_grpo`` is the usual pipeline of a supervised warm-up on the expert's responses, then GRPO; the shares are ours.
+A supervised warm-up on the expert's responses, then GRPO (the usual pipeline) or CalibRL; the shares are ours.
 """
 
 

@@ -13,7 +13,7 @@ FLOORS = (
     {"pages"},
     {"evaluation"},
     {"training"},
-    {"train", "evaluate", "make_experts", "pretrain"},
+    {"train", "evaluate", "make_experts", "pretrain", "import_model"},
     {"ray_train"},
 )
 """Rooms and scripts, from the lowest floor upwards; those of one floor do not know each other."""

@@ -9,7 +9,18 @@ import PIL.Image
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-from full_scale.data import benchmarks, generic, geometry3k, geoqa, rendered, shortcut, text_only, word_problems
+from full_scale.data import (
+    benchmarks,
+    generic,
+    geometry3k,
+    geoqa,
+    pipelines,
+    programs,
+    rendered,
+    shortcut,
+    text_only,
+    word_problems,
+)
 from full_scale.data.cells import shown
 from full_scale.data.experts import Experts
 from full_scale.data.records import Record, did_you_mean
@@ -26,6 +37,7 @@ DATASETS: dict[str, Schema] = {
         rendered.RENDERED,
         shortcut.SHORTCUT,
         word_problems.WORD_PROBLEMS,
+        pipelines.PIPELINES,
         geometry3k.FOLDERS,
         geometry3k.HUB,
         geoqa.GLLAVA,
@@ -43,6 +55,9 @@ DATASETS: dict[str, Schema] = {
         benchmarks.GEOEVAL,
         text_only.MATH,
         text_only.GSM8K,
+        programs.HUMANEVAL,
+        programs.MBPP,
+        programs.LIVECODEBENCH,
         generic.generic_schema({}),
     )
 }

@@ -192,6 +192,32 @@ def _mean(values: NDArray[np.number | np.bool_]) -> Estimate:
     return bootstrap(lambda draw: values[draw].mean(), len(values))
 
 
+def gains(problems: Sequence[Problem], before: HeldOut, after: HeldOut) -> dict[str, Estimate]:
+    """What training added to the accuracies, problem by problem.
+
+    Args:
+        problems: At least one.
+        before: Answers before training.
+        after: Answers to the same problems after it.
+
+    Returns:
+        "greedy_accuracy" and "sampled_accuracy" -> difference, with a 95 % interval by a bootstrap over problems: it
+        is paired, so that problems which both or neither solve do not widen it.
+    """
+    greedy, sampled = (
+        np.array([_right(*item) for item in zip(problems, now, strict=True)])
+        - np.array([_right(*item) for item in zip(problems, then, strict=True)])
+        for now, then in (
+            ([[answer] for answer in after.greedy], [[answer] for answer in before.greedy]),
+            (after.sampled, before.sampled),
+        )
+    )
+    return {
+        "greedy_accuracy": _mean(greedy),
+        "sampled_accuracy": _mean(sampled),
+    }
+
+
 def greedy_accuracy(problems: Sequence[Problem], answers: Sequence[Answer]) -> Estimate:
     """The share of right answers where each problem has one."""
     return share([is_correct(answer.text, problem) for problem, answer in zip(problems, answers, strict=True)])
@@ -226,12 +252,14 @@ class Outcome:
     ) -> None:
         self._problems, self._before, self._after, self.blank = problems, before, after, blank
         self.measures = {"before": measures(problems, before) if before else {}, "after": measures(problems, after)}
+        self.gains = gains(problems, before, after) if before else {}
 
     def as_json(self) -> dict[str, Any]:
-        """The part of results.json: each measure before and after training, with its 95 % interval."""
+        """The part of results.json: each measure before and after training, and the gain, with 95 % intervals."""
         parts = {when: _as_json(found) if found else None for when, found in self.measures.items()}
         blank = {"blank_pictures": _as_json({"greedy_accuracy": self.blank})} if self.blank else {}
-        return {"problems": len(self._problems), **parts, **blank, "categories": self._categories()}
+        gained = {"gain": _as_json(self.gains)} if self.gains else {}
+        return {"problems": len(self._problems), **parts, **gained, **blank, "categories": self._categories()}
 
     def _categories(self) -> dict[str, Any]:
         """Accuracy of sampled answers after training, by category."""

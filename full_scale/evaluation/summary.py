@@ -15,6 +15,7 @@ from full_scale.evaluation.intervals import Draw, Estimate, bootstrap, pass_at_k
 from full_scale.pages.tables import PageTable
 from full_scale.problems.problem import Problem
 from full_scale.problems.ways import Ways
+from full_scale.verifier.answer import judgement
 
 Json: TypeAlias = dict[str, Any]
 
@@ -70,10 +71,19 @@ def summarise(problems: Sequence[Problem], answers: Answers, *, pass_at: Sequenc
     summary["categories"] = _categories(problems, answers)
     if problems[0].source == "mathverse":
         summary["image_versions"] = _image_versions(problems, answers.greedy)
+    if problems[0].task is not None:
+        summary["unknown_programs"] = _unknown(problems, [*greedy, *sampled])
     summary["disagreements"] = disagreements(problems, [*greedy, *sampled])
     if (official := scoring_of(problems[0].source)) and official.warning:
         summary["warning"] = official.warning
     return summary
+
+
+def _unknown(problems: Sequence[Problem], groups: Sequence[Sequence[Record]]) -> int:
+    """How many answers are programs that cannot be run on this machine: they count as wrong."""
+    by_id = {problem.id: problem for problem in problems}
+    verdicts = [judgement(record.answer.text, by_id[record.id]) for group in groups for record in group]
+    return sum(verdict is not None and verdict.outcome == "unknown" for verdict in verdicts)
 
 
 def response_metrics(groups: Sequence[Sequence[Record]]) -> Json:
@@ -217,6 +227,8 @@ def overview(benchmarks: Mapping[str, Json]) -> PageTable:
     passes = [(summary["sampled"] or {}).get("pass_at", {}) for summary in summaries]
     for k in sorted({k for chances in passes for k in chances}, key=int):
         rows.append([f"pass@{k}", *(_cell(chances.get(k), True) for chances in passes)])
+    unknown = [summary.get("unknown_programs") for summary in summaries]
+    rows.append(["programs not runnable here", *("-" if count is None else str(count) for count in unknown)])
     warnings = [f"{name}: {summary['warning']}" for name, summary in benchmarks.items() if "warning" in summary]
     shown = [row for row in rows if set(row[1:]) != {"-"}]
     return PageTable("Figures", ["", *benchmarks], shown, " ".join([*warnings, NOTE]))

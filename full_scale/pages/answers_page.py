@@ -15,6 +15,8 @@ from full_scale.data.verdicts import Verdict, judge
 from full_scale.model.answers import Answer
 from full_scale.pages.tables import PageTable
 from full_scale.problems.problem import LETTERS, Problem
+from full_scale.verifier.answer import judgement
+from full_scale.verifier.code import explained
 
 COLOURS = 32
 """Of a picture's palette: plenty for a line drawing, and it keeps photographs small."""
@@ -39,6 +41,11 @@ class _Card:
         """Whether every, some or none of the responses are right by the training reward."""
         right = [verdict.correct for _, _, verdict in self.responses]
         return "every" if all(right) else "some" if any(right) else "none"
+
+    def why(self, response: str) -> str:
+        """Why a program is right or wrong, and which shown test it fails; nothing where no program was asked for."""
+        verdict = judgement(response, self.problem)
+        return "" if verdict is None or self.problem.task is None else explained(verdict, self.problem.task)
 
     @property
     def differs(self) -> bool:

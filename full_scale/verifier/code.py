@@ -131,6 +131,29 @@ def judge_program(program: str, task: CodeTask) -> Judgement:
     return Judgement(outcome="passed", reason=f"passes all {len(task.cases)} tests")
 
 
+def explained(verdict: Judgement, task: CodeTask) -> str:
+    """A verdict for a reader: why, and which shown case failed.
+
+    Args:
+        verdict: From :func:`judge_program`.
+        task: What was asked for.
+
+    Returns:
+        One line.
+
+    Example:
+        >>> case = Case(given="[1]", wanted="[2]", shown=True)
+        >>> verdict = Judgement(outcome="failed", reason="it returned [1]", case=case)
+        >>> explained(verdict, CodeTask(function="f", cases=(case,)))
+        'fails f([1]) == [2]: it returned [1]'
+    """
+    case = verdict.case
+    if case is None:
+        return verdict.reason
+    wanted = f"{case.given!r} -> {case.wanted!r}" if task.function is None else ""
+    return f"fails {wanted or f'{task.function}({case.given}) == {case.wanted}'}: {verdict.reason}"
+
+
 def fault_of(program: str, function: str | None) -> str:
     """Why a text is no program that could be run; empty where it is one.
 

@@ -53,6 +53,19 @@ def final_answer(response: str) -> str:
     return stated[-1].strip() if stated else response.strip()
 
 
+def program(response: str, problem: Problem) -> bool:
+    """The scoring of benchmarks of programs: every test is passed; tags are not asked for.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers, with its task.
+
+    Returns:
+        True where the program in the answer, or else in the whole response, passes.
+    """
+    return answer_matches(extract_answer(response) or response, problem)
+
+
 def gllava_letter(response: str) -> str | None:
     """The letter that G-LLaVA's script reads from a response (`scripts/geo_acc_calculate.py`).
 

@@ -54,6 +54,8 @@ def test_results_and_table_hold_each_measure_before_and_after(problems, answers)
     assert results["before"]["greedy_accuracy"] == results["blank_pictures"]["greedy_accuracy"] == 0.25
     assert results["after"]["greedy_accuracy"] == 1.0
     assert results["before"]["interval_95"]["greedy_accuracy"] == [round(end, 4) for end in wilson_interval(1, 4)]
+    assert (results["gain"]["greedy_accuracy"], results["gain"]["sampled_accuracy"]) == (0.75, 0.0)
+    assert results["gain"]["interval_95"]["sampled_accuracy"] == [0.0, 0.0]  # paired: the same answers
     rows = {name: (before, after) for name, before, after in outcome.rows()}
     assert rows["accuracy of greedy answers"][0].startswith("25.0 %")
     assert rows["accuracy of greedy answers"][1].startswith("100.0 %")

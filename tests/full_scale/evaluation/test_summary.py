@@ -9,8 +9,10 @@ from full_scale.evaluation.answer_log import Answers, Record
 from full_scale.evaluation.summary import category_table, disagreement_table, disagreements, overview
 from full_scale.evaluation.summary import summarise as summarise_answers
 from full_scale.model.answers import Answer
+from full_scale.problems.code_task import Case, CodeTask
 from full_scale.problems.problem import Problem
 from full_scale.problems.ways import Ways
+from full_scale.verifier import code
 
 
 def problem(number, source="geometry3k", category=None):
@@ -33,6 +35,23 @@ def summarise(problems, records, *, pass_at):
 
 def value(estimate):
     return estimate["value"]
+
+
+def test_programs_that_cannot_be_run_here_are_counted_apart(monkeypatch):
+    monkeypatch.setattr(code, "confinable", lambda: False)
+    task = CodeTask(function="f", cases=(Case(given="1", wanted="1"),))
+    asked = Problem(id="0", source="pipelines", question="q", answer="", task=task)
+    texts = [
+        "<answer>def f(x):\n    apart = x\n    del apart\n    return x</answer>",
+        "<answer>def f(x):\n    return x</answer>",
+    ]
+    answers = Answers(
+        [record(0, False, text=texts[0])], [[record(0, True, kind="sampled", text=text) for text in texts]]
+    )
+    summary = summarise_answers([asked], answers, pass_at=[1])
+    assert summary["unknown_programs"] == 2
+    assert ["programs not runnable here", "2"] in overview({"pipelines": summary}).rows
+    assert "unknown_programs" not in summarise([problem(0)], [record(0, True)], pass_at=[])
 
 
 def test_accuracy_and_pass_at_k_by_hand():

@@ -14,6 +14,7 @@ from full_scale.data.verdicts import Verdict
 from full_scale.model.answers import Answer
 from full_scale.pages.answers_page import inline_picture, write_answers_page
 from full_scale.pages.tables import PageTable
+from full_scale.problems.code_task import Case, CodeTask
 from full_scale.problems.problem import Problem
 from full_scale.problems.ways import Ways
 
@@ -67,6 +68,22 @@ def test_it_shows_question_choices_truth_responses_and_both_verdicts(page):
     assert "after:" in third
     assert "Summary &lt;1&gt;" in page.read_text()
     assert "a &amp; b" in page.read_text()
+
+
+def test_a_program_is_shown_with_the_shown_test_that_it_fails_and_no_hidden_one(tmp_path):
+    cases = (Case(given="[1]", wanted="[2]", shown=True), Case(given="[77]", wanted="[154]"))
+    asked = Problem(
+        id="c", source="s", question="Double.", answer="def f(x):\n    return [2 * i for i in x]",
+        task=CodeTask(function="f", cases=cases),
+    )  # fmt: skip
+    programs = ["def f(x):\n    return x", "def f(x):\n    return [2]", asked.answer]
+    write_answers_page(tmp_path / "page.html", "Programs", [asked], [[answer(text) for text in programs]])
+    (card,) = cards(tmp_path / "page.html")
+    assert "def f(x):\n    return x&lt;/answer&gt;" in card
+    assert "fails f([1]) == [2]: it returned [1]" in card
+    assert "passes the shown tests, fails a hidden one" in card
+    assert "passes all 2 tests" in card
+    assert "77" not in card
 
 
 def test_the_filters_say_how_many_problems_they_leave(tmp_path):

@@ -26,6 +26,7 @@ def test_the_presets_are_those_that_are_promised():
         "tiny",
         "tiny-text",
         "tiny-shortcut",
+        "smollm2-135m",
         "qwen2.5-vl-3b",
         "qwen2.5-vl-7b",
         "internvl3-8b",
@@ -52,8 +53,8 @@ def test_every_value_says_where_it_comes_from(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_only_the_tiny_presets_run_without_a_gpu(name):
-    assert settings_of(name).needs_gpu == (not name.startswith("tiny"))
+def test_only_the_small_presets_run_without_a_gpu(name):
+    assert settings_of(name).needs_gpu == (not name.startswith(("tiny", "smollm2")))
 
 
 def test_the_papers_settings():

@@ -1,0 +1,168 @@
+"""Generated programming tasks: a function that takes its argument through a pipeline of two or three steps.
+
+The question names the steps and shows two examples; eight further tests are hidden. The expert has one thought a step,
+then the program. A hash of the steps puts one pipeline in five into the test split, whatever the seed.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from full_scale.data.records import Record
+from full_scale.data.schema import Request, Schema
+from full_scale.problems.code_task import Case, CodeTask
+from full_scale.problems.problem import Problem
+
+COUNT = 2000
+"""Problems in a split, where no limit is given."""
+
+CASES, SHOWN = 10, 2
+"""Tests of a problem, and how many of them the question shows."""
+
+_TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: how the question calls it, and the expression that takes ``x`` through it.
+
+    Args:
+        words: With "K" where a number stands.
+        code: The expression, with "K" too.
+        takes: What ``x`` is before it: "numbers" or "words".
+        gives: What it is after it; only "one" ends a pipeline.
+    """
+
+    words: str
+    code: str
+    takes: str
+    gives: str
+
+
+STEPS = (
+    Step("add K", "[i + K for i in x]", "numbers", "numbers"),
+    Step("subtract K", "[i - K for i in x]", "numbers", "numbers"),
+    Step("times K", "[i * K for i in x]", "numbers", "numbers"),
+    Step("square", "[i * i for i in x]", "numbers", "numbers"),
+    Step("negate", "[-i for i in x]", "numbers", "numbers"),
+    Step("keep even", "[i for i in x if i % 2 == 0]", "numbers", "numbers"),
+    Step("keep odd", "[i for i in x if i % 2 == 1]", "numbers", "numbers"),
+    Step("keep over K", "[i for i in x if i > K]", "numbers", "numbers"),
+    Step("sort", "sorted(x)", "numbers", "numbers"),
+    Step("reverse", "x[::-1]", "numbers", "numbers"),
+    Step("drop K", "x[K:]", "numbers", "numbers"),
+    Step("take K", "x[:K]", "numbers", "numbers"),
+    Step("sum", "sum(x)", "numbers", "one"),
+    Step("count", "len(x)", "numbers", "one"),
+    Step("upper case", "[i.upper() for i in x]", "words", "words"),
+    Step("reverse each", "[i[::-1] for i in x]", "words", "words"),
+    Step("keep longer than K", "[i for i in x if len(i) > K]", "words", "words"),
+    Step("sort words", "sorted(x)", "words", "words"),
+    Step("reverse words", "x[::-1]", "words", "words"),
+    Step("lengths", "[len(i) for i in x]", "words", "numbers"),
+    Step("join", "''.join(x)", "words", "one"),
+)
+"""All steps."""
+
+_WORDS = ["a", "be", "cat", "door", "eagle", "if", "sun", "tree", "apple", "on", "dog", "fish"]
+
+
+def pipeline_problems(count: int, *, seed: int, split: Literal["train", "test"]) -> list[Problem]:
+    """Random tasks; the same arguments give the same, and the splits share no pipeline.
+
+    Args:
+        count: Number of problems.
+        seed: Of steps, numbers and examples.
+        split: "train" or "test".
+
+    Returns:
+        Problems with a task of :data:`CASES` cases, which want at least two different values.
+    """
+    rng = random.Random(f"{seed}-{split}")
+    problems: list[Problem] = []
+    while len(problems) < count:
+        steps = _draw(rng)
+        if steps is not None and _split_of(steps) == split:
+            cases = _cases(steps, rng)
+            if len({case.wanted for case in cases if case.shown}) == SHOWN:
+                problems.append(_problem(f"{split}-{seed}-{len(problems)}", steps, cases))
+    return problems
+
+
+def _draw(rng: random.Random) -> list[Step] | None:
+    """Two or three steps that fit each other, with numbers in them; None where a drawn one ends the pipeline early."""
+    steps: list[Step] = []
+    kind = rng.choice(("numbers", "words"))
+    for _ in range(rng.choice((2, 3))):
+        fitting = [step for step in STEPS if step.takes == kind]
+        if not fitting:
+            return None
+        step, number = rng.choice(fitting), str(rng.randint(2, 5))
+        steps.append(Step(step.words.replace("K", number), step.code.replace("K", number), kind, step.gives))
+        kind = step.gives
+    return steps
+
+
+def _split_of(steps: list[Step]) -> str:
+    digest = hashlib.sha256(", ".join(step.words for step in steps).encode()).digest()
+    return "test" if digest[0] < 256 * _TEST_SHARE else "train"
+
+
+def _cases(steps: list[Step], rng: random.Random) -> tuple[Case, ...]:
+    function, cases = _function(steps), []
+    for place in range(CASES):
+        length = rng.randint(3, 5)
+        given = (
+            [rng.randint(0, 9) for _ in range(length)]
+            if steps[0].takes == "numbers"
+            else [rng.choice(_WORDS) for _ in range(length)]
+        )
+        cases.append(Case(given=repr(given), wanted=repr(function(given)), shown=place < SHOWN))
+    return tuple(cases)
+
+
+def _function(steps: list[Step]) -> Callable[[object], Any]:
+    names: dict[str, Any] = {}
+    exec(_program(steps), names)  # our own text
+    return names["f"]  # type: ignore[no-any-return]
+
+
+def _program(steps: list[Step]) -> str:
+    lines = [f"    x = {step.code}\n" for step in steps[:-1]]
+    return f"def f(x):\n{''.join(lines)}    return {steps[-1].code}"
+
+
+def _problem(name: str, steps: list[Step], cases: tuple[Case, ...]) -> Problem:
+    said = ", ".join(step.words for step in steps)
+    examples = "\n".join(f"f({case.given}) == {case.wanted}" for case in cases if case.shown)
+    return Problem(
+        id=name,
+        source="pipelines",
+        question=f"f: {said}\n{examples}",
+        answer=_program(steps),
+        solution="\n".join(f"{step.words}: {step.code}" for step in steps),
+        category=f"{len(steps)} steps",
+        task=CodeTask(function="f", cases=cases),
+    )
+
+
+def _read(request: Request) -> Iterator[Record]:
+    count = COUNT if request.limit is None else request.limit
+    for problem in pipeline_problems(count, seed=request.seed, split=request.split):  # type: ignore[arg-type]  # it is checked there
+        yield {"problem": problem}
+
+
+PIPELINES = Schema(
+    name="pipelines",
+    source="pipelines",
+    official=None,
+    splits=("train", "test"),
+    read=_read,
+    problem=lambda record, _: record["problem"],
+    recognise=lambda _: False,
+    reward_rule="a program in <answer>...</answer> after the thought that passes every test",
+    shipped=Path(__file__),
+)
