@@ -9,6 +9,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from full_scale.data import Quarantine, find_schema, load_problems
 from full_scale.data.readable import readable_problems
+from full_scale.data.shots import with_shots
 from full_scale.evaluation.request import Request
 from full_scale.model.processor import Processor
 from full_scale.problems.problem import Problem
@@ -54,6 +55,7 @@ def load_benchmarks(request: Request, quarantine: Quarantine | None) -> list[Ben
             columns=request.columns,
             quarantine=quarantine,
         )
+        problems = with_shots(problems, dataset, shots=request.examples, columns=request.columns, seed=request.seed)
         source = problems[0].source
         same = sum(item.name.split(" #")[0] == source for item in benchmarks)
         name = f"{source} #{same + 1}" if same else source

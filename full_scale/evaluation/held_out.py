@@ -13,6 +13,7 @@ from transformers.modeling_utils import PreTrainedModel
 
 from cli.folder import read_json, write_json
 from full_scale.data import Quarantine, load_problems
+from full_scale.data.shots import with_shots
 from full_scale.evaluation.answering import blanked
 from full_scale.evaluation.intervals import Estimate, bootstrap, share
 from full_scale.model.answers import Answer, answer_problems
@@ -88,7 +89,7 @@ def held_out_problems(settings: Settings, quarantine: Quarantine | None = None) 
     """
     if settings.evaluate_problems == 0:
         return []
-    return load_problems(
+    problems = load_problems(
         settings.dataset,
         split="test",
         limit=settings.evaluate_problems,
@@ -96,6 +97,27 @@ def held_out_problems(settings: Settings, quarantine: Quarantine | None = None) 
         experts="none",
         columns=settings.columns,
         quarantine=quarantine,
+    )
+    return shown_examples(problems, settings)
+
+
+def shown_examples(problems: Sequence[Problem], settings: Settings) -> list[Problem]:
+    """The problems of a run, each behind the worked examples that its settings ask for.
+
+    Args:
+        problems: Of either split.
+        settings: All options.
+
+    Returns:
+        The problems; the same ones where no examples are asked for.
+    """
+    return with_shots(
+        problems,
+        settings.dataset,
+        shots=settings.shots,
+        experts=settings.experts,
+        columns=settings.columns,
+        seed=settings.seed,
     )
 
 

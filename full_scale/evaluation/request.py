@@ -59,6 +59,7 @@ class Request:
         pass_at: which k of pass@k (default: the number of samples).
         blank_pictures: show white pictures of the same size instead.
         instruct: append the paper's instruction to each question (default: as the model's run did).
+        shots: solved training problems in front of each question (default: as the model's run had it, else none).
         max_response_length: tokens (default: as the model's run had it, else 1024).
         batch_size: problems at once; memory grows with it and with the samples.
         seed: of rendered problems and of the sampling.
@@ -80,6 +81,7 @@ class Request:
     pass_at: tuple[int, ...] = ()
     blank_pictures: bool = False
     instruct: bool | None = None
+    shots: int | None = None
     max_response_length: int | None = None
     batch_size: int = 64
     seed: int = 0
@@ -100,6 +102,11 @@ class Request:
     def ks(self) -> tuple[int, ...]:
         """Which k of pass@k; the number of samples unless it was said."""
         return self.pass_at or ((self.samples,) if self.samples else ())
+
+    @property
+    def examples(self) -> int:
+        """Worked examples in front of each question: by the flag, else as the model was trained."""
+        return int(training_settings(self.model).get("shots", 0)) if self.shots is None else self.shots
 
     def options(self) -> Options:
         """How problems are answered: by the flags, else as the model was trained."""

@@ -48,6 +48,7 @@ class Settings:
     experts: str = _option("data", "where experts come from: dataset, column:<name>, file:<path>, answer_only or none")
     trust_experts: bool = _option("data", "take every expert for right, also those that the verifier rejects", False)
     instruct: bool = _option("data", "append the paper's instruction to think first and answer in tags")
+    shots: int = _option("data", "solved training problems in front of each question", 0, least=0)
     columns: str | None = _option(
         "data", "what the columns of your own table are called where that is not usual: question=q,answer=a", None
     )

@@ -32,6 +32,7 @@ from full_scale.evaluation.held_out import (
     blank_accuracy,
     decisions,
     held_out_problems,
+    shown_examples,
 )
 from full_scale.model.checkpoint import load_model
 from full_scale.model.processor import Processor, load_processor
@@ -169,6 +170,7 @@ def load(settings: Settings, console: Console, quarantine: Quarantine | None = N
         quarantine=quarantine,
     )
     settings.check_enough(len(problems), settings.dataset)
+    problems = shown_examples(problems, settings)
     rows, dropped = load_rows(settings, problems, processor, console, quarantine)
     rows, kept = _with_validation(settings, rows, console)
     model = load_model(settings.model_folder, dtype=getattr(torch, settings.dtype), remote_code=settings.remote_code)

@@ -93,6 +93,7 @@ def test_what_is_not_said():
     assert dataclasses.asdict(Request()) == {
         **{"model": "tiny", "dataset": ("rendered",), "split": None, "limit": None, "columns": None},
         **{"skip_broken": False, "samples": 0, "pass_at": (), "blank_pictures": False, "instruct": None},
+        "shots": None,
         **{
             "max_response_length": None,
             "batch_size": 64,
