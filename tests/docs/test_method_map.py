@@ -36,6 +36,7 @@ def test_a_method_stands_where_it_belongs(method, place):
     assert method in method_map.grid()[place]
 
 
+@pytest.mark.slow
 def test_a_change_of_entropy_is_that_of_the_run():
     """At a small rate the sum of the first-order changes is close to what the entropy has lost."""
     found = method_map.measure("grpo", seeds=range(2), steps=40)
