@@ -39,7 +39,7 @@ RUN := .venv/bin/python
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec  # not needed; neither loads beside a CPU's torch
 	touch $@
 
-.PHONY: start help demo live watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl test-hub test-ray test-deepspeed bench mutants clean
+.PHONY: start help demo live watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl test-hub test-ray test-deepspeed test-vllm bench mutants clean
 start: .venv/installed help  ## set up the environment .venv (once, minutes) and show this list
 	@echo 'Now: source .venv/bin/activate'
 
@@ -96,6 +96,9 @@ test-ray: .venv-ray/installed  ## Ray Train's two workers have the figures of tw
 
 test-deepspeed: .venv-deepspeed/installed  ## DeepSpeed ZeRO-2 and ZeRO-3, two processes: one's losses, exact resume (needs a compiler)
 	OMP_NUM_THREADS=1 .venv-deepspeed/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib -s tests/deepspeed
+
+test-vllm: .venv-vllm/installed  ## vLLM on a CPU, colocated and as a server, with pictures and text (installs 4 GB)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/vllm/shims .venv-vllm/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib -s tests/vllm
 
 bench: .venv/installed  ## measure everything beside its peers: one table and results/bench.json (at most 10 minutes)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks --compare
