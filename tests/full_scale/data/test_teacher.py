@@ -143,3 +143,16 @@ def test_a_reply_without_end_is_not_read():
     long = f"the reply is longer than {LONGEST_REPLY} bytes"
     assert failure(reply(LONGEST_REPLY + 1)) == (long, False, 0.0, True)
     assert failure(reply(LONGEST_REPLY))[0] == "the reply is no chat completion"
+
+
+def test_the_key_or_none_is_sent_and_an_address_is_one_of_the_web(monkeypatch):
+    monkeypatch.delenv("EXPERT_API_KEY", raising=False)
+    assert server().client().headers["Authorization"] == "Bearer none"
+    monkeypatch.setenv("EXPERT_API_KEY", " 12345678\n")
+    assert server(seconds=7).client().headers["Authorization"] == "Bearer 12345678"
+    assert server(seconds=7).client().timeout == httpx.Timeout(7)
+    assert server(base_url="https://host").address == "https://host/chat/completions"
+    for address in ("ftp://host", "host", "http://"):
+        with pytest.raises(ValueError) as error:  # noqa: PT011 - the whole text is compared
+            server(base_url=address)
+        assert str(error.value) == f"base_url={address!r}: expected an address. Fix: http://HOST:8000/v1"

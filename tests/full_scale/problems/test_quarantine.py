@@ -46,6 +46,16 @@ def test_too_large_a_share_is_refused(most, broken, kept, refused, caplog):
         assert ("the first: r0; left out" in caplog.text) == bool(broken)
 
 
+def test_what_is_left_out_is_told_with_its_file(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    Quarantine().check("d", ["r0"], 1)
+    Quarantine(tmp_path / "q").check("d", ["r0"], 3)
+    assert caplog.messages == [
+        "d: 1 of 2 records (50%) are broken; the first: r0; left out",
+        f"d: 1 of 4 records (25%) are broken; the first: r0; left out, see {tmp_path / 'q'}",
+    ]
+
+
 @pytest.mark.parametrize("most", [-0.1, 1.1, float("nan")])
 def test_a_share_that_is_none_is_refused(most):
     with pytest.raises(ValueError, match="expected a share from 0 to 1"):

@@ -34,6 +34,20 @@ def test_entropy_is_the_mean_over_the_policys_own_tokens_and_the_expert_has_its_
     assert metrics(tally) == pytest.approx({"entropy": (0.1 + 0.2 + 0.6) / 3, "expert_log_prob": -0.75})
 
 
+def test_the_gap_to_the_sampler_stands_beside_the_other_metrics():
+    tally = Tally([], CPU)
+    sampler = torch.tensor([[-1.5, -2.0, -9.0], [-3.25, -9.0, -9.0], [-7.0, -7.0, -7.0]])
+    tally.add_rows(rollouts(sampler_token_log_prob=sampler))
+    expected = {"entropy": 0.3, "expert_log_prob": -0.75, "sampler_gap/mean": 0.25, "sampler_gap/max": 0.5}
+    assert metrics(tally) == pytest.approx(expected)
+
+
+def test_the_sums_are_kept_on_the_device():
+    tally = Tally(["a"], torch.device("meta"))
+    assert {kept.device.type for kept in (*tally.sums.values(), tally.largest_gap)} == {"meta"}
+    assert tally.largest_gap.shape == (1,)
+
+
 def test_means_are_over_all_micro_batches():
     tally = Tally([], CPU)
     tally.add_rows(rollouts())

@@ -4,7 +4,7 @@ import pytest
 
 from full_scale.verifier import mathvision
 from full_scale.verifier.checker_process import values
-from full_scale.verifier.mathvision import mathvision_equal
+from full_scale.verifier.mathvision import _cleaned, mathvision_equal
 
 READ_HERE = [
     "5",
@@ -99,3 +99,24 @@ def test_a_tuple_is_one_question(monkeypatch):
 )
 def test_equal(left, right, verdict):
     assert mathvision_equal(left, right) is verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("\\dfrac{1}{2}", "\\frac{1}{2}"),
+        ("\\tfrac{1}{2}", "\\frac{1}{2}"),
+        ("\\sqrt2+\\frac12", "\\sqrt{2}+\\frac{1}{2}"),
+        ("1/2", "\\frac{1}{2}"),
+        ("0.5", "\\frac{1}{2}"),
+        ("\\sqrt2", "\\sqrt{2}"),
+        ("x=5", "5"),
+        ("\\pi\\approx3.14", "3.14"),
+        ("+∞", "\\infty"),
+        (".25", "0.25"),
+        ("{.5}", "{0.5}"),
+        ("\\begin{bmatrix}", "\\begin{pmatrix}"),
+    ],
+)
+def test_an_answer_is_cleaned_as_mathvisions_script_does(text, cleaned):
+    assert _cleaned(text) == cleaned

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 
+from full_scale.verifier.grammar import readings
 from full_scale.verifier.units import COUNTED, DEGREE, NOUNS, UNITS, Unit, _table, unit_named
 
 
@@ -144,3 +145,22 @@ def test_the_table_of_units():
         assert {table[name] for name in names.split()} == ({unit} if unit else {table["person"], table["child"]})
     assert {"apples", "boxes", "people", "vertices"} <= COUNTED
     assert not COUNTED & {"apple", "box"}
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("dollar", "dollar"),
+        ("US dollar", "dollar"),
+        ("USD", "dollar"),
+        ("EUR", "euro"),
+        ("€", "euro"),
+        ("GBP", "pound"),
+        ("£", "pound"),
+        ("RMB", "yuan"),
+        ("CNY", "yuan"),
+        ("¥", "yuan"),
+    ],
+)
+def test_money_is_written_in_front(word, name):
+    assert readings(f"{word} 5")[0].value == Unit(Fraction(1), ((name, 1),))
