@@ -1,15 +1,25 @@
-"""What an update costs on paper: ``python docs/cost.py`` writes ``docs/cost.md`` from ``full_scale.run.cost``.
+"""What an update costs: ``python docs/cost.py`` writes ``docs/cost.md`` and ``docs/growth.png``.
 
-The formula is held against the tiny model, on which sharing was measured.
+The formula is ``full_scale.run.cost``; it is held against the tiny model, as ``results/bench.json`` has it.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
+from benchmarks.full_scale import GROWTH, STOCK, UPDATE, Load
+from benchmarks.rows import FILE, Row, load
 from full_scale.run import cost
 from full_scale.run.cost import Work, forward, reading, scoring
 from full_scale.run.memory import Size
 
 PAGE = Path(__file__).with_suffix(".md")
+PICTURE = Path(__file__).with_name("growth.png")
+QUESTION, EXPERT = 29, 40
+"""Tokens of a tiny prompt beside its picture; of a tiny expert, and of a response that ends by itself, about."""
+AXES = {"responses per prompt": "G = ", "tokens of a response": "responses of ", "side of a picture, pixels": " px"}
+"""What grows -> how the benchmark's names say it."""
 TINY = Size(
     parameters=2_232_960,
     vision=1_337_600,
@@ -33,15 +43,15 @@ One thread, G = 8, from the trial that came before the trainer's own; sampling w
 """
 
 
-def work(pixels: int, response: int) -> Work:
-    """What was measured."""
-    picture = (pixels // 28) ** 2
+def work(given: Load) -> Work:
+    """What was measured, without an expert."""
+    picture = (given.pixels // 28) ** 2
     return Work(
         prompts=4,
-        prompt=29 + picture,
+        prompt=QUESTION + picture,
         picture=picture,
-        responses=8,
-        response=response,
+        responses=given.group_size,
+        response=given.shortest or EXPERT,
         expert=False,
         checkpointed=False,
     )
@@ -61,10 +71,46 @@ def points() -> list[tuple[str, float, float]]:
         (f"{pixels} px, responses of {response}: {part}", formula, found)
         for (pixels, response), measured in MEASURED.items()
         for part, formula, found in zip(
-            ("forward + backward", "sampling"), by_formula(work(pixels, response)), measured, strict=True
+            ("forward + backward", "sampling"),
+            by_formula(work(Load(pixels=pixels, shortest=response))),
+            measured,
+            strict=True,
         )
         if found is not None
     ]
+
+
+def with_expert(given: Load) -> float:
+    """The formula's ratio of forward and backward pass with shared prompts and an expert to stock TRL's without."""
+    stock = work(given)
+    one, none = (scoring(TINY, replace(stock, responses=count, response=EXPERT), shared=True) for count in (1, 0))
+    return (scoring(TINY, stock, shared=True) + one - none) / scoring(TINY, stock, shared=False)
+
+
+def growth() -> dict[str, Row]:
+    """Rows of the last ``python -m benchmarks growth``."""
+    return {row.name: row for row in load(PAGE.parents[1] / FILE)["growth"]}
+
+
+def points_of_growth(rows: dict[str, Row]) -> list[tuple[str, float, float]]:
+    """As :func:`points`, beside stock TRL."""
+    return [
+        (f"calibrl / {STOCK}, {name}: {UPDATE}", with_expert(given), rows[f"{name}: {UPDATE}"].ratio)
+        for name, given in GROWTH.items()
+    ]
+
+
+def draw(rows: dict[str, Row]) -> Figure:
+    """Seconds of a step as each of three things grows, beside stock TRL's."""
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    for axes, (label, mark) in zip(figure.subplots(1, 3), AXES.items(), strict=True):
+        found = sorted((int(name.replace(mark, "")), rows[name]) for name in GROWTH if mark in name)
+        places = [place for place, _ in found]
+        axes.plot(places, [row.theirs for _, row in found], "s--", color="#555555", label=STOCK)
+        axes.plot(places, [row.ours for _, row in found], "o-", color="#0072b2", label="calibrl, prompts shared")
+        axes.set(xlabel=label, ylabel="CPU seconds of a step", xticks=places, ylim=(0, None))
+        axes.legend()
+    return figure
 
 
 def written() -> str:
@@ -72,10 +118,20 @@ def written() -> str:
     formula = (cost.__doc__ or "").partition("python -m full_scale.run.cost")[2].strip()
     return "\n".join(
         [
-            "# What an update costs, on paper",
+            "# What an update costs",
             "",
             "Written by `python docs/cost.py`. What was measured beside stock TRL is in"
-            " [verification.md](verification.md#behaviour); `make bench` measures it again.",
+            " [verification.md](verification.md#behaviour) and below; `make bench` measures it again.",
+            "",
+            "## As groups, responses and pictures grow",
+            "",
+            "![seconds of a step as groups, responses and pictures grow](growth.png)",
+            "",
+            "One update of the tiny vision-language model, 4 prompts, in CPU seconds of one thread; stock TRL has no"
+            " expert. What is not varied is G = 8, 112 pixels, and responses that end by themselves after about 40"
+            " tokens. Figures: [results/bench.json](../results/bench.json), from a busy machine.",
+            "",
+            "## On paper",
             "",
             "An update of the released runs' size, 120 prompts with 10 responses and an expert, on H100s: 1,024 tokens"
             " of prompt, 900 of them its picture's, and 1,024 of each response. Memory is that of a micro-batch of a"
@@ -85,22 +141,26 @@ def written() -> str:
             "",
             cost.table(),
             "",
-            "## The formula behind each cell",
+            "### The formula behind each cell",
             "",
             formula,
             "",
-            "## Beside the measured tiny model",
+            "### Beside the measured tiny model",
             "",
-            "Time with a shared prompt over time without, one thread, G = 8. A test keeps the formula within a third of"
-            " what was measured.",
+            "Time with a shared prompt over time without, one thread, G = 8; and calibrl's, with its expert, over stock"
+            " TRL's. A test keeps the formula within a third of what was measured.",
             "",
             "| | formula | measured |",
             "|---|---|---|",
-            *(f"| {name} | {ratio:.2f} | {found:.2f} |" for name, ratio, found in points()),
+            *(
+                f"| {name} | {ratio:.2f} | {found:.2f} |"
+                for name, ratio, found in [*points(), *points_of_growth(growth())]
+            ),
             "",
         ]
     )
 
 
 if __name__ == "__main__":
+    draw(growth()).savefig(PICTURE, dpi=110)
     PAGE.write_text(written(), encoding="utf-8")

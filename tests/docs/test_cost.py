@@ -1,16 +1,20 @@
 """The page of costs is the formula's, and the formula agrees with what was measured on the tiny model."""
 
 import pytest
-from cost import PAGE, TINY, points, work, written
+from cost import PAGE, PICTURE, TINY, draw, growth, points, points_of_growth, work, written
 
+from benchmarks.full_scale import Load
 from full_scale.model.checkpoint import TINY_MODEL, load_model
+
+POINTS = [*points(), *points_of_growth(growth())]
 
 
 def test_the_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == written(), "run: python docs/cost.py"
+    assert PICTURE.stat().st_size > 10_000
 
 
-@pytest.mark.parametrize(("name", "formula", "measured"), [pytest.param(*point, id=point[0]) for point in points()])
+@pytest.mark.parametrize(("name", "formula", "measured"), [pytest.param(*point, id=point[0]) for point in POINTS])
 def test_the_formula_is_within_a_third_of_what_was_measured(name, formula, measured):
     assert formula == pytest.approx(measured, rel=1 / 3), name
 
@@ -25,4 +29,9 @@ def test_the_tiny_models_size_is_that_of_the_shipped_one():
 
 
 def test_its_prompts_have_the_measured_ones_tokens():
-    assert [work(pixels, 48).prompt for pixels in (112, 448)] == [45, 285]
+    assert [work(Load(pixels=pixels)).prompt for pixels in (112, 448)] == [45, 285]
+
+
+def test_each_panel_shows_both_at_every_point():
+    panels = draw(growth()).axes
+    assert [[len(line.get_xdata()) for line in panel.lines] for panel in panels] == [[3, 3], [4, 4], [3, 3]]
