@@ -102,6 +102,7 @@ test-vllm: .venv-vllm/installed  ## vLLM on a CPU, colocated and as a server, wi
 
 bench: .venv/installed  ## measure everything beside its peers: one table and results/bench.json (at most 10 minutes)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks --compare
+	$(RUN) docs/cost.py
 
 mutants: .venv/installed  ## mutation testing of the core, of what judges answers and guards runs (resumes), and of the course's checks
 	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py core
