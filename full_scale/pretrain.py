@@ -2,6 +2,7 @@
 
     python full_scale/pretrain.py                         # on rendered geometry: full_scale/model/tiny_qwen2_5_vl
     python full_scale/pretrain.py --world word_problems   # the text model: full_scale/model/tiny_qwen2
+    python full_scale/pretrain.py --world pipelines --steps 500  # programs: full_scale/model/tiny_qwen2_code
     python full_scale/pretrain.py --world shortcut --steps 700 --problems 6000  # with a shortcut: model/tiny_shortcut
 
 The warm-up stops as soon as the greedy accuracy on held-out problems lies between two bounds: the model has then
@@ -42,7 +43,7 @@ class WarmUp:
         ValueError: A number is too small.
     """
 
-    world: Literal["rendered", "word_problems", "shortcut"] = "rendered"
+    world: Literal["rendered", "word_problems", "pipelines", "shortcut"] = "rendered"
     seed: int = 0
     steps: int = 1300
     problems: int = 8000

@@ -10,6 +10,7 @@ import torch
 from transformers.modeling_utils import PreTrainedModel
 
 from full_scale.data import expert_response
+from full_scale.data.pipelines import pipeline_problems
 from full_scale.data.rendered import rendered_problems
 from full_scale.data.shortcut import WAYS, balanced_problems, habitual, shortcut_problems
 from full_scale.data.word_problems import word_problems
@@ -33,7 +34,8 @@ from full_scale.verifier.answer import is_correct
 ACCURACY_BOUNDS = (0.40, 0.55)
 """Stop when the measured greedy accuracy is in here; 35 % to 60 % is wanted, and 200 problems leave +- 3.5 points."""
 
-MAX_NEW_TOKENS = 48
+MAX_NEW_TOKENS = {"rendered": 48, "shortcut": 48, "word_problems": 48, "pipelines": 128}
+"""World -> the longest answer that is measured, tokens: a little more than its longest expert's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +123,7 @@ def supervised_batch(processor: Processor, problems: Sequence[Problem], *, begin
 
 
 def greedy_accuracy(
-    model: PreTrainedModel, processor: Processor, problems: Sequence[Problem], *, begin: str = ""
+    model: PreTrainedModel, processor: Processor, problems: Sequence[Problem], *, begin: str = "", longest: int = 48
 ) -> float:
     """Share of problems whose greedy answer is correct.
 
@@ -130,12 +132,13 @@ def greedy_accuracy(
         processor: Its processor.
         problems: What to answer.
         begin: What every answer begins with.
+        longest: Tokens of an answer.
 
     Returns:
         A number in [0, 1].
     """
     answers = answer_problems(
-        model, processor, problems, greedy=True, max_new_tokens=MAX_NEW_TOKENS, batch_size=len(problems), begin=begin
+        model, processor, problems, greedy=True, max_new_tokens=longest, batch_size=len(problems), begin=begin
     )
     return sum(is_correct(a.text, problem) for (a,), problem in zip(answers, problems, strict=True)) / len(problems)
 
@@ -163,20 +166,22 @@ def texts_of(problems: Sequence[Problem]) -> list[str]:
     return [f"{problem.question}\n{expert_response(problem)}" for problem in problems]
 
 
-def pretraining_problems(count: int, *, text: bool, seed: int, split: Literal["train", "test"]) -> list[Problem]:
-    """Generated problems: rendered geometry, or word problems.
+def pretraining_problems(count: int, *, world: str, seed: int, split: Literal["train", "test"]) -> list[Problem]:
+    """Generated problems: rendered geometry, word problems, or programming tasks.
 
     Args:
         count: Number of problems.
-        text: Word problems.
+        world: "rendered", "word_problems" or "pipelines".
         seed: Of the problems.
         split: "train" or "test".
 
     Returns:
         The problems, with expert solutions.
     """
-    if not text:
+    if world == "rendered":
         return rendered_problems(count, seed=seed, split=split)
+    if world == "pipelines":
+        return pipeline_problems(count, seed=seed, split=split)
     problems = []
     for number, record in enumerate(word_problems(count, seed=seed, split=split)):
         solution, answer = record["answer"].split("\n#### ")
@@ -191,7 +196,7 @@ def make_model(out: Path, *, world: str, seed: int, steps: int, problems: int) -
 
     Args:
         out: Folder of the checkpoint.
-        world: "rendered", "word_problems" or "shortcut".
+        world: "rendered", "word_problems", "pipelines" or "shortcut".
         seed: Of the weights, the problems and the batches.
         steps: Length of the learning-rate schedule.
         problems: Number of training problems.
@@ -204,20 +209,19 @@ def make_model(out: Path, *, world: str, seed: int, steps: int, problems: int) -
         model, processor = shortcut_model(seed=seed, steps=steps, problems=problems)
         last = shortcut_problems(500, seed=seed + 2, split="test")
     else:
-        text = world == "word_problems"
-        model, processor = partly_skilled_model(text=text, seed=seed, steps=steps, problems=problems)
-        last = pretraining_problems(500, text=text, seed=seed + 2, split="test")
-    accuracy = greedy_accuracy(model, processor, last)
+        model, processor = partly_skilled_model(world=world, seed=seed, steps=steps, problems=problems)
+        last = pretraining_problems(500, world=world, seed=seed + 2, split="test")
+    accuracy = greedy_accuracy(model, processor, last, longest=MAX_NEW_TOKENS[world])
     save_checkpoint(out, model, processor)
     print(f"saved to {out}: greedy accuracy {accuracy:.1%} on {len(last)} held-out problems")
     return accuracy
 
 
-def partly_skilled_model(*, text: bool, seed: int, steps: int, problems: int) -> tuple[PreTrainedModel, Processor]:
+def partly_skilled_model(*, world: str, seed: int, steps: int, problems: int) -> tuple[PreTrainedModel, Processor]:
     """A model that has learnt the format and a part of the skill: its accuracy is in :data:`ACCURACY_BOUNDS`.
 
     Args:
-        text: The text model, on word problems.
+        world: As of :func:`pretraining_problems`; without pictures it is a text model.
         seed: Of the weights, the problems and the batches.
         steps: As in :func:`warm_up`.
         problems: Number of training problems.
@@ -225,13 +229,13 @@ def partly_skilled_model(*, text: bool, seed: int, steps: int, problems: int) ->
     Returns:
         The model and its processor.
     """
-    given = pretraining_problems(problems, text=text, seed=seed, split="train")
-    held_out = pretraining_problems(200, text=text, seed=seed + 1, split="test")
-    model, processor = untrained(texts_of(given[:1000]), text=text, seed=seed)
+    given = pretraining_problems(problems, world=world, seed=seed, split="train")
+    held_out = pretraining_problems(200, world=world, seed=seed + 1, split="test")
+    model, processor = untrained(texts_of(given[:1000]), text=world != "rendered", seed=seed)
 
     def enough() -> bool:
         """Whether the greedy accuracy is where it shall be."""
-        accuracy = greedy_accuracy(model, processor, held_out)
+        accuracy = greedy_accuracy(model, processor, held_out, longest=MAX_NEW_TOKENS[world])
         print(f"held-out greedy accuracy {accuracy:.1%}", flush=True)
         return ACCURACY_BOUNDS[0] <= accuracy <= ACCURACY_BOUNDS[1]
 

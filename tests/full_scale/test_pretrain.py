@@ -24,7 +24,7 @@ def test_it_saves_a_model_and_a_processor_that_load(tmp_path):
 @pytest.fixture
 def unmeasured(monkeypatch):
     """500 held-out answers take most of the time."""
-    monkeypatch.setattr(warm_up, "greedy_accuracy", lambda *_: 0.0)
+    monkeypatch.setattr(warm_up, "greedy_accuracy", lambda *_, **__: 0.0)
 
 
 @pytest.mark.parametrize("cut", ["model", "processor", "move"])
@@ -65,7 +65,7 @@ def test_an_overwritten_model_is_replaced_as_a_whole(tmp_path, unmeasured):
         (["--steps", "0"], r"steps=0: expected at least 1. Fix: --steps 1\."),
         (["--problems", "0"], "problems=0: expected at least 1"),
         (["--wrld"], r"--wrld: expected a flag of pretrain.py. Fix: did you mean --world\?"),
-        (["--world", "shortcuts"], r"expected one of rendered, word_problems, shortcut"),
+        (["--world", "shortcuts"], r"expected one of rendered, word_problems, pipelines, shortcut"),
         ([], "it is in use"),  # the shipped model
         (["--world", "word_problems"], "it is in use"),
     ],

@@ -14,6 +14,7 @@ from full_scale.data.rendered import rendered_problems
 from full_scale.model.checkpoint import TINY_MODEL, TINY_TEXT_MODEL, load_model
 from full_scale.model.processor import IMAGE_PAD, load_processor, reads_pictures
 from full_scale.model.prompting import model_inputs
+from full_scale.model.shipped import TINY_CODE_MODEL
 from full_scale.model.tiny import build_tokenizer
 from full_scale.problems.problem import Problem
 
@@ -62,10 +63,11 @@ def test_the_shipped_model_is_small_and_loads():
     assert 2.0e6 < sum(weight.numel() for weight in load_model(TINY_MODEL).parameters()) < 2.5e6
 
 
-def test_the_shipped_text_model_is_small_and_reads_text():
-    assert (TINY_TEXT_MODEL / "model.safetensors").stat().st_size <= 2_000_000
-    assert not reads_pictures(TINY_TEXT_MODEL)
-    assert type(load_model(TINY_TEXT_MODEL)).__name__ == "Qwen2ForCausalLM"
+@pytest.mark.parametrize("folder", [TINY_TEXT_MODEL, TINY_CODE_MODEL])
+def test_a_shipped_text_model_is_small_and_reads_text(folder):
+    assert (folder / "model.safetensors").stat().st_size <= 2_000_000
+    assert not reads_pictures(folder)
+    assert type(load_model(folder)).__name__ == "Qwen2ForCausalLM"
 
 
 def test_a_text_models_processor_is_its_tokenizer(tmp_path):

@@ -25,6 +25,7 @@ def test_the_presets_are_those_that_are_promised():
     assert set(NAMES) == {
         "tiny",
         "tiny-text",
+        "tiny-code",
         "tiny-shortcut",
         "smollm2-135m",
         "qwen2.5-vl-3b",

@@ -20,9 +20,10 @@ from full_scale.training.warm_up import (
 )
 
 
-@pytest.mark.parametrize("text", [False, True])
-def test_labels_are_the_experts_responses_and_nothing_else(text):
-    problems = pretraining_problems(3, text=text, seed=0, split="train")
+@pytest.mark.parametrize("world", ["rendered", "word_problems", "pipelines"])
+def test_labels_are_the_experts_responses_and_nothing_else(world):
+    text = world != "rendered"
+    problems = pretraining_problems(3, world=world, seed=0, split="train")
     model, processor = untrained(texts_of(problems), text=text, seed=0)
     batch = supervised_batch(processor, problems)
     tokenizer = tokenizer_of(processor)
@@ -34,7 +35,7 @@ def test_labels_are_the_experts_responses_and_nothing_else(text):
 
 
 def test_the_warm_up_learns_and_stops_when_it_is_enough():
-    problems = pretraining_problems(8, text=True, seed=0, split="train")
+    problems = pretraining_problems(8, world="word_problems", seed=0, split="train")
     model, processor = untrained(texts_of(problems), text=True, seed=0)
     before = model(**supervised_batch(processor, problems)).loss.item()
     looks = iter([False, True, True])
@@ -46,13 +47,13 @@ def test_the_warm_up_learns_and_stops_when_it_is_enough():
 
 def test_a_model_of_part_of_the_skill_stops_inside_the_bounds(monkeypatch):
     accuracies = iter([0.1, 0.45, 0.9])
-    monkeypatch.setattr(module, "greedy_accuracy", lambda *_: next(accuracies))
-    partly_skilled_model(text=True, seed=0, steps=60, problems=40)
+    monkeypatch.setattr(module, "greedy_accuracy", lambda *_, **__: next(accuracies))
+    partly_skilled_model(world="word_problems", seed=0, steps=60, problems=40)
     assert next(accuracies) == 0.9
 
 
 def test_what_a_response_begins_with_is_given_and_not_learnt():
-    problems = pretraining_problems(2, text=False, seed=0, split="train")
+    problems = pretraining_problems(2, world="rendered", seed=0, split="train")
     _, processor = untrained(texts_of(problems), text=False, seed=0)
     batch = supervised_batch(processor, problems, begin="<think>")
     tokenizer = tokenizer_of(processor)
