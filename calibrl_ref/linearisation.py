@@ -107,14 +107,13 @@ def linearise(objective: Objective, rollouts: Rollouts, *, divisors: tuple[Tenso
     Raises:
         ValueError: as the objective does.
     """
-    given = (rollouts.token_log_prob, rollouts.token_entropy)
-    leaves = [values.detach().clone().requires_grad_() for values in given if values is not None]
+    given = {"token_log_prob": rollouts.token_log_prob, "token_entropy": rollouts.token_entropy}
+    leaves = {name: values.detach().clone().requires_grad_() for name, values in given.items() if values is not None}
     with torch.enable_grad():
-        batch = replace(rollouts, token_log_prob=leaves[0], validate=False)
-        batch = replace(batch, token_entropy=leaves[-1], validate=False) if len(leaves) > 1 else batch
+        batch = replace(rollouts, **leaves, validate=False)
         losses = objective(batch, divisors=divisors)
-        found = torch.autograd.grad(losses.total, leaves, materialize_grads=True, allow_unused=True)
-    by_log_prob, by_entropy, *_ = (*found, torch.zeros_like(leaves[0]))
+        found = torch.autograd.grad(losses.total, [*leaves.values()], materialize_grads=True)
+    by_log_prob, by_entropy, *_ = (*found, torch.zeros_like(found[0]))
     exploration = objective.exploration
     return Linearisation(
         total=losses.total.detach(),
