@@ -3,7 +3,8 @@
 mutmut makes the mutants and keeps their verdicts. It starts pytest anew for each, which takes longer than most of these
 tests run: here they are collected once (session.py), and a mutant runs those that call its function, until the first
 fails. ``--sample N --seed S`` tries N mutants of each module, drawn at random. A second run goes on from the first;
-``--again`` tries anew what no test noticed; ``--fresh`` begins anew. The report is written to docs/mutants_NAME.txt.
+``--again`` tries anew what no test noticed; ``--report`` reports an unfinished run; ``--fresh`` begins anew.
+The report is written to results/mutants_NAME.txt.
 """
 
 import argparse
@@ -69,7 +70,14 @@ TARGETS = {
             "*/tally.py",
             "*/quarantine.py",
         ),
-        ("full_scale/verifier/code*.py", "full_scale/data/shortcut.py"),  # code's rewards and a made world
+        (  # code's rewards; what makes data; the client of a stronger model
+            "full_scale/verifier/code*.py",
+            "full_scale/data/shortcut.py",
+            "full_scale/data/rendered.py",
+            "full_scale/data/word_problems.py",
+            "full_scale/data/making_experts.py",
+            "full_scale/data/teacher.py",
+        ),
         (
             "tests/full_scale/verifier",
             "tests/full_scale/data",
@@ -96,8 +104,8 @@ def workspace(name: str, *, fresh: bool) -> Path:
     return folder
 
 
-def make_mutants(target: Target) -> None:
-    """Copy the sources and tests, with all mutants in them; a function that did not change keeps its verdicts."""
+def configure(target: Target) -> None:
+    """Tell mutmut what it works on."""
     others = [Path(package) for package in PACKAGES if package != target.source]
     base = configuration.config()
     configuration._config = dataclasses.replace(
@@ -108,6 +116,10 @@ def make_mutants(target: Target) -> None:
         do_not_mutate=[*base.do_not_mutate, *target.never],
         also_copy=[*base.also_copy, *others],
     )
+
+
+def make_mutants() -> None:
+    """Copy the sources and tests, with all mutants in them; a function that did not change keeps its verdicts."""
     set_mutant_under_test("mutant_generation")
     Path("mutants").mkdir(exist_ok=True)
     copy_src_dir()
@@ -165,15 +177,19 @@ def main() -> None:
     parser.add_argument("--sample", type=int, metavar="N", help="try N mutants of each module, drawn at random")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draw (default: 0)")
     parser.add_argument("--again", action="store_true", help="try anew what no test noticed")
+    parser.add_argument("--report", action="store_true", help="only report what was tried so far")
     parser.add_argument("--fresh", action="store_true", help="forget the results of earlier runs")
     chosen = parser.parse_args()
     target, begun = TARGETS[chosen.target], datetime.datetime.now(datetime.UTC)
     os.chdir(workspace(chosen.target, fresh=chosen.fresh))
     sys.path = [path for path in sys.path if Path(path or ".").resolve() != ROOT]  # the mutated copy, not this checkout
-    make_mutants(target)
+    configure(target)
+    if not chosen.report:
+        make_mutants()
     everything = list(all_mutants())
     names = choose(everything, chosen.mutants, chosen.sample, chosen.seed)
-    run(target, names, again=chosen.again)
+    if not chosen.report:
+        run(target, names, again=chosen.again)
     totals = defaultdict(int)
     for name in everything:
         totals[get_module_from_key(name)] += 1
@@ -181,7 +197,7 @@ def main() -> None:
     if not chosen.mutants:
         how = f"{chosen.sample} of each module, seed {chosen.seed}" if chosen.sample else "all"
         head = f"tests/mutation/run.py {chosen.target}, mutants: {how}, {begun:%Y-%m-%d}"
-        (ROOT / "docs" / f"mutants_{chosen.target}.txt").write_text(f"{head}\n{text}\n", encoding="utf-8")
+        (ROOT / "results" / f"mutants_{chosen.target}.txt").write_text(f"{head}\n{text}\n", encoding="utf-8")
     print(text)
     sys.exit(not good)
 
