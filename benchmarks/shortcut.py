@@ -87,8 +87,8 @@ PARTS: dict[str, tuple[Cell, ...]] = {
     ),
     "controls": (
         _method("calibrl, lambda 0.3", "calibrl:exploration_weight=0.3"),
-        _method("detached expert", "calibrl:detach_expert=true"),
-        _method("shuffled expert", "calibrl_shuffled_expert"),
+        _method("detached expert, lambda 1", "calibrl:exploration_weight=1,detach_expert=true"),
+        _method("shuffled expert, lambda 1", "calibrl_shuffled_expert:exploration_weight=1"),
         _method("entropy_bonus", "entropy_bonus"),
     ),
     "others": (

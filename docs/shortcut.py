@@ -1,11 +1,12 @@
 """The toy's prediction beside the vision-language model's curves: ``python docs/shortcut.py`` writes docs/shortcut.png.
 
 The model's curves are those of results/vlm_shortcut/first.json (``python -m benchmarks.shortcut --part first``); the
-toy's are trained here, in its world ``vlm-like``, with the same methods, seeds, prompts, group size and updates. What
-the toy's curves hold is written to results/vlm_shortcut/toy.json.
+toy's are trained here, in its world ``vlm-like``, with the same methods, prompts, group size and updates. Where the toy's
+curves end is written to results/vlm_shortcut/toy.json.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ WINDOW = 5
 """Updates in the running mean of the sampled accuracy."""
 
 
+@cache
 def toy_curves(method: str, rate: float) -> Curves:
     """The toy's curves in the world ``vlm-like``, one point per update."""
     options, _, _ = parse(
