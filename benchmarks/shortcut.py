@@ -4,6 +4,7 @@
     python -m benchmarks.shortcut --part first         # the methods that carry the story alone
     python -m benchmarks.shortcut --dry-run            # the commands alone
     python -m benchmarks.shortcut --checkpoint         # how often the shipped checkpoint takes each way, and is right
+    python -m benchmarks.shortcut --decisions          # where the trained models look: at triangles, at other figures
 
 Each run is ``full_scale/train.py --preset tiny-shortcut`` in a folder of its own below ``--out``; one that is finished
 is not done again, one that was cut off goes on from its last checkpoint. The results of all finished runs are written
@@ -328,6 +329,48 @@ def measure_checkpoint() -> dict[str, Any]:
     return results
 
 
+def measure_decisions(parts: Sequence[str], out: Path, problems: int = 100) -> dict[str, Any]:
+    """The first decision of every finished run's model, exactly, where a guess is right and where it is wrong.
+
+    Args:
+        parts: Of :data:`PARTS`.
+        out: Folder of all runs.
+        problems: Held out, those of the run's own evaluation.
+
+    Returns:
+        Run -> "triangle" and "other" -> number of problems, mean probability of each way, mean entropy (nats), and the
+        share of problems in which looking is likelier than guessing.
+    """
+    from full_scale.data.shortcut import MAJORITY, WAYS, shortcut_problems
+    from full_scale.model.checkpoint import load_model
+    from full_scale.model.decisions import first_decision
+    from full_scale.model.processor import load_processor
+
+    found: dict[str, Any] = {}
+    for _, cell, seed in runs(parts):
+        folder = folder_of(out, cell, seed)
+        if not finished(folder):
+            continue
+        model, processor = load_model(folder), load_processor(folder)
+        held_out = shortcut_problems(problems, seed=seed, split="test")
+        kinds = {MAJORITY: [one for one in held_out if one.category == MAJORITY]}
+        kinds["other"] = [one for one in held_out if one.category != MAJORITY]
+        found[f"{cell.name}, seed {seed}"] = {
+            kind: _decided(first_decision(model, processor, given, WAYS), WAYS) for kind, given in kinds.items()
+        }
+    command = shlex.join(["python", "-m", "benchmarks.shortcut", "--decisions", "--part", *parts])
+    return {"command": command, "runs": found}
+
+
+def _decided(decision: Any, ways: Any) -> dict[str, float]:  # noqa: ANN401  # a FirstDecision and its Ways: torch stays out of the import
+    """The means over problems."""
+    shares = decision.shares
+    means = {name: round(float(share.mean()), 4) for name, share in shares.items()}
+    likelier = (shares[ways.sound] > shares[ways.shortcut]).float().mean()
+    entropy = round(float(decision.entropy.mean()), 4)
+    return {"problems": len(decision.entropy), **means, "entropy": entropy, "looks_first": round(float(likelier), 4)}
+
+
 def minority_accuracy(categories: Mapping[str, Mapping[str, float]]) -> float:
     """Accuracy of sampled answers after training where the picture is no triangle, so that a guess is wrong.
 
@@ -363,11 +406,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/shortcut"), help="folder of the runs")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes of one thread")
     parser.add_argument("--checkpoint", action="store_true", help="measure the shipped checkpoint and stop")
+    parser.add_argument("--decisions", action="store_true", help="measure where the trained models look and stop")
     parser.add_argument("--dry-run", action="store_true", help="print the commands of the missing runs and stop")
     options, more = parser.parse_known_args(arguments)
     if options.checkpoint:
         RESULTS.mkdir(parents=True, exist_ok=True)
         write_json(RESULTS / "checkpoint.json", measure_checkpoint())
+        return
+    if options.decisions:
+        write_json(RESULTS / "decisions.json", measure_decisions(options.part, options.out))
         return
     missing = [run for run in runs(options.part) if not finished(folder_of(options.out, run[1], run[2]))]
     if options.dry_run:

@@ -1,8 +1,8 @@
 """The toy's prediction beside the vision-language model's curves: ``python docs/shortcut.py`` writes docs/shortcut.png.
 
 The model's curves are those of results/vlm_shortcut/first.json (``python -m benchmarks.shortcut --part first``); the
-toy's are trained here, in its world ``vlm-like``, with the same methods, prompts, group size and updates. Where the toy's
-curves end is written to results/vlm_shortcut/toy.json.
+toy's are trained here, in its world ``vlm-like``, with the same methods, prompts, group size and updates. Where the
+toy's curves end is written to results/vlm_shortcut/toy.json.
 """
 
 from collections.abc import Mapping, Sequence

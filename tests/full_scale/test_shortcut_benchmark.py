@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import shortcut
 from full_scale.data import load_problems
+from full_scale.model.decisions import FirstDecision
 from full_scale.run.command_line import read_command_line
 from full_scale.verifier.answer import is_correct
 
@@ -124,3 +126,23 @@ def test_a_run_that_is_refused_ends_the_grid_and_leaves_a_log(tmp_path, monkeypa
     with pytest.raises(ValueError, match="refused"):
         shortcut.do_run(shortcut.PARTS["first"][0], 0, tmp_path)
     assert (tmp_path / "grpo" / "seed-0.log").read_text() == "a line\n"
+
+
+def test_where_a_trained_model_looks_is_told_for_triangles_and_for_others(tmp_path, monkeypatch):
+    finish(shortcut.folder_of(tmp_path, shortcut.PARTS["first"][0], 0))
+
+    def decided(model, processor, problems, ways):
+        """Look at whatever is no triangle."""
+        look = torch.tensor([0.1 if problem.category == "triangle" else 0.8 for problem in problems])
+        shares = {"look": look, "guess triangle": 0.9 - look, "skip": torch.full_like(look, 0.1)}
+        return FirstDecision(shares=shares, entropy=look)
+
+    monkeypatch.setattr("full_scale.model.checkpoint.load_model", lambda folder: None)
+    monkeypatch.setattr("full_scale.model.processor.load_processor", lambda folder: None)
+    monkeypatch.setattr("full_scale.model.decisions.first_decision", decided)
+    found = shortcut.measure_decisions(["first"], tmp_path, problems=20)["runs"]
+    assert [*found] == ["grpo, seed 0"]
+    triangle, other = found["grpo, seed 0"]["triangle"], found["grpo, seed 0"]["other"]
+    assert triangle["problems"] + other["problems"] == 20
+    assert (triangle["look"], triangle["looks_first"]) == (0.1, 0.0)
+    assert (other["look"], other["guess triangle"], other["looks_first"]) == (0.8, 0.1, 1.0)
