@@ -40,7 +40,7 @@ RATES = (0.25, 0.5, 1.0, 4.0)
 """Learning rates of the toy, plain gradient descent; the last is its default."""
 
 SHOWN_RATE = 0.5
-"""In the figure: the one of these with which GRPO's entropy after all updates is nearest to the model's."""
+"""In the figure."""
 
 UPDATES = int(WORLDS["vlm-like"]["steps"])
 
