@@ -7,7 +7,7 @@ import pytest
 
 from full_scale.data.verdicts import BY_SOURCE, official_score, scoring_of
 from full_scale.problems.problem import Problem
-from full_scale.verifier import checker
+from full_scale.verifier import checker, child
 from full_scale.verifier.answer import equal_answers, is_correct
 from full_scale.verifier.official import number
 
@@ -107,4 +107,4 @@ def test_hostile_answers_need_little_memory():
         number(text)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 256 * 1024  # KiB on Linux; the child's limit is the operating system's
-    assert checker.MEMORY <= 2**30
+    assert child.MEMORY <= 2**30
