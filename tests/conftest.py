@@ -8,12 +8,13 @@ from filelock import FileLock
 
 
 def pytest_configure():
-    """Listen to Ctrl-C also where the tests were started in the background.
+    """Listen to Ctrl-C and to the terminal's end also where the tests were started in the background, or by nohup.
 
-    A shell starts such a job with SIGINT ignored, and every process that a test starts would inherit that.
+    Such a job has SIGINT or SIGHUP ignored, and every process that a test starts would inherit that.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

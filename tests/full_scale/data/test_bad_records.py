@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import pytest
 from layouts import png
@@ -26,7 +27,8 @@ GOOD = {"id": "good", "question": "How long?", "answer": "5", "image": "0.png"}
 
 def noise(kind="PNG", size=(64, 64)):
     content = io.BytesIO()
-    PIL.Image.effect_noise(size, 50).save(content, kind)
+    pixels = np.random.default_rng(0).integers(256, size=(size[1], size[0]), dtype=np.uint8)
+    PIL.Image.fromarray(pixels).save(content, kind)
     return content.getvalue()
 
 
