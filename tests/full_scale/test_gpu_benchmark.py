@@ -14,6 +14,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_the_script_runs_a_step_of_each_method(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small = ["--prompts", "2", "--group-size", "2", "--response", "12", "--picture", "56"]

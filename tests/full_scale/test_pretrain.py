@@ -12,6 +12,7 @@ from full_scale.pretrain import main
 from full_scale.training import warm_up
 
 
+@pytest.mark.slow
 def test_it_saves_a_model_and_a_processor_that_load(tmp_path):
     flags = ["--world", "word_problems", "--steps", "4", "--problems", "40", "--out", str(tmp_path / "model")]
     assert main(flags) == 0.0

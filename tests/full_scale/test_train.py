@@ -143,6 +143,7 @@ def test_adapters_alone_are_trained_and_load_again(tmp_path, checkpoint, rewarde
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["sft_grpo", "luffy", "dapo", "cppo"])
 def test_other_methods_train_by_name(tmp_path, checkpoint, rewarded, method):
     results = run(checkpoint, tmp_path / "out", "--method", method, "--steps", "3")
@@ -229,6 +230,7 @@ def test_a_run_without_a_checkpoint_begins_again_by_resume(tmp_path, checkpoint,
     assert [record["step"] for record in read_metrics(tmp_path / "out" / "metrics.jsonl")] == [1]
 
 
+@pytest.mark.slow
 def test_an_earlier_checkpoint_can_be_gone_on_from(tmp_path, checkpoint, rewarded, capsys):
     flags = ["--learning-rate", "1e-3", "--save-every", "1", *CONSTANT]
     run(checkpoint, tmp_path / "out", *flags, "--steps", "2")
@@ -254,6 +256,7 @@ def test_a_crash_leaves_a_report_and_versions_were_asked_before(tmp_path, checkp
     assert report["versions"]["trl"].startswith("1.16")
 
 
+@pytest.mark.slow
 def test_overwriting_waits_until_all_is_checked_and_spares_what_is_not_ours(tmp_path, checkpoint):
     out = tmp_path / "out"
     run(checkpoint, out, "--steps", "1")

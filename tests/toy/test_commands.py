@@ -27,6 +27,7 @@ def run(*arguments):
     return status, console.file.getvalue()
 
 
+@pytest.mark.slow
 def test_hyper_parameters_are_flags_of_the_one_method_that_is_named(tmp_path):
     status, _ = run("ablate", *SMALL, "--slope", "0.3", "--no-weighted", "--out", str(tmp_path / "a"))
     assert status == 0

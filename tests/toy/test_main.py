@@ -100,6 +100,7 @@ def test_bad_input_names_the_valid_choices_and_writes_nothing(tmp_path, capsys, 
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_keeps_what_is_finished_and_resumes(tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "toy", "mechanism", "--out", str(out), "--workers", "1"]
@@ -124,6 +125,7 @@ def test_an_interrupted_study_keeps_what_is_finished_and_resumes(tmp_path):
     assert all((out / "arms" / name).stat().st_mtime_ns == made for name, made in first.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "parts", "figures"),
     [

@@ -68,6 +68,7 @@ def test_a_run_is_the_same(tmp_path, run):
     assert (weights(trainer.model) - weights(tiny_model(processor()))).abs().max() > 1e-4
 
 
+@pytest.mark.slow
 def test_a_run_of_qwen3_vl_is_the_same(tmp_path):
     assert_equal_runs(tmp_path, "calibrl", model=tiny_qwen3_vl)
 
@@ -93,6 +94,7 @@ def test_a_run_in_half_precision_is_nearly_the_same(tmp_path):
     assert_equal_runs(tmp_path, "calibrl", bf16=True, tolerance=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", ["auto", "off"])
 def test_a_run_is_the_same_however_few_logits_are_held(tmp_path, choice):
     held = []

@@ -139,6 +139,7 @@ def test_the_search_for_informative_groups_is_bounded(tmp_path, sampled):
     assert logged(trainer, "grad_norm") == [0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reward", "cause"), [(always_right, "all responses are right"), (never_right, "no response")])
 def test_updates_without_any_advantage_are_warned_about_once_with_their_cause(tmp_path, caplog, reward, cause):
     run(with_recipe("calibrl"), tmp_path / "two", reward=reward, max_steps=2)
@@ -151,6 +152,7 @@ def test_updates_without_any_advantage_are_warned_about_once_with_their_cause(tm
     assert "every advantage was 0" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_refilled_update_does_not_depend_on_its_micro_batches(tmp_path, dull):
     found = []
     for size in (16, 4, 2):

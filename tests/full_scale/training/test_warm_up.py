@@ -45,6 +45,7 @@ def test_the_warm_up_learns_and_stops_when_it_is_enough():
     assert model(**supervised_batch(processor, problems)).loss.item() < before
 
 
+@pytest.mark.slow
 def test_a_model_of_part_of_the_skill_stops_inside_the_bounds(monkeypatch):
     accuracies = iter([0.1, 0.45, 0.9])
     monkeypatch.setattr(module, "greedy_accuracy", lambda *_, **__: next(accuracies))

@@ -85,6 +85,7 @@ def test_hostile_answers_are_wrong_and_cost_nothing(truth):
     assert processor_seconds() - start < 5.0 * len(HOSTILE) / 128
 
 
+@pytest.mark.slow
 def test_hostile_answers_in_every_official_scoring():
     start = processor_seconds()
     facts = {"answer_type": "float", "precision": 1, "label": 1, "choice_nums": [1.0, 52.0]}
