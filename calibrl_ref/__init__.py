@@ -79,7 +79,7 @@ else:
     }
     _MODULE_OF = {name: module for module, names in _OF_METHODS.items() for name in names}
 
-    def __getattr__(name):  # noqa: ANN001, ANN202  # typed by the imports above
+    def __getattr__(name: str) -> object:
         """Import a name of whole methods."""
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,6 +24,7 @@ from toy.learning.methods import parse_method
 from toy.learning.settings import Training
 from toy.learning.trainer import Curves, train
 from toy.pages.palette import styles_of
+from toy.studies.statistics import mean_interval
 from toy.world import World
 from toy.world.named import WORLDS
 
@@ -63,18 +64,15 @@ def toy_results(methods: Mapping[str, str]) -> dict[str, Any]:
     for name, method in methods.items():
         for rate in RATES:
             last = {key: values[-1] for key, values in toy_curves(method, rate).items()}
-            kept = {toy: _mean_of_many(last[toy]) for _, toy, _ in PANELS.values()}
+            kept = {toy: _interval(last[toy]) for _, toy, _ in PANELS.values()}
             cells[f"{name}, rate {rate:g}"] = kept
     return {"command": "python docs/shortcut.py", "seeds": TOY_SEEDS, "cells": cells}
 
 
-def _mean_of_many(values: NDArray[np.float64]) -> dict[str, float]:
-    """Mean and 95 % interval (normal) over many seeds."""
-    half = 1.96 * values.std(ddof=1) / len(values) ** 0.5
+def _interval(values: NDArray[np.float64]) -> dict[str, float]:
+    """Mean over seeds and its 95 % interval."""
     return {
-        "mean": round(values.mean(), 4),
-        "low": round(values.mean() - half, 4),
-        "high": round(values.mean() + half, 4),
+        name: round(float(value), 4) for name, value in zip(("mean", "low", "high"), mean_interval(values), strict=True)
     }
 
 
@@ -105,7 +103,7 @@ def _draw(axes: Axes, values: NDArray[np.float64], name: str, style: Mapping[str
         values = np.array(
             [[row[max(0, end - WINDOW) : end].mean() for end in range(1, len(row) + 1)] for row in values]
         )
-    axes.plot(np.nanmean(values, axis=0), label=label, linewidth=2, **style)
+    axes.plot(np.ma.masked_invalid(values).mean(axis=0), label=label, linewidth=2, **style)
     if len(values) <= 5:
         axes.plot(values.T, linewidth=0.6, alpha=0.4, **style)
 

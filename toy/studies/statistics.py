@@ -29,7 +29,7 @@ def mean_interval(
     return values.mean(-1), low, high
 
 
-def share_interval(found: float, of: int) -> tuple[float, float]:
+def share_interval(found: int, of: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share: a coin, of which 32 heads in 32 tosses do not say that it has no tail.
 
     Args:

@@ -1,15 +1,19 @@
 """Worlds with a name are possible ones, and flags go before them."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from cli.flags import read_flags
+from cli.folder import read_json
 from toy.__main__ import parse
 from toy.learning.settings import Training
 from toy.studies.plans import plan
 from toy.world import World
 from toy.world.named import WORLDS
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", WORLDS)
@@ -21,10 +25,26 @@ def test_every_named_world_can_be_compared(name):
     assert set(WORLDS[name]) <= known
 
 
+def test_the_world_like_the_model_has_the_measured_numbers():
+    found = read_json(ROOT / "results" / "vlm_shortcut" / "checkpoint.json")
+
+    def right(way):
+        kinds = found[way]["right_by_kind"]["triangle"]["value"], found[way]["right_on_minority"]["value"]
+        return round(0.6 * kinds[0] + 0.4 * kinds[1], 2)
+
+    assert {
+        "sound_success": right("look"),
+        "shortcut_success": right("guess triangle"),
+        "unsound_success": right("skip"),
+        "sound_prior": found["look"]["probability"],
+        "shortcut_prior": found["guess triangle"]["probability"],
+    }.items() <= WORLDS["vlm-like"].items()
+
+
 def test_flags_go_before_the_named_world():
     options, _, _ = parse(["compare", "--world", "vlm-like", "--sound-prior", "0.1"])
     world = read_flags(options, World)
-    assert (world.sound_prior, world.shortcut_prior, world.paths) == (0.1, 0.75, 5)
+    assert (world.sound_prior, world.shortcut_prior, world.paths) == (0.1, 0.7435, 5)
     assert read_flags(options, Training).steps == 100
 
 
