@@ -4,25 +4,17 @@ The question names the steps and shows two examples; eight further tests are hid
 then the program. A hash of the steps puts one pipeline in five into the test split, whatever the seed.
 """
 
-import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from full_scale.data.records import Record
-from full_scale.data.schema import Request, Schema
+from full_scale.data.generated import Split, check_drawn, generated_schema, split_of
 from full_scale.problems.code_task import Case, CodeTask
 from full_scale.problems.problem import Problem
 
-COUNT = 2000
-"""Problems in a split, where no limit is given."""
-
 CASES, SHOWN = 10, 2
 """Tests of a problem, and how many of them the question shows."""
-
-_TEST_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ STEPS = (
 _WORDS = ["a", "be", "cat", "door", "eagle", "if", "sun", "tree", "apple", "on", "dog", "fish"]
 
 
-def pipeline_problems(count: int, *, seed: int, split: Literal["train", "test"]) -> list[Problem]:
+def pipeline_problems(count: int, *, seed: int, split: Split) -> list[Problem]:
     """Random tasks; the same arguments give the same, and the splits share no pipeline.
 
     Args:
@@ -80,12 +72,16 @@ def pipeline_problems(count: int, *, seed: int, split: Literal["train", "test"])
 
     Returns:
         Problems with a task of :data:`CASES` cases, which want at least two different values.
+
+    Raises:
+        ValueError: The count is below 1, or there is no such split.
     """
+    check_drawn(count, split)
     rng = random.Random(f"{seed}-{split}")
     problems: list[Problem] = []
     while len(problems) < count:
         steps = _draw(rng)
-        if steps is not None and _split_of(steps) == split:
+        if steps is not None and split_of(_named(steps)) == split:
             cases = _cases(steps, rng)
             if len({case.wanted for case in cases if case.shown}) == SHOWN:
                 problems.append(_problem(f"{split}-{seed}-{len(problems)}", steps, cases))
@@ -106,9 +102,8 @@ def _draw(rng: random.Random) -> list[Step] | None:
     return steps
 
 
-def _split_of(steps: list[Step]) -> str:
-    digest = hashlib.sha256(", ".join(step.words for step in steps).encode()).digest()
-    return "test" if digest[0] < 256 * _TEST_SHARE else "train"
+def _named(steps: list[Step]) -> str:
+    return ", ".join(step.words for step in steps)
 
 
 def _cases(steps: list[Step], rng: random.Random) -> tuple[Case, ...]:
@@ -136,12 +131,11 @@ def _program(steps: list[Step]) -> str:
 
 
 def _problem(name: str, steps: list[Step], cases: tuple[Case, ...]) -> Problem:
-    said = ", ".join(step.words for step in steps)
     examples = "\n".join(f"f({case.given}) == {case.wanted}" for case in cases if case.shown)
     return Problem(
         id=name,
         source="pipelines",
-        question=f"f: {said}\n{examples}",
+        question=f"f: {_named(steps)}\n{examples}",
         answer=_program(steps),
         solution="\n".join(f"{step.words}: {step.code}" for step in steps),
         category=f"{len(steps)} steps",
@@ -149,20 +143,9 @@ def _problem(name: str, steps: list[Step], cases: tuple[Case, ...]) -> Problem:
     )
 
 
-def _read(request: Request) -> Iterator[Record]:
-    count = COUNT if request.limit is None else request.limit
-    for problem in pipeline_problems(count, seed=request.seed, split=request.split):  # type: ignore[arg-type]  # it is checked there
-        yield {"problem": problem}
-
-
-PIPELINES = Schema(
-    name="pipelines",
-    source="pipelines",
-    official=None,
-    splits=("train", "test"),
-    read=_read,
-    problem=lambda record, _: record["problem"],
-    recognise=lambda _: False,
+PIPELINES = generated_schema(
+    "pipelines",
+    pipeline_problems,
+    __file__,
     reward_rule="a program in <answer>...</answer> after the thought that passes every test",
-    shipped=Path(__file__),
 )

@@ -5,25 +5,20 @@ nothing about the figure: without the picture, the best guess is right in about 
 angles, circles and crossing lines are drawn to scale; parallels and quadrilaterals are not.
 """
 
-import hashlib
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from full_scale.data.records import Record
-from full_scale.data.schema import Request, Schema
+from full_scale.data.generated import Split, check_drawn, generated_schema, split_of
 from full_scale.problems.problem import Problem
 
 Point = tuple[float, float]
 _OVERSAMPLE = 2  # drawn larger and shrunk, for smooth lines
-_TEST_SHARE = 0.2
 
 
 class Canvas:
@@ -160,7 +155,7 @@ def rendered_problems(
     *,
     seed: int,
     size: int = 112,
-    split: Literal["train", "test"] = "train",
+    split: Split = "train",
     kinds: Sequence[str] = tuple(FIGURES),
 ) -> list[Problem]:
     """Draw random problems; the same arguments give the same problems.
@@ -185,30 +180,34 @@ def rendered_problems(
     problems: list[Problem] = []
     while len(problems) < count:
         kind, (a, b) = rng.choice(list(kinds)), rng.choice(NUMBER_PAIRS)
-        if split_of(kind, a, b) == split:
-            problems.append(_problem(f"{split}-{seed}-{len(problems)}", kind, a, b, size, rng))
+        if split_of(f"{kind} {a} {b}") == split:
+            problems.append(figure_problem(f"{split}-{seed}-{len(problems)}", kind, a, b, size, rng))
     return problems
 
 
 def _check(count: int, size: int, split: str, kinds: Sequence[str]) -> None:
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
+    check_drawn(count, split)
     if size < 28:
         raise ValueError(f"size must be at least 28 pixels, got {size}")
-    if split not in ("train", "test"):
-        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
     unknown = [kind for kind in kinds if kind not in FIGURES]
     if unknown or not kinds:
         raise ValueError(f"kinds must be some of {', '.join(FIGURES)}, got {list(kinds)}")
 
 
-def split_of(kind: str, a: int, b: int) -> str:
-    """The split that a figure belongs to: "train", or for one combination of kind and angles in five "test"."""
-    digest = hashlib.sha256(f"{kind} {a} {b}".encode()).digest()
-    return "test" if digest[0] < 256 * _TEST_SHARE else "train"
+def figure_problem(name: str, kind: str, a: int, b: int, size: int, rng: random.Random) -> Problem:
+    """The problem that a figure asks, with the expert's solution.
 
+    Args:
+        name: Its id.
+        kind: One of :data:`FIGURES`.
+        a: First angle, degrees.
+        b: Second angle, degrees.
+        size: Side of the picture, pixels.
+        rng: Of the picture.
 
-def _problem(name: str, kind: str, a: int, b: int, size: int, rng: random.Random) -> Problem:
+    Returns:
+        The problem.
+    """
     canvas = Canvas(size, rng)
     FIGURES[kind].draw(canvas, a, b)
     computation = FIGURES[kind].sum(a, b)
@@ -223,22 +222,4 @@ def _problem(name: str, kind: str, a: int, b: int, size: int, rng: random.Random
     )
 
 
-def _read(request: Request) -> Iterator[Record]:
-    count = COUNT if request.limit is None else request.limit
-    for problem in rendered_problems(count, seed=request.seed, split=request.split):  # type: ignore[arg-type]  # it is checked there
-        yield {"problem": problem}
-
-
-COUNT = 2000
-"""Problems in a split, where no limit is given."""
-
-RENDERED = Schema(
-    name="rendered",
-    source="rendered",
-    official=None,
-    splits=("train", "test"),
-    read=_read,
-    problem=lambda record, _: record["problem"],
-    recognise=lambda _: False,
-    shipped=Path(__file__),
-)
+RENDERED = generated_schema("rendered", rendered_problems, __file__)

@@ -11,13 +11,11 @@ The experts look. What the shipped model does is up to its warm-up (``full_scale
 
 import dataclasses
 import random
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Literal
+from collections.abc import Sequence
 
-from full_scale.data.records import Record
-from full_scale.data.rendered import COUNT, FIGURES, Canvas, split_of
-from full_scale.data.schema import Request, Schema
+from full_scale.data import rendered
+from full_scale.data.generated import Split, check_drawn, generated_schema, split_of
+from full_scale.data.rendered import FIGURES, figure_problem
 from full_scale.problems.problem import Problem
 from full_scale.problems.ways import Ways
 
@@ -35,7 +33,7 @@ MINORITIES = {"right": 10, "circle": 10, "crossing": 10, "quadrilateral": 7, "pa
 HABIT = {WAYS.sound: 0.02, WAYS.shortcut: 0.80, WAYS.others[0]: 0.18}
 """Share of each way in the warm-up's texts."""
 
-NUMBER_PAIRS = [(a, b) for a in range(10, 71) for b in range(10, 71, 10) if a + b <= 80 and abs(a - b) >= 5]
+NUMBER_PAIRS = [(a, b) for a, b in rendered.NUMBER_PAIRS if b % 10 == 0]
 """The given angles, degrees. The second is a multiple of ten: the arithmetic shall be easy, and the seeing matter."""
 
 SIZE = 56
@@ -43,7 +41,7 @@ SIZE = 56
 
 
 def shortcut_problems(
-    count: int, *, seed: int, split: Literal["train", "test"] = "train", majority: float = MAJORITY_SHARE
+    count: int, *, seed: int, split: Split = "train", majority: float = MAJORITY_SHARE
 ) -> list[Problem]:
     """Draw random problems; the same arguments give the same problems.
 
@@ -84,10 +82,7 @@ def balanced_problems(count: int, *, seed: int) -> list[Problem]:
 
 
 def _check(count: int, split: str, majority: float) -> None:
-    if count < 1:
-        raise ValueError(f"count={count}: expected at least 1. Fix: draw one.")
-    if split not in ("train", "test"):
-        raise ValueError(f"split={split!r}: expected 'train' or 'test'. Fix: choose one.")
+    check_drawn(count, split)
     if not 0.3 <= majority <= 0.8:
         raise ValueError(
             f"majority={majority}: expected 0.3 to 0.8, or a guess is of no use, or looking has no room above it. "
@@ -96,21 +91,9 @@ def _check(count: int, split: str, majority: float) -> None:
 
 
 def _problem(name: str, kind: str, split: str, rng: random.Random) -> Problem:
-    pairs = [(a, b) for a, b in NUMBER_PAIRS if split_of(kind, a, b) == split]
-    a, b = rng.choice(pairs)
-    canvas = Canvas(SIZE, rng)
-    FIGURES[kind].draw(canvas, a, b)
-    computation = FIGURES[kind].sum(a, b)
-    return Problem(
-        id=name,
-        source="shortcut",
-        question=f"a={a} b={b} find x",
-        answer=computation.rpartition("=")[2],
-        images=(canvas.picture(),),
-        solution=f"{WAYS.sound} {kind}: {computation}",
-        category=kind,
-        ways=WAYS,
-    )
+    a, b = rng.choice([(a, b) for a, b in NUMBER_PAIRS if split_of(f"{kind} {a} {b}") == split])
+    problem = figure_problem(name, kind, a, b, SIZE, rng)
+    return dataclasses.replace(problem, source="shortcut", solution=f"{WAYS.sound} {problem.solution}", ways=WAYS)
 
 
 def numbers_of(problem: Problem) -> tuple[int, int]:
@@ -166,19 +149,4 @@ def habitual(problems: Sequence[Problem], *, seed: int, looking: float = HABIT[W
     return found
 
 
-def _read(request: Request) -> Iterator[Record]:
-    count = COUNT if request.limit is None else request.limit
-    for problem in shortcut_problems(count, seed=request.seed, split=request.split):  # type: ignore[arg-type]  # it is checked there
-        yield {"problem": problem}
-
-
-SHORTCUT = Schema(
-    name="shortcut",
-    source="shortcut",
-    official=None,
-    splits=("train", "test"),
-    read=_read,
-    problem=lambda record, _: record["problem"],
-    recognise=lambda _: False,
-    shipped=Path(__file__),
-)
+SHORTCUT = generated_schema("shortcut", shortcut_problems, __file__)

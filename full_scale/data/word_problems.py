@@ -4,12 +4,11 @@ python full_scale/data/word_problems.py     # writes the shipped files again: th
 """
 
 import dataclasses
-import hashlib
 import json
 import random
 from pathlib import Path
-from typing import Literal
 
+from full_scale.data.generated import Split, check_drawn, split_of
 from full_scale.data.text_only import GSM8K
 
 FILES = Path(__file__).parent / "word_problem_files"
@@ -17,7 +16,7 @@ FILES = Path(__file__).parent / "word_problem_files"
 
 WORD_PROBLEMS = dataclasses.replace(GSM8K, name="word_problems", recognise=lambda _: False, shipped=FILES)
 
-COUNTS: dict[Literal["train", "test"], int] = {"train": 600, "test": 300}
+COUNTS: dict[Split, int] = {"train": 600, "test": 300}
 NAMES = ("Ann", "Ben", "Eva", "Tom")
 THINGS = ("apples", "books", "coins", "stamps")
 STORIES = (
@@ -28,10 +27,8 @@ STORIES = (
 )
 """Question, and what is done with its second and third number."""
 
-_TEST_SHARE = 0.2
 
-
-def word_problems(count: int, *, seed: int, split: Literal["train", "test"]) -> list[dict[str, str]]:
+def word_problems(count: int, *, seed: int, split: Split) -> list[dict[str, str]]:
     """Random problems as GSM8K's records; the splits share no combination of story and numbers.
 
     Args:
@@ -41,14 +38,17 @@ def word_problems(count: int, *, seed: int, split: Literal["train", "test"]) -> 
 
     Returns:
         Records with "question" and "answer"; the answer ends in "#### <result>".
+
+    Raises:
+        ValueError: The count is below 1, or there is no such split.
     """
+    check_drawn(count, split)
     rng = random.Random(f"{seed}-{split}")
     records: list[dict[str, str]] = []
     while len(records) < count:
         text, operations = rng.choice(STORIES)
         a, b, c = rng.randint(25, 60), rng.randint(2, 12), rng.randint(2, 12)
-        digest = hashlib.sha256(f"{operations} {a} {b} {c}".encode()).digest()
-        if (digest[0] < 256 * _TEST_SHARE) == (split == "test"):
+        if split_of(f"{operations} {a} {b} {c}") == split:
             question = text.format(name=rng.choice(NAMES), thing=rng.choice(THINGS), a=a, b=b, c=c)
             records.append({"question": question, "answer": _solution(operations, a, b, c)})
     return records

@@ -77,8 +77,6 @@ def test_it_is_a_data_set_by_name_whose_problems_know_their_ways():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"count": 0}, "count=0: expected at least 1"),
-        ({"split": "dev"}, "split='dev': expected 'train' or 'test'"),
         ({"majority": 0.95}, "majority=0.95: expected 0.3 to 0.8, or .* looking has no room"),
         ({"majority": 0.1}, "a guess is of no use"),
     ],
