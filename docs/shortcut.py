@@ -103,7 +103,7 @@ def _draw(axes: Axes, values: NDArray[np.float64], name: str, style: Mapping[str
         values = np.array(
             [[row[max(0, end - WINDOW) : end].mean() for end in range(1, len(row) + 1)] for row in values]
         )
-    axes.plot(np.ma.masked_invalid(values).mean(axis=0), label=label, linewidth=2, **style)
+    axes.plot(np.ma.masked_invalid(values).mean(axis=0).filled(np.nan), label=label, linewidth=2, **style)
     if len(values) <= 5:
         axes.plot(values.T, linewidth=0.6, alpha=0.4, **style)
 
