@@ -284,11 +284,12 @@ axes.set(
 axes.legend(loc="lower right")
 show(figure, "CalibRL minus SFT then GRPO: intervals around or slightly below zero, except lambda 0.3 at share 0.")
 
-# %% [markdown] Said plainly: **in this world imitation, followed by GRPO, wins at every share where anything can be
-# executed**, by little: mostly 0.001 to 0.005. Where nothing can be executed the default lambda is not better either.
-# With lambda 0.3 CalibRL is, by about 0.09 with an interval from 0.02 to 0.19: one of ten comparisons, at a lambda that
-# is not the paper's. With the 32 seeds of [docs/toy_findings.md](../docs/toy_findings.md) the two methods' intervals
-# overlap there.
+# %% [markdown]
+# Said plainly: **in this world imitation, followed by GRPO, wins at every share where anything can be executed**, by
+# little: mostly 0.001 to 0.005. Where nothing can be executed the default lambda is not better either. With lambda 0.3
+# CalibRL is, by about 0.09 with an interval from 0.02 to 0.19: one of ten comparisons, at a lambda that is not the
+# paper's. With the 32 seeds of [docs/toy_findings.md](../docs/toy_findings.md) the two methods' intervals overlap
+# there.
 #
 # ## 4. What imitation pays on the way
 #

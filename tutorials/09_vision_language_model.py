@@ -139,7 +139,7 @@ for problem, text in misread:
 # verifier of answers pays for answers**; what is written before them is trained only as far as it helps. A wrong figure
 # is rare here, and then everything that follows is right for the wrong picture.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 9.1
 # *Easy, 5 minutes.*
 # A group in which all rewards are equal has advantages of zero: it costs as much as any other and teaches nothing.
@@ -266,7 +266,7 @@ for record in train("grpo", budget(full=3, reduced=1)):
 # loss that leaves zero under GRPO tells of several updates for a batch, of a KL penalty, or of a policy that samples
 # from other weights than it is scored with.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 9.2
 # *Medium, 10 minutes.*
 # Write the surrogate's loss before the first update of a batch where tokens are *summed* over a response and responses
@@ -435,7 +435,7 @@ print(
 # The model has got better, from 0.309 to 0.406 where it samples and from 0.496 to 0.572 where it is greedy, and it
 # became a little surer (its entropy fell). Without pictures little is left: what it does, it does by looking.
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # ### Exercise 9.3
 # *Medium, 10 minutes.*
 # From the verdicts on the same problems before and after a training, compute the p-value of McNemar's exact test.

@@ -225,8 +225,8 @@ show(
 )
 
 # %% [markdown]
-# Below the diagonal you were surer than right, as nearly everybody is; a policy after reinforcement learning is, too.
-# With so few predictions a point is a coin, so look at the mean first.
+# Below the diagonal you were surer than right, above it less sure. With so few predictions a single point says little:
+# compare the two means first, how sure you were and how often right.
 #
 # ## What this does not show
 #
