@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import close
 
-from calibrl_ref import AGGREGATIONS, aggregate
+from calibrl_ref import AGGREGATIONS, aggregate, aggregation_divisor
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,9 @@ def test_one_token_is_divided_by_one(mode):
 def test_half_precision_is_summed_as_float32(dtype):
     loss = torch.full((1, 4096), 20.0, dtype=dtype)  # together more than fp16 holds
     assert aggregate(loss, torch.ones(1, 4096, dtype=torch.bool), mode="sequence_mean_token_sum").item() == 81920.0
+
+
+def test_each_replica_has_its_own_divisor():
+    mask = torch.tensor([[True, True], [True, False], [True, True]])
+    close(aggregation_divisor(mask, replica=torch.tensor([5, 2, 2])), [2.0, 3.0, 3.0])
+    close(aggregation_divisor(mask), 5.0)

@@ -163,6 +163,10 @@ CASES = {
     ),
     "select: floats": (lambda: make_rollouts(0).select(torch.ones(ROWS)), "keep.dtype"),
     "select: rows": (lambda: make_rollouts(0).select(BOOLS), "keep.shape"),
+    "top entropy: replica": (
+        lambda: c.top_entropy_tokens(torch.ones(2, 3), torch.ones(2, 3) > 0, replica=torch.tensor([0])),
+        "replica.shape",
+    ),
     "recipe: slope": (lambda: c.RECIPES["calibrl"](slope=2.0), "slope=2.0"),
     "recipe: weight": (lambda: c.RECIPES["calibrl"](exploration_weight=-1.0), "exploration_weight=-1.0"),
     "recipe: gap": (lambda: c.RECIPES["calibrl"](gap="word"), "gap='word'.*trajectory"),

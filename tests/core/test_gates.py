@@ -9,10 +9,11 @@ from conftest import close, make_rollouts
 from calibrl_ref import GATES, RECIPES, RandomGate, leaky_relu_gate, random_gate
 
 
-def test_one_sided_slopes_at_the_kink_by_hand():
+@pytest.mark.parametrize("slope", [0.3, torch.tensor(0.3, dtype=torch.float64)])
+def test_one_sided_slopes_at_the_kink_by_hand(slope):
     step = 1e-6
     x = torch.tensor([step, -step, 0.0], dtype=torch.float64, requires_grad=True)
-    leaky_relu_gate(x, slope=0.3).sum().backward()
+    leaky_relu_gate(x, slope=slope).sum().backward()
     close(x.grad, [1.0, 0.3, 0.3])
 
 

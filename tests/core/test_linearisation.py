@@ -138,6 +138,13 @@ def test_changed_gates_are_counted(gap, correct, open_at_start):
     assert found.changed_gates(two_rows(-0.5, -1.0, correct)) == 1
 
 
+@pytest.mark.parametrize("gap", ["trajectory", "token_aligned"])
+@pytest.mark.parametrize("correct", [True, False])
+def test_a_gate_is_closed_where_policy_and_expert_are_equal(gap, correct):
+    found = linearise(RECIPES["calibrl"](gap=gap), two_rows(-1.0, -1.0, correct))
+    assert not found.open_gates.any()
+
+
 def on_meta(values):
     """The same field on a device that is not the CPU."""
     return values.to("meta") if isinstance(values, torch.Tensor) else values
