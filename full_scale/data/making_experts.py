@@ -21,7 +21,7 @@ from full_scale.data.teacher import LONGEST_WAIT, RequestError, Server, ServerEr
 from full_scale.model.prompting import PROMPT_SUFFIX
 from full_scale.problems.problem import Problem
 from full_scale.verifier.answer import is_correct
-from full_scale.verifier.rewards import format_reward
+from full_scale.verifier.rewards import well_formed
 
 JUDGED = ("accepted", "rejected", "malformed")
 """Verdicts on a response; a "failed" request has none and is made again by the next run."""
@@ -56,9 +56,10 @@ def verdict(response: str, problem: Problem) -> str:
         problem: What it answers.
 
     Returns:
-        "accepted", "rejected" (the answer is wrong) or "malformed" (not thoughts and answer in their tags).
+        "accepted", "rejected" (the answer is wrong) or "malformed" (not thoughts and answer in their tags, or none of
+        the problem's ways).
     """
-    if not format_reward(response):
+    if not well_formed(response, problem):
         return "malformed"
     return "accepted" if is_correct(response, problem) else "rejected"
 

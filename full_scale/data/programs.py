@@ -11,13 +11,13 @@ import io
 import json
 import operator
 import pickle
+import warnings
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from full_scale.data.records import Record, column, parse_json
-from full_scale.data.schema import Schema, Scoring, table_schema
+from full_scale.data.schema import Scoring, table_schema
 from full_scale.problems.code_task import Case, CodeTask
 from full_scale.problems.problem import Problem
 from full_scale.verifier.official import program
@@ -42,9 +42,12 @@ def assert_cases(source: str, function: str | None = None, *, shown: int = 0) ->
 
     Returns:
         The cases, and the function's name.
+
+    Raises:
+        ValueError: It is no Python.
     """
     cases: list[Case] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Assert):
             function = function or _called(node.test)
             case = _case(node.test, function or "")
@@ -52,6 +55,14 @@ def assert_cases(source: str, function: str | None = None, *, shown: int = 0) ->
                 given, wanted, tolerance = case
                 cases.append(Case(given=given, wanted=wanted, tolerance=tolerance, shown=len(cases) < shown))
     return cases, function
+
+
+def _parsed(source: str) -> ast.Module:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of "\\d" and the like
+            return ast.parse(source)
+    except SyntaxError as error:
+        raise ValueError(f"tests={source!r:.100}: expected Python ({error.msg}). Fix: leave the record out.") from error
 
 
 def _called(test: ast.expr) -> str | None:
@@ -226,15 +237,28 @@ def unpacked(packed: str, where: str) -> list[Record]:
         raise ValueError(f"{where}: its private_test_cases cannot be read ({error}); download it again") from error
 
 
-def _schemas() -> Iterator[Schema]:
-    human_eval = {"task_id", "prompt", "canonical_solution", "test", "entry_point"}
-    full, sanitized = {"task_id", "text", "code", "test_list"}, {"task_id", "prompt", "code", "test_list"}
-    live = {"question_id", "question_content", "public_test_cases", "private_test_cases", "metadata"}
-    yield table_schema("humaneval", ("test",), _human_eval, human_eval, official=PROGRAM, distinct=set())
-    yield table_schema(
-        "mbpp", ("train", "val", "test", "prompt"), _mbpp, full, sanitized, official=PROGRAM, distinct=set()
-    )
-    yield table_schema("livecodebench", ("test",), _live_code_bench, live, official=PROGRAM, distinct=set())
-
-
-HUMANEVAL, MBPP, LIVECODEBENCH = _schemas()
+HUMANEVAL = table_schema(
+    "humaneval",
+    ("test",),
+    _human_eval,
+    {"task_id", "prompt", "canonical_solution", "test", "entry_point"},
+    official=PROGRAM,
+    distinct=set(),
+)
+MBPP = table_schema(
+    "mbpp",
+    ("train", "val", "test", "prompt"),
+    _mbpp,
+    {"task_id", "text", "code", "test_list"},
+    {"task_id", "prompt", "code", "test_list"},
+    official=PROGRAM,
+    distinct=set(),
+)
+LIVECODEBENCH = table_schema(
+    "livecodebench",
+    ("test",),
+    _live_code_bench,
+    {"question_id", "question_content", "public_test_cases", "private_test_cases", "metadata"},
+    official=PROGRAM,
+    distinct=set(),
+)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from full_scale.data.loading import DATASETS
 from full_scale.data.schema import Schema, Scoring
 from full_scale.problems.problem import Problem
-from full_scale.verifier.answer import extract_answer, is_correct, takes_a_way
+from full_scale.verifier.answer import extract_answer, is_correct
 from full_scale.verifier.official import final_answer
-from full_scale.verifier.rewards import format_reward
+from full_scale.verifier.rewards import well_formed
 
 BY_SOURCE: dict[str, Schema] = {schema.source: schema for schema in DATASETS.values()}
 """`Problem.source` -> a schema with its rules of scoring, which all layouts of one benchmark share."""
@@ -72,7 +72,7 @@ def judge(response: str, problem: Problem) -> Verdict:
     return Verdict(
         correct=is_correct(response, problem),
         official=official_score(response, problem),
-        well_formed=format_reward(response) == 1.0 and takes_a_way(response, problem),
+        well_formed=well_formed(response, problem),
     )
 
 

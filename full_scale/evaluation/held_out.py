@@ -185,7 +185,7 @@ def measures(problems: Sequence[Problem], answers: HeldOut) -> dict[str, Estimat
         Key of :data:`MEASURES` -> estimate: Wilson's interval for the greedy answers; for the sampled ones a bootstrap
         over problems. The entropy is the mean over all tokens. Those of ways are there where the problems have them.
     """
-    right = np.array([_right(problem, given) for problem, given in zip(problems, answers.sampled, strict=True)])
+    right = _shares_right(problems, answers.sampled)
     tokens = np.array([sum(answer.length for answer in given) for given in answers.sampled])
     nats = np.array([sum(answer.entropy * answer.length for answer in given) for given in answers.sampled])
     return {
@@ -226,18 +226,17 @@ def gains(problems: Sequence[Problem], before: HeldOut, after: HeldOut) -> dict[
         "greedy_accuracy" and "sampled_accuracy" -> difference, with a 95 % interval by a bootstrap over problems: it
         is paired, so that problems which both or neither solve do not widen it.
     """
-    greedy, sampled = (
-        np.array([_right(*item) for item in zip(problems, now, strict=True)])
-        - np.array([_right(*item) for item in zip(problems, then, strict=True)])
-        for now, then in (
-            ([[answer] for answer in after.greedy], [[answer] for answer in before.greedy]),
-            (after.sampled, before.sampled),
-        )
-    )
+    greedy = [_shares_right(problems, [[answer] for answer in answers.greedy]) for answers in (before, after)]
+    sampled = [_shares_right(problems, answers.sampled) for answers in (before, after)]
     return {
-        "greedy_accuracy": _mean(greedy),
-        "sampled_accuracy": _mean(sampled),
+        "greedy_accuracy": _mean(greedy[1] - greedy[0]),
+        "sampled_accuracy": _mean(sampled[1] - sampled[0]),
     }
+
+
+def _shares_right(problems: Sequence[Problem], answers: Sequence[Sequence[Answer]]) -> NDArray[np.float64]:
+    """The share of right ones among each problem's answers."""
+    return np.array([_right(problem, given) for problem, given in zip(problems, answers, strict=True)])
 
 
 def greedy_accuracy(problems: Sequence[Problem], answers: Sequence[Answer]) -> Estimate:

@@ -17,6 +17,7 @@ import selectors
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -48,20 +49,8 @@ _CLOCK = 10.0  # a run that waits for ever uses no processor time
 _LAZY = frozenset(("map", "filter", "zip", "enumerate", "reversed", "deque"))
 _EAGER = frozenset(
     (
-        "list",
-        "tuple",
-        "set",
-        "dict",
-        "frozenset",
-        "sorted",
-        "sum",
-        "min",
-        "max",
-        "any",
-        "all",
-        "join",
-        "Counter",
-        "extend",
+        *("list", "tuple", "set", "dict", "frozenset", "sorted", "sum", "min", "max", "any", "all"),
+        *("join", "Counter", "extend"),
     )
 )
 
@@ -150,8 +139,9 @@ def explained(verdict: Judgement, task: CodeTask) -> str:
     case = verdict.case
     if case is None:
         return verdict.reason
-    wanted = f"{case.given!r} -> {case.wanted!r}" if task.function is None else ""
-    return f"fails {wanted or f'{task.function}({case.given}) == {case.wanted}'}: {verdict.reason}"
+    if task.function is None:
+        return f"fails {case.given!r} -> {case.wanted!r}: {verdict.reason}"
+    return f"fails {task.function}({case.given}) == {case.wanted}: {verdict.reason}"
 
 
 def fault_of(program: str, function: str | None) -> str:
@@ -167,8 +157,9 @@ def fault_of(program: str, function: str | None) -> str:
     if len(program) > LONGEST_PROGRAM:
         return f"it has more than {LONGEST_PROGRAM} characters"
     try:
-        body: list[ast.stmt] = ast.parse(program).body
-        compile(program, "program", "exec", dont_inherit=True)
+        body = _parsed(program).body
+        with warnings.catch_warnings(action="ignore"):
+            compile(program, "program", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"it is no Python: {getattr(error, 'msg', None) or error}"
     if function is None:
@@ -178,6 +169,13 @@ def fault_of(program: str, function: str | None) -> str:
         body = [inner for node in body if isinstance(node, ast.ClassDef) and node.name == outer for inner in node.body]
     defined = any(isinstance(node, ast.FunctionDef) and node.name == name for node in body)
     return "" if defined else f"it does not define {function} at the top level"
+
+
+@lru_cache(maxsize=16)
+def _parsed(program: str) -> ast.Module:
+    """A program's tree; what Python only warns of is no fault."""
+    with warnings.catch_warnings(action="ignore"):
+        return ast.parse(program)
 
 
 def strange_to_monty(program: str) -> str:
@@ -192,7 +190,7 @@ def strange_to_monty(program: str) -> str:
     Returns:
         The name of it.
     """
-    tree = ast.parse(program)
+    tree = _parsed(program)
     eaten = set(_eaten(tree))
     for node in ast.walk(tree):
         name = "generator" if isinstance(node, ast.GeneratorExp) else _called(node)
@@ -337,7 +335,7 @@ def _reply_of(text: bytes) -> list[Any]:
 
 
 def _imported(program: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(program)):
+    for node in ast.walk(_parsed(program)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

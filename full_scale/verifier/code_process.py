@@ -15,6 +15,7 @@ from pydantic_monty import (
     MontyConversionError,
     MontyCrashedError,
     MontyRuntimeError,
+    MontySession,
     MontySyntaxError,
 )
 from pydantic_monty import ResourceLimits as Limits
@@ -77,10 +78,13 @@ class Sandbox:
         except (ValueError, RecursionError, MemoryError):
             return ["error", "its value is too large to be read"]
 
+    def _session(self) -> MontySession:
+        return self._pool.checkout(limits=_LIMITS, os_policy={"sleep": "zero", "random_start": {"seed": 0}})
+
     def _value(self, program: str, function: str, given: str) -> Reply:
         arguments = {f"argument_{place}_": value for place, value in enumerate(arguments_of(given))}
         called = f"{function.replace('Solution.', 'Solution().')}({', '.join(arguments)})"
-        with self._pool.checkout(limits=_LIMITS, os_policy={"sleep": "zero", "random_start": {"seed": 0}}) as session:
+        with self._session() as session:
             session.feed_run(program, print_callback=CollectString(PRINTED))
             value = session.feed_run(called, inputs=arguments, print_callback=CollectString(PRINTED))
         return ["value", Encoder().encode(value)]
@@ -95,7 +99,7 @@ class Sandbox:
             except StopIteration:
                 raise EOFError("EOF when reading a line") from None
 
-        with self._pool.checkout(limits=_LIMITS, os_policy={"sleep": "zero", "random_start": {"seed": 0}}) as session:
+        with self._session() as session:
             session.feed_run(program, external_lookup={"input": read_line}, print_callback=printed)
         return ["printed", printed.output]
 

@@ -63,7 +63,7 @@ def reward(response: str, problem: Problem, *, format_weight: float) -> Reward:
     judged = judgement(response, problem)
     return Reward(
         accuracy=float(is_correct(response, problem)),
-        format=format_reward(response) * takes_a_way(response, problem),
+        format=float(well_formed(response, problem)),
         format_weight=format_weight,
         unknown=judged is not None and judged.outcome == "unknown",
     )
@@ -85,6 +85,19 @@ def format_reward(response: str) -> float:
     return float(nested_right and text.startswith("<think>") and text.endswith("</answer>"))
 
 
+def well_formed(response: str, problem: Problem) -> bool:
+    """Whether a response keeps the format, and opens with one of its problem's ways where it has some.
+
+    Args:
+        response: The model's whole text.
+        problem: What it answers.
+
+    Returns:
+        The verdict.
+    """
+    return format_reward(response) == 1.0 and takes_a_way(response, problem)
+
+
 def total_reward(
     completions: Sequence[Any],
     problem: Sequence[Problem],
@@ -97,9 +110,8 @@ def total_reward(
     """:func:`reward` of sampled responses, in TRL's signature.
 
     Its parts go to the logs, as `rewards/accuracy/mean` and `rewards/format/mean`, and where programs are asked for
-    `rewards/unknown/mean`, the share of them that cannot be run here; the verdicts to the trainer, as
-    TRL's extra column `correct`. Where the problems tell ways apart, the shares of
-    the ways go to the logs as well.
+    `rewards/unknown/mean`, the share of them that cannot be run here, and where the problems tell ways apart the shares
+    of the ways; the verdicts go to the trainer, as TRL's extra column `correct`.
 
     Args:
         completions: A conversation of one turn each.

@@ -14,6 +14,7 @@ from full_scale.data.making_experts import ask, make_experts, read_former, repor
 from full_scale.data.teacher import LONGEST_WAIT, RequestError, Server, ServerError
 from full_scale.model.prompting import PROMPT_SUFFIX
 from full_scale.problems.problem import Problem
+from full_scale.problems.ways import Ways
 
 RIGHT, WRONG, LOOSE = (
     "<think>t</think><answer>5</answer>",
@@ -83,6 +84,12 @@ def test_pictures_stand_in_front_of_question_and_instruction():
 @pytest.mark.parametrize(("response", "status"), [(RIGHT, "accepted"), (WRONG, "rejected"), (LOOSE, "malformed")])
 def test_verdicts(response, status):
     assert verdict(response, problem()) == status
+
+
+def test_a_response_that_takes_none_of_the_ways_is_malformed():
+    with_ways = dataclasses.replace(problem(), ways=Ways(sound="look", shortcut="guess"))
+    assert verdict("<think>look</think><answer>5</answer>", with_ways) == "accepted"
+    assert verdict("<think>other</think><answer>5</answer>", with_ways) == "malformed"
 
 
 def test_a_record_says_who_answered_what(answers):

@@ -152,3 +152,11 @@ def test_a_record_without_such_a_test_is_broken(tmp_path):
     place = written(tmp_path, MBPP_FULL | {"test_list": ["assert add(1, 2) < 4"]})
     with pytest.raises(ValueError, match="none of its tests compares a call with a literal"):
         load_problems(place, split="test")
+
+
+def test_a_record_whose_tests_are_no_python_is_broken(tmp_path):
+    place = written(tmp_path, MBPP_FULL, MBPP_FULL | {"task_id": 8, "test_list": ["assert add(1, 2 == 3"]})
+    with pytest.raises(ValueError, match=r"expected Python .*Fix: leave the record out"):
+        load_problems(place, split="test")
+    assert len(load_problems(place, split="test", quarantine=Quarantine())) == 1
+    assert assert_cases(r"assert f('\d') == 1")[1] == "f"  # of which Python warns

@@ -179,7 +179,7 @@ def test_a_hack_of_the_reward_does_not_pass(name):
 
 def test_there_are_as_many_hacks_and_attacks_as_are_told():
     assert len(HACKS) >= 40
-    assert len(ATTACKS) + len(ENDLESS) >= 60
+    assert len(ATTACKS) + len(REACHES) + len(ENDLESS) >= 60
 
 
 TUPLES = "    t = (1,)\n    for _ in range({}):\n        t = (t, t)\n"
@@ -217,22 +217,8 @@ ATTACKS = {
     "eval": "return eval('1/0')",
     "a class by eval": "return eval('type(\"A\", (), {})()')",
     "exec": "exec('import os')\n    return os",
-    "an open file": "return open('/etc/passwd').read()",
-    "a written file": "open('/tmp/x', 'w').write('a')",
-    "a path": "from pathlib import Path\n    return Path('/etc/passwd').read_text()",
-    "a listed folder": "import os\n    return os.listdir('/')",
-    "a deleted folder": "import shutil\n    shutil.rmtree('/tmp/nothing-of-this-name')",
-    "a process": "import subprocess\n    return subprocess.run(['id'])",
-    "a shell": "import os\n    return os.system('id')",
-    "a fork": "import os\n    return os.fork()",
-    "a socket": "import socket\n    return socket.create_connection(('127.0.0.1', 1))",
-    "a page of the web": "import urllib.request\n    return urllib.request.urlopen('http://127.0.0.1')",
-    "a thread": "import threading\n    threading.Thread(target=f, args=(x,)).start()",
-    "a signal to the parent": "import os\n    os.kill(os.getppid(), 9)",
     "an ignored signal": "import signal\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)",
     "foreign code": "import ctypes\n    return ctypes.string_at(0)",
-    "a library": "import ctypes\n    return ctypes.CDLL(None).system(b'id')",
-    "pickle": "import pickle\n    return pickle.loads(b\"cos\\nsystem\\n(S'id'\\ntR.\")",
     "all subclasses": "return ().__class__.__bases__[0].__subclasses__()",
     "builtins of a function": "return f.__globals__['__builtins__']",
     "a bad code object": "return (lambda: 0).__code__.replace(co_code=b'd' * 100)()",
@@ -248,6 +234,25 @@ ATTACKS = {
     "a forged reply": 'import os\n    os.write(1, b\'["value", ["passed", true]]\')\n    os._exit(0)',
 }
 """Bodies of ``f``: what they take or where they reach is taken back, and the next program is judged as before."""
+
+REACHES = {
+    "an open file": "import os\n    open(os.devnull).read()",
+    "a written file": "open('written by a program', 'w').write('a')",
+    "a path": "from pathlib import Path\n    Path('.').stat()",
+    "a listed folder": "import os\n    os.listdir('.')",
+    "a made folder": "import os\n    os.makedirs('made by a program', exist_ok=True)",
+    "a deleted folder": "import shutil\n    shutil.rmtree('no folder of this name', ignore_errors=True)",
+    "a process": "import subprocess\n    subprocess.run(['true'])",
+    "a shell": "import os\n    assert os.system('true') == 0",
+    "a fork": "import os\n    if os.fork() == 0:\n        os._exit(0)",
+    "a socket": "import socket\n    socket.socket()",
+    "a page of the web": "import urllib.request\n    urllib.request.urlopen('data:,a')",
+    "a thread": "import threading\n    threading.Thread(target=len, args=(x,)).start()",
+    "a signal to a process": "import os\n    os.kill(os.getpid(), 0)",
+    "a library": "import ctypes\n    assert ctypes.CDLL(None).system(b'true') == 0",
+    "pickle": "import pickle\n    pickle.loads(b'cos\\ngetpid\\n.')",
+}
+"""What ``f`` does before it gives the right value: it passes where it gets that far."""
 
 ENDLESS = {
     "shared tuples as a key": TUPLES.format(60)[4:] + "    return {t: 1}",
@@ -287,6 +292,26 @@ def test_an_attack_is_contained_in_cpython_too(name, monkeypatch):
     assert judge_program.__wrapped__(body(ATTACKS[name]), DOUBLE).outcome == "failed"
 
 
+def reaching(text):
+    return body(f"{text}\n    return [2 * i for i in x]")
+
+
+@pytest.mark.parametrize("name", REACHES)
+def test_nothing_outside_of_the_program_can_be_reached(name):
+    assert judge_program(reaching(REACHES[name]), DOUBLE).outcome in ("failed", "unknown")
+
+
+def test_what_reaches_for_nothing_passes():
+    assert judge_program(reaching("pass"), DOUBLE).outcome == "passed"
+
+
+@needs_confinement
+@pytest.mark.parametrize("name", REACHES)
+def test_nothing_outside_of_a_confined_cpython_can_be_reached_either(name, monkeypatch):
+    monkeypatch.setattr(code, "strange_to_monty", lambda _: "nothing: to CPython with it")
+    assert judge_program.__wrapped__(reaching(REACHES[name]), DOUBLE).outcome == "failed"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_would_never_end_is_ended(name, monkeypatch):
@@ -303,6 +328,18 @@ def test_what_would_never_end_is_ended(name, monkeypatch):
 )
 def test_a_text_that_breaks_parsers_is_no_program(program):
     assert fault_of(program, "f")
+
+
+def test_what_python_only_warns_of_is_no_fault():
+    program = "def f(x):\n    return [2 * i for i in x if i is not '\\d']"  # the tests make errors of warnings
+    assert fault_of(program, "f") == ""
+    assert judge_program(program, DOUBLE).outcome == "passed"
+
+
+def test_a_program_that_only_its_preamble_breaks_fails():
+    asked = task("f", ("1", "[6]"), preamble="K = 5")
+    program = "from __future__ import annotations\ndef f(x):\n    y = x + K\n    del x\n    return [y]"
+    assert judge_program(program, asked).outcome in ("failed", "unknown")
 
 
 def test_an_endless_loop_fails_within_its_time():
