@@ -17,12 +17,15 @@ MOST_PARTS = 50_000
 MOST_CHARACTERS = 500_000
 """In the texts of one value."""
 
+DEEPEST = 200
+"""Containers within containers: as many as a literal can have, few enough for every function here to follow."""
+
 _DICTIONARIES = (dict, defaultdict, Counter, OrderedDict)  # they are what programs call a dictionary
 _SEQUENCES: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozenset"}
 
 
 class TooLargeError(ValueError):
-    """A value has more parts than any that is wanted."""
+    """A value has more parts, or is nested more deeply, than any that is wanted."""
 
 
 class Encoder:
@@ -31,27 +34,28 @@ class Encoder:
     def __init__(self) -> None:
         self._parts, self._characters = MOST_PARTS, MOST_CHARACTERS
 
-    def encode(self, value: Any) -> Encoded:  # noqa: ANN401  # a value of any type
+    def encode(self, value: Any, levels: int = DEEPEST) -> Encoded:  # noqa: ANN401  # a value of any type
         """The value for JSON.
 
         Args:
             value: Of any type; what is of no plain type is told by its type's name alone.
+            levels: How deeply it may be nested.
 
         Returns:
             Name of the type and content.
 
         Raises:
-            TooLargeError: It has too many parts.
-            RecursionError: It is nested too deeply.
+            TooLargeError: It has too many parts, or is nested too deeply.
         """
         self._parts -= 1
-        if self._parts < 0:
+        if self._parts < 0 or levels < 0:
             raise TooLargeError
         kind: type = type(value)
         if name := _SEQUENCES.get(kind):
-            return [name, [self.encode(part) for part in value]]
+            return [name, [self.encode(part, levels - 1) for part in value]]
         if kind in _DICTIONARIES:
-            return ["dict", [[self.encode(key), self.encode(part)] for key, part in value.items()]]
+            pairs = [[self.encode(one, levels - 1) for one in pair] for pair in value.items()]
+            return ["dict", pairs]
         if kind in (str, bytes):
             return self._text(value if kind is str else value.hex(), kind.__name__)
         if value is None or kind is bool:
@@ -121,28 +125,30 @@ def _ordered(value: Encoded) -> Encoded:
     return [kind, sorted(parts, key=repr) if kind == "frozenset" else parts]
 
 
-def sound(value: object) -> Encoded:
+def sound(value: object, levels: int = DEEPEST) -> Encoded:
     """A value that a program's own process sent, if it is one.
 
     Args:
         value: Anything that JSON can hold: a program may have written it itself.
+        levels: How deeply it may be nested.
 
     Returns:
         The same.
 
     Raises:
-        ValueError: It is no encoded value, or a number's text is none.
-        RecursionError: It is nested too deeply.
+        ValueError: It is no encoded value, a number's text is none, or it is nested too deeply.
     """
+    if levels < 0:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
     match value:
         case ["list" | "tuple" | "set" | "frozenset", [*parts]]:
             for part in parts:
-                sound(part)
+                sound(part, levels - 1)
         case ["dict", [*pairs]]:
             for pair in pairs:
                 key, part = pair if isinstance(pair, list) and len(pair) == 2 else (None, None)
-                sound(key)
-                sound(part)
+                sound(key, levels - 1)
+                sound(part, levels - 1)
         case ["int" | "float" | "complex" as kind, str(text)]:
             {"int": int, "float": float, "complex": complex}[kind](text)
         case ["bytes", str(text)]:

@@ -6,7 +6,7 @@ import pytest
 
 from full_scale.data.rendered import rendered_problems
 from full_scale.data.shortcut import shortcut_problems
-from full_scale.evaluation.held_out import HeldOut, Outcome, blank_accuracy, held_out_problems, measures
+from full_scale.evaluation.held_out import HeldOut, Outcome, blank_accuracy, gains, held_out_problems, measures
 from full_scale.evaluation.intervals import wilson_interval
 from full_scale.model.answers import Answer
 from full_scale.run.command_line import read_preset
@@ -61,6 +61,15 @@ def test_results_and_table_hold_each_measure_before_and_after(problems, answers)
     assert rows["accuracy of greedy answers"][1].startswith("100.0 %")
     assert rows["greedy, blank pictures"][1].startswith("25.0 %")
     assert outcome.table().row_count == 5
+
+
+def test_a_gain_is_what_came_after_less_what_was_before(problems, answers):
+    right, wrong = answers.sampled[0], answers.sampled[3]
+    better = HeldOut([right[0], *[wrong[0]] * 3], [right, wrong, wrong, wrong])
+    worse = HeldOut([wrong[0]] * 4, [wrong] * 4)
+    for before, after, sign in ((worse, better, 1), (better, worse, -1)):
+        found = gains(problems, before, after)
+        assert [found[name].value for name in ("greedy_accuracy", "sampled_accuracy")] == [0.25 * sign] * 2
 
 
 def test_without_answers_before_the_outcome_says_so(problems, answers, tmp_path):

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from full_scale.verifier.code_values import Encoder, TooLargeError, same, shown, sound
+from full_scale.verifier.code_values import DEEPEST, Encoder, TooLargeError, same, shown, sound
 
 VALUES = [
     None, True, False, 0, 1, -7, 10**50, 0.0, 1.0, -2.5e300, math.inf, 1j, "", "a'\n", b"", b"\xff", [], [1], [[1], []], (), (1,), (1, [2]),
@@ -59,8 +59,23 @@ def test_a_value_with_too_many_parts_or_characters_is_refused():
              ["constant", 1], ["bytes", "xx"], ["list", [5]], ["str", None], None, {"a": 1}]
 )  # fmt: skip
 def test_what_is_no_value_is_refused(sent):
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(ValueError, match=r"no encoded value|invalid literal|non-hexadecimal"):
         sound(sent)
+
+
+@pytest.mark.parametrize("hold", [lambda x: [x], lambda x: (x,), lambda x: {1: x}, lambda x: frozenset([x])])
+def test_a_value_that_is_nested_too_deeply_is_refused_and_any_other_can_be_shown(hold):
+    deep = 1
+    for _ in range(DEEPEST):
+        deep = hold(deep)
+    told = encoded(deep)
+    assert same(told, told)
+    assert same(["set", [told]], ["set", [told]])
+    assert len(shown(told)) == 200
+    with pytest.raises(TooLargeError):
+        Encoder().encode(hold(deep))
+    with pytest.raises(ValueError, match="nested more than"):
+        sound(["list", [told]])
 
 
 def test_an_object_is_told_by_its_type_alone():
