@@ -6,6 +6,11 @@ import re
 import method_map
 import pytest
 
+from toy.learning.methods import parse_method
+from toy.learning.settings import Training
+from toy.learning.trainer import train
+from toy.world import World
+
 CHANGES = json.loads(method_map.MEASURED.read_text(encoding="utf-8"))
 PAGE = method_map.PAGE.read_text(encoding="utf-8")
 
@@ -37,10 +42,12 @@ def test_a_method_stands_where_it_belongs(method, place):
 
 
 @pytest.mark.slow
-def test_a_change_of_entropy_is_that_of_the_run():
-    """At a small rate the sum of the first-order changes is close to what the entropy has lost."""
-    found = method_map.measure("grpo", seeds=range(2), steps=40)
-    assert found[1] <= found[0] <= found[2] < 0
+def test_a_change_of_entropy_is_measured_anew_and_close_to_what_the_entropy_has_lost():
+    """At a small rate the first-order changes, summed, miss the whole change by little."""
+    assert method_map.measure("grpo") == pytest.approx(CHANGES["grpo"], abs=0.01)
+    training = Training(steps=300, points=2, learning_rate=1.0)
+    entropy = train(parse_method("grpo"), World(), training, range(16))["entropy"].mean(1)
+    assert CHANGES["grpo"][0] == pytest.approx(entropy[-1] - entropy[0], rel=0.1)
 
 
 def test_there_are_twelve_papers_and_three_ways_through():
@@ -48,4 +55,4 @@ def test_there_are_twelve_papers_and_three_ways_through():
     assert papers == [str(number) for number in range(1, 13)]
     ways = re.findall(r"^\*\*(An hour|An afternoon|A week)\.\*\*(.*?)\n\n", PAGE, re.MULTILINE | re.DOTALL)
     assert [way for way, _ in ways] == ["An hour", "An afternoon", "A week"]
-    assert all(re.search(r"[Pp]apers? \d|papers \d", text) for _, text in ways)
+    assert all(re.search(r"[Pp]apers? \d", text) for _, text in ways)

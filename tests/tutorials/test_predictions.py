@@ -229,7 +229,7 @@ def test_a_prediction_is_kept_and_counts_once_it_was_looked_at(file, capsys):
     assert float(expected_calibration_error(confidence, right, bins=6)) == pytest.approx((0.25 + 0.9) / 2)
 
 
-def test_who_has_looked_cannot_predict_any_more(file, capsys):
+def test_a_prediction_stays_once_it_was_looked_at(file, capsys):
     predict("1a", choice="b", confidence=0.5)
     look("1a")
     predict("1a", choice="c", confidence=1.0)
