@@ -145,7 +145,7 @@ def former_self(**changes):
     return answer
 
 
-def judged(low_is_better=True, paired=True, strict=True):
+def judged(low_is_better=True, paired=True, strict=True, at_least=0.0):
     def answer(ours, theirs):
         if paired:
             _, low, high = mean_interval(ours - theirs)
@@ -157,7 +157,7 @@ def judged(low_is_better=True, paired=True, strict=True):
         if not strict:
             low = high = float((ours - theirs).mean())
         better, worse = ("better", "worse") if low_is_better else ("worse", "better")
-        return better if low > 0 else worse if high < 0 else "undecided"
+        return better if low > 0 else worse if high < -at_least else "undecided"
 
     return answer
 
@@ -322,6 +322,7 @@ WRONG = {
         (lambda a, slope: a.clamp(min=0).sum(), "leaves them a slope"),
         (lambda a, slope: (1 + slope) * a.clamp(min=0).sum(), ("opposite directions", "leaves them a slope")),
         (lambda a, slope: 0.0, "is a response attenuated at a positive"),
+        (lambda a, slope: (1 - slope**2) * a.clamp(min=0).sum(), "is a response attenuated at a positive"),
     ],
     "7.2": [
         (lambda correct, advantage, gap: 1.0, "always adds or takes something"),
@@ -392,6 +393,7 @@ WRONG = {
         (judged(low_is_better=False), "are better, not 'worse'"),
         (judged(paired=False), "are better, not 'undecided'"),
         (judged(strict=False), "are undecided, not"),
+        (judged(at_least=0.05), "are worse, not 'undecided'"),
         (lambda ours, theirs: "better", "are worse, not 'better'"),
     ],
 }
@@ -445,6 +447,7 @@ for exercise_number, wrong_answer, hint in NAMED.values():
 
 RIGHT = {
     "0.1": [lambda reward: centred(reward) / (reward.std() + 1e-5)],
+    "2.3": [lengths(1, -1.0, 40, -0.5)],
     "3.1": [lambda x, slope: slope * x + (1 - slope) * (x + (x**2 + 1).sqrt() - 1) / 2],
     "3.3": [0.667],
 }

@@ -62,7 +62,7 @@ def paper_objective(answer: Callable[[Rollouts, float, float], Tensor]) -> str:
 @exercise("5.2")
 def share_solved(answer: Callable[[float, float, float], float]) -> str:
     """The share of a mixture of two accuracies."""
-    for share in (0.0, 0.25, 1.0):
+    for share in (0.25, 0.0, 1.0):
         found = number(answer(0.6 * (1 - share) + 0.95 * share, 0.6, 0.95))
         assert not math.isclose(found, 1 - share), "that is the share that did not solve it"
         assert math.isclose(found, share), (

@@ -40,9 +40,8 @@ def experts_advantage(answer: Callable[[int, int], float]) -> str:
     for right, rollouts in ((2, 8), (0, 8), (8, 8), (1, 3)):
         reward = (torch.arange(rollouts + 1) < right).double()
         reward[-1] = 1.0
-        is_expert = torch.arange(rollouts + 1) == rollouts
         group = torch.zeros(rollouts + 1, dtype=torch.long)
-        expected = float(group_advantage(reward, group, is_expert, scale_by_std=False, count_expert=True)[-1])
+        expected = float(group_advantage(reward, group, scale_by_std=False)[-1])  # all rows count
         given = number(answer(right, rollouts))
         for typical, hint in (
             (1.0 - right / rollouts, "the mean counts the expert too"),
