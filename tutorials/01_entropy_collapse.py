@@ -220,9 +220,9 @@ look("1a")
 # %% [markdown]
 # One per cent is not rare enough to go unseen in a batch of 128, yet it is lost. A likely reason: before it is drawn
 # often enough to be raised, the shortcut's gain has taken its probability away. The low entropy on the left is no fault
-# in itself: a policy that has found the sound answer *should* be sure of it. What
-# is lost, with a rare one, is the chance to find it. **Low entropy tells you that a policy has stopped searching, not
-# whether it has found anything**: look at both panels, always.
+# in itself: a policy that has found the sound answer *should* be sure of it. What is lost, with a rare one, is the
+# chance to find it. **Low entropy tells you that a policy has stopped searching, not whether it has found anything**:
+# look at both panels, always.
 
 # %% [markdown]
 # ### Exercise 1.2

@@ -2,7 +2,7 @@
 # # The whole objective: every method in one small world
 #
 # **The question.** Gap, sign, gate and weight are one term beside GRPO's surrogate. What does the sum of the two do in
-# training, beside eleven other methods, and where does it lose?
+# training, among thirteen methods, and where does it lose?
 #
 # **Afterwards you can** write the paper's objective from the library's functions, read a comparison with intervals,
 # say what alpha and lambda do together, and name the settings where CalibRL brings nothing.
@@ -204,9 +204,9 @@ look("5a")
 look("5b")
 
 # %% [markdown]
-# - **GRPO and its clipped, pruned and covariance-limited relatives end alike**, at about 0.64: entropy is gone before
-#   a sound path was met often enough. Clip-Cov and Dr. GRPO hold more entropy half-way, and it does not help: entropy
-#   is what exploration costs, not what it brings.
+# - **GRPO and its clipped, pruned and covariance-limited relatives end alike**, at 0.64 to 0.68: entropy is gone
+#   before a sound path was met often enough. Clip-Cov and Dr. GRPO hold more entropy half-way, and it does not help:
+#   entropy is what exploration costs, not what it brings.
 # - **The entropy bonus** at its default of 0.01 holds some entropy and brings next to nothing. Nobody tuned it here.
 # - **CalibRL** solves every seed, with two and a half times GRPO's entropy half-way. **With alpha = 1** and in the
 #   **released form** it ends where GRPO does: tutorials 3 and 7 say why. **With lambda = 1**, ten times the paper's, it

@@ -140,9 +140,10 @@ show(figure, "Push on each token: the paper's form pushes the expert's row, the 
 #
 # ### Exercise 7.1
 # *Medium, 10 minutes.*
-# The paper's form, a policy that is surer of all its responses than of the expert's (all gaps positive): what is the
-# net push on the expert's log-probability, $\sum_i$ of minus each response's push $s_i \lvert A_i \rvert g_i$? The
-# advantages are positive for right responses, negative for wrong ones, and add up to zero.
+# The paper's form, a policy that is surer of all its responses than of the expert's (all gaps positive). Each response
+# is pushed by $s_i \lvert A_i \rvert$ times the gate's slope at its gap, and the expert by as much the other way. What
+# is the net push on the expert, the sum over all responses? The advantages are positive for right responses, negative
+# for wrong ones, and add up to zero.
 
 
 # %% tags=["exercise"]
@@ -367,11 +368,11 @@ for case in sorted(chosen):
 #
 # ## 5. Does it matter?
 #
-# In the toy both forms can train, and so can the *controls* that the rule of section 3 suggests: if the released form
-# is GRPO with steps 5 to 10 % longer, then GRPO with a learning rate 5 or 10 % higher must do the same.
+# In the toy both forms can train, and so can the *controls* that section 3 suggests: GRPO at a learning rate that is 5
+# or 10 % higher, and the paper's form with its expert detached.
 
 # %% [markdown]
-# **Predict, then look.** Which control does as well as the released form?
+# **Predict, then look.** Which of the others ends where the released form ends?
 #
 # - (a) none: the expert brings something
 # - (b) only the paper's form
@@ -416,9 +417,9 @@ show(
 look("7a")
 
 # %% [markdown]
-# Only the paper's form leaves the others. The released form is where GRPO is, and where the paper's own form is as
-# soon as its expert is detached: **in this world the whole effect is the gradient through the expert**, and the
-# released code does not have it.
+# Only the paper's form leaves the others. The released form is where GRPO is, at any of the three rates, and where the
+# paper's own form is as soon as its expert is detached: **in this world the whole effect is the gradient through the
+# expert**, and the released code does not have it.
 #
 # ### Exercise 7.3
 # *Easy, 5 minutes.*

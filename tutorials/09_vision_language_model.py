@@ -186,12 +186,9 @@ print(f"{int(idle.sum())} of {len(idle)} groups are idle")
 # Logs call this `frac_reward_zero_std`. DAPO samples again until no group is idle (`--method dapo`).
 
 # %% [markdown]
-# ## 3. The loss is zero at the first step: why that is right
+# ## 3. The loss at the first step
 #
-# The first line of a GRPO log often says `loss 0.0`, and people stop the run. Let us compute it for the groups above.
-# While the policy has not been updated since it sampled, the ratio $r_t = \pi_\theta / \pi_{old}$ is exactly 1, so a
-# token's surrogate is $r_t A = A$. A response's mean over its tokens is $A$ again, and a group's advantages add up to
-# zero.
+# The first line of a log is from before any update. Let us compute its loss for the groups above.
 
 
 # %% [markdown]
@@ -230,8 +227,11 @@ for aggregation in ("sequence_mean_token_mean", "sequence_mean_token_sum"):
 look("9a")
 
 # %% [markdown]
-# - With GRPO's own aggregation the loss is zero, and its gradient is not: it pushes right responses up and wrong ones
-#   down. **The value of the loss says nothing about learning; its gradient does all the work.**
+# - With GRPO's own aggregation the loss is zero, and people stop a run for that. It is right: while the policy has not
+#   been updated since it sampled, the ratio $r_t = \pi_\theta / \pi_{old}$ is exactly 1, so a token's surrogate is
+#   $r_t A = A$. A response's mean over its tokens is $A$ again, and a group's advantages add up to zero. The gradient
+#   is not zero: it pushes right responses up and wrong ones down. **The value of the loss says nothing about learning;
+#   its gradient does all the work.**
 # - The paper's CalibRL sums over the tokens of a response. Then a response counts by its length, and the first loss is
 #   whatever length and advantage have in common. It is not zero, and means as little.
 #

@@ -241,4 +241,4 @@ show(
 # - S. Huang et al., [*The 37 Implementation Details of Proximal Policy
 #   Optimization*](https://iclr-blog-track.github.io/2022/03/25/ppo-implementation-details/), 2022: most faults of this
 #   kind are in such details.
-# - [Notebook 8](08_break_it.ipynb), for the checks in code that keep half of these faults out.
+# - [Notebook 8](08_break_it.ipynb), for checks that find faults in the code of a loss before a run does.
