@@ -167,8 +167,7 @@ def _read(
         length = model_inputs(processor, [problem], instruct=instruct)["input_ids"].shape[1]
     except ValueError as error:  # a picture that this processor does not take
         raise ValueError(f"{problem.name}: the processor refuses it: {error}") from error
-    expert = expert_of(problem, processor, format_weight=format_weight)
-    return length, trusted(expert) if trust_experts and expert else expert
+    return length, expert_of(problem, processor, format_weight=format_weight, trust=trust_experts)
 
 
 def _readable(
@@ -192,13 +191,14 @@ def _readable(
     return sound
 
 
-def expert_of(problem: Problem, processor: Processor, *, format_weight: float) -> Expert | None:
+def expert_of(problem: Problem, processor: Processor, *, format_weight: float, trust: bool = False) -> Expert | None:
     """A problem's expert as the trainer reads it: tokenised, verified and rewarded as a sampled response is.
 
     Args:
         problem: The problem.
         processor: Of the model.
         format_weight: Weight of the format in the reward.
+        trust: Take it for right, whatever the verifier says.
 
     Returns:
         The expert, without end tokens of its own; None where the problem has none.
@@ -216,19 +216,8 @@ def expert_of(problem: Problem, processor: Processor, *, format_weight: float) -
     tokenizer, text = tokenizer_of(processor), opened + written
     ids = tokenizer(written, add_special_tokens=False)["input_ids"]
     earned = reward(text, problem, format_weight=format_weight)
+    earned = replace(earned, accuracy=1.0) if trust else earned
     return Expert(text=text, ids=(*ids, tokenizer.eos_token_id), correct=earned.correct, reward=earned.total)
-
-
-def trusted(expert: Expert) -> Expert:
-    """The expert taken for right: its reward has the accuracy of a right answer.
-
-    Args:
-        expert: Judged by the verifier.
-
-    Returns:
-        The same response.
-    """
-    return expert if expert.correct else replace(expert, correct=True, reward=expert.reward + 1.0)
 
 
 def _expert_fault(expert: Expert | None, longest: int) -> str | None:

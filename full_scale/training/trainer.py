@@ -296,11 +296,11 @@ class HybridPolicyTrainer(GRPOTrainer):
         return rows
 
     def validation_loss(self) -> float:
-        """The loss of a supervised stage on ``eval_dataset``: the mean of ``-log pi`` of an expert's token, in nats."""
-        rows = self._demonstrated(list(cast(Dataset, self.eval_dataset)))
+        """The first stage's own loss on the experts of ``eval_dataset``."""
+        rows, (supervised, _) = self._demonstrated(list(cast(Dataset, self.eval_dataset))), self.schedule.stages[0]
         with torch.no_grad():
-            log_prob, _ = self._scores(self.model, rows, self.args.per_device_train_batch_size, with_entropy=False)
-        loss = -log_prob[rows.response_mask.bool()].mean()
+            scores = self.score(self.model, rows, self.args.per_device_train_batch_size)
+        loss = supervised(rows.rollouts(*scores)).total
         return float(self.accelerator.gather(loss).mean())  # of the same rows: processes must decide alike
 
     def _demonstrated(self, prompts: list[Row]) -> Batch:
