@@ -71,7 +71,7 @@ lint: .venv/installed  ## ruff and mypy --strict
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m mypy docs/conf.py docs/cost.py docs/formulas.py docs/methods.py docs/method_map.py examples/*.py
+	$(RUN) -m mypy docs/conf.py docs/cost.py docs/formulas.py docs/methods.py docs/method_map.py docs/shortcut.py examples/*.py
 
 docs: .venv/installed  ## build the site, runs/site/html/index.html: warnings are errors
 	$(RUN) -m sphinx --fail-on-warning --keep-going --quiet --builder html --conf-dir docs . runs/site/html
