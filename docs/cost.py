@@ -39,7 +39,8 @@ MEASURED = {
 }
 """Pixels and tokens of a response -> time with a shared prompt over time without: forward + backward, and sampling.
 
-One thread, G = 8, from the trial that came before the trainer's own; sampling was not tried with the long responses.
+One thread, G = 8, from the trial that came before the trainer's own, which no command repeats; sampling was not tried
+with the long responses.
 """
 
 
@@ -147,8 +148,9 @@ def written() -> str:
             "",
             "### Beside the measured tiny model",
             "",
-            "Time with a shared prompt over time without, one thread, G = 8; and calibrl's, with its expert, over stock"
-            " TRL's. A test keeps the formula within a third of what was measured.",
+            "Time with a shared prompt over time without, one thread, G = 8, from a trial that no command repeats; and"
+            " calibrl's, with its expert, over stock TRL's, from results/bench.json. A test keeps the formula"
+            " within a third of what was measured.",
             "",
             "| | formula | measured |",
             "|---|---|---|",
