@@ -5,11 +5,13 @@ import torch
 
 from full_scale.data import expert_response
 from full_scale.data.shortcut import WAYS
-from full_scale.model.decisions import way_tokens
+from full_scale.model.decisions import FirstDecision, way_tokens
 from full_scale.model.processor import tokenizer_of
 from full_scale.training import warm_up as module
 from full_scale.training.warm_up import (
+    LOOKING_SHARE,
     Lesson,
+    ShortcutLearner,
     partly_skilled_model,
     pretraining_problems,
     shortcut_model,
@@ -75,3 +77,32 @@ def test_the_model_with_a_shortcut_learns_the_habit_and_with_the_first_word_give
     assert {WAYS.taken(expert_response(problem)) for problem in skill.problems} == {"look"}
     assert {WAYS.taken(expert_response(problem)) for problem in habit.problems} >= {WAYS.shortcut, "skip"}
     assert len(way_tokens(processor, WAYS)) == 3
+
+
+@pytest.mark.parametrize(
+    ("look", "guess", "enough"),
+    [
+        (LOOKING_SHARE[0], 0.95, True),
+        (LOOKING_SHARE[1], 0.95, True),
+        (0.014, 0.95, False),
+        (0.026, 0.95, False),
+        (0.02, 0.92, False),  # too many first words are no way's
+    ],
+)
+def test_the_habit_is_learnt_where_looking_is_rare_and_nearly_every_first_word_a_ways(monkeypatch, look, guess, enough):
+    shares = {
+        name: torch.tensor([value], dtype=torch.float64)
+        for name, value in zip(WAYS.names, (look, guess, 0.0), strict=True)
+    }
+    found = FirstDecision(shares=shares, entropy=torch.tensor([0.0]))
+    monkeypatch.setattr(module, "first_decision", lambda *_: found)
+    assert ShortcutLearner(None, None, [], 0).looks_rarely() is enough
+
+
+def test_the_skill_is_learnt_where_nine_of_ten_answers_that_look_are_right(monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "greedy_accuracy", lambda *_, begin: asked.append(begin) or accuracies.pop())
+    accuracies = [0.9, 0.89]
+    learner = ShortcutLearner(None, None, [], 0)
+    assert [learner.looks_well(), learner.looks_well()] == [False, True]
+    assert asked == ["<think>look", "<think>look"]
