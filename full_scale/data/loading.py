@@ -83,11 +83,12 @@ def load_problems(
     """Load one split of a data set.
 
     Args:
-        dataset: The name of one that is shipped ("rendered", "word_problems"); a file or folder, whose layout is
-            recognised; "hub:<owner>/<name>", which is downloaded first; or "<name of DATASETS>:" before one of the two.
+        dataset: The name of one that is shipped ("rendered", "shortcut", "word_problems", "pipelines"); a file or
+            folder, whose layout is recognised; "hub:<owner>/<name>", which is downloaded first; or "<name of
+            DATASETS>:" before one of the two.
         split: One of the layout's splits; "validation" is "val".
         limit: At most so many problems, the first ones; None for all.
-        seed: Seed of rendered problems; files are read in their own order.
+        seed: Seed of generated problems; files are read in their own order.
         experts: Where expert solutions come from: "dataset" (the layout's own chains of thought, where it has them),
             "column:<name>" (any column of the records), "file:<path>" (what make_experts.py wrote), "answer_only" (a
             statement of the right answer: NOT a chain of thought) or "none".

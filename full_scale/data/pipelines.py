@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from full_scale.data.generated import Split, check_drawn, generated_schema, split_of
+from full_scale.data.schema import PROGRAM_REWARD_RULE
 from full_scale.problems.code_task import Case, CodeTask
 from full_scale.problems.problem import Problem
 
@@ -143,9 +144,4 @@ def _problem(name: str, steps: list[Step], cases: tuple[Case, ...]) -> Problem:
     )
 
 
-PIPELINES = generated_schema(
-    "pipelines",
-    pipeline_problems,
-    __file__,
-    reward_rule="a program in <answer>...</answer> after the thought that passes every test",
-)
+PIPELINES = generated_schema("pipelines", pipeline_problems, __file__, reward_rule=PROGRAM_REWARD_RULE)

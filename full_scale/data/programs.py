@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from full_scale.data.records import Record, column, parse_json
-from full_scale.data.schema import Scoring, table_schema
+from full_scale.data.schema import PROGRAM_REWARD_RULE, Scoring, table_schema
 from full_scale.problems.code_task import Case, CodeTask
 from full_scale.problems.problem import Problem
 from full_scale.verifier.official import program
@@ -243,6 +243,7 @@ HUMANEVAL = table_schema(
     _human_eval,
     {"task_id", "prompt", "canonical_solution", "test", "entry_point"},
     official=PROGRAM,
+    reward_rule=PROGRAM_REWARD_RULE,
     distinct=set(),
 )
 MBPP = table_schema(
@@ -252,6 +253,7 @@ MBPP = table_schema(
     {"task_id", "text", "code", "test_list"},
     {"task_id", "prompt", "code", "test_list"},
     official=PROGRAM,
+    reward_rule=PROGRAM_REWARD_RULE,
     distinct=set(),
 )
 LIVECODEBENCH = table_schema(
@@ -260,5 +262,6 @@ LIVECODEBENCH = table_schema(
     _live_code_bench,
     {"question_id", "question_content", "public_test_cases", "private_test_cases", "metadata"},
     official=PROGRAM,
+    reward_rule=PROGRAM_REWARD_RULE,
     distinct=set(),
 )

@@ -45,6 +45,9 @@ class Scoring:
 REWARD_RULE = "equal as a choice's letter or text, or symbolically, in <answer>...</answer> after the thought"
 """What the training reward asks for."""
 
+PROGRAM_REWARD_RULE = "a program in <answer>...</answer> after the thought that passes every test"
+"""What it asks for where programs are written."""
+
 SYMBOLIC = Scoring(score=symbolic, rule="equal as a choice's letter or text, or symbolically")
 
 
@@ -87,6 +90,7 @@ def table_schema(
     *layouts: set[str],
     source: str = "",
     official: Scoring = SYMBOLIC,
+    reward_rule: str = REWARD_RULE,
     called: str = "",
     distinct: set[str] | None = None,
 ) -> Schema:
@@ -99,6 +103,7 @@ def table_schema(
         layouts: Columns that the table has; one set for each published variant.
         source: As in `Schema`; its name where it is left out.
         official: As in `Schema`.
+        reward_rule: As in `Schema`.
         called: For columns that anybody's table may have: it is recognised where its path has this word in it.
         distinct: Further columns by which it is recognised whatever its path.
 
@@ -128,6 +133,7 @@ def table_schema(
         problem=problem,
         recognise=recognise,
         official=official,
+        reward_rule=reward_rule,
     )
 
 

@@ -49,10 +49,11 @@ class Request:
     """What is evaluated, and how.
 
     Attributes:
-        model: folder or hub id of a checkpoint, or of a run with adapters; shipped: tiny, tiny-text.
-        dataset: rendered, word_problems, a folder or file, or <layout>:<path>; several.
+        model: folder or hub id of a checkpoint, or of a run with adapters; shipped: tiny, tiny-text, tiny-code,
+            tiny-shortcut.
+        dataset: rendered, shortcut, word_problems, pipelines, a folder or file, or <layout>:<path>; several.
         split: of every data set (default: the one that each is scored on).
-        limit: at most so many problems of each (rendered: 2000 without).
+        limit: at most so many problems of each (of generated ones 2000 without).
         columns: what the columns of your own table are called, where that is not usual: question=q,answer=a.
         skip_broken: leave out broken records and list them in quarantine.jsonl; else the first ends the program.
         samples: sampled responses per problem, at temperature 1, besides the greedy one.
@@ -62,7 +63,7 @@ class Request:
         shots: solved training problems in front of each question (default: as the model's run had it, else none).
         max_response_length: tokens (default: as the model's run had it, else 1024).
         batch_size: problems at once; memory grows with it and with the samples.
-        seed: of rendered problems and of the sampling.
+        seed: of generated problems and of the sampling.
         remote_code: run code that the checkpoint brings; read it first.
         merge: save the model with its adapters merged in to this folder, and stop.
         compare: two folders of finished evaluations, which are compared by paired tests; nothing is answered.

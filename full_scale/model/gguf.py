@@ -39,9 +39,7 @@ def save_unpacked(file: Path, out: Path) -> int:
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
-    tokenizer.pad_token = (
-        "<|endoftext|>"  # of its own: the file gives the end token for both, which would not be learnt
-    )
+    tokenizer.pad_token = "<|endoftext|>"  # the file's is the end of an answer, which would not be learnt then
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
     save_checkpoint(out, model, tokenizer)
     return model.num_parameters()

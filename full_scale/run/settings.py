@@ -44,7 +44,9 @@ class Settings:
     )
     remote_code: bool = _option("model", "run code that the checkpoint brings; read it first", False)
 
-    dataset: str = _option("data", "rendered, word_problems, a folder or file, hub:<id>, or <layout>:<path or hub:id>")
+    dataset: str = _option(
+        "data", "rendered, shortcut, word_problems, pipelines, a folder or file, hub:<id>, or <layout>:<path or hub:id>"
+    )
     experts: str = _option("data", "where experts come from: dataset, column:<name>, file:<path>, answer_only or none")
     trust_experts: bool = _option("data", "take every expert for right, also those that the verifier rejects", False)
     instruct: bool = _option("data", "append the paper's instruction to think first and answer in tags")

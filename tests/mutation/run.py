@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections import defaultdict
+from collections import Counter
 from pathlib import Path
 
 from mutmut import configuration
@@ -190,9 +190,7 @@ def main() -> None:
     names = choose(everything, chosen.mutants, chosen.sample, chosen.seed)
     if not chosen.report:
         run(target, names, again=chosen.again)
-    totals = defaultdict(int)
-    for name in everything:
-        totals[get_module_from_key(name)] += 1
+    totals = Counter(map(get_module_from_key, everything))
     text, good = report(*read_results(names), totals, listed_mutants(), target.bars)
     if not chosen.mutants:
         how = f"{chosen.sample} of each module, seed {chosen.seed}" if chosen.sample else "all"

@@ -12,7 +12,7 @@ import pytest
 
 from full_scale.data import Quarantine, find_schema, load_problems
 from full_scale.data.programs import assert_cases, unpacked
-from full_scale.data.verdicts import judge
+from full_scale.data.verdicts import BY_SOURCE, judge
 from full_scale.problems.code_task import Case
 from full_scale.verifier.answer import judgement
 
@@ -55,6 +55,8 @@ def test_the_official_scoring_reads_a_program_without_tags_and_the_reward_does_n
     problem = load_problems(str(SAMPLE), split="test", limit=1)[0]
     verdict = judge(f"Here it is:\n```python\n{problem.answer}\n```", problem)
     assert (verdict.correct, verdict.official) == (False, True)
+    for source in ("humaneval", "mbpp", "livecodebench", "pipelines"):
+        assert BY_SOURCE[source].reward_rule.startswith("a program in <answer>")
 
 
 @pytest.mark.slow

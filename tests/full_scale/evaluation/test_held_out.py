@@ -3,12 +3,22 @@
 import dataclasses
 
 import pytest
+import torch
 
 from full_scale.data.rendered import rendered_problems
 from full_scale.data.shortcut import shortcut_problems
-from full_scale.evaluation.held_out import HeldOut, Outcome, blank_accuracy, gains, held_out_problems, measures
+from full_scale.evaluation.held_out import (
+    HeldOut,
+    Outcome,
+    blank_accuracy,
+    decisions,
+    gains,
+    held_out_problems,
+    measures,
+)
 from full_scale.evaluation.intervals import wilson_interval
 from full_scale.model.answers import Answer
+from full_scale.model.decisions import FirstDecision
 from full_scale.run.command_line import read_preset
 from full_scale.run.settings import Settings
 
@@ -124,6 +134,20 @@ def test_ways_are_measured_where_the_problems_tell_them_apart():
     assert found["sound_coverage"].value == pytest.approx(2 / 3)
     assert found["sound_probability"].value == pytest.approx(0.5)
     assert found["decision_entropy"].value == pytest.approx(0.3)
+
+
+def test_the_first_decision_is_kept_by_what_each_way_is(monkeypatch):
+    def first(model, processor, problems, ways, *, instruct):
+        shares = {"skip": [0.1, 0.2], "guess triangle": [0.3, 0.4], "look": [0.5, 0.25]}
+        tensors = {name: torch.tensor(values) for name, values in shares.items()}
+        return FirstDecision(shares=tensors, entropy=torch.tensor([1.0, 0.75]))
+
+    monkeypatch.setattr("full_scale.evaluation.held_out.first_decision", first)
+    found = decisions(None, None, shortcut_problems(2, seed=0), instruct=False)
+    assert found["sound_probability"] == [0.5, 0.25]
+    assert found["shortcut_probability"] == pytest.approx([0.3, 0.4])
+    assert found["decision_entropy"] == [1.0, 0.75]
+    assert decisions(None, None, rendered_problems(2, seed=0), instruct=False) == {}
 
 
 def test_pass_at_k_and_categories_by_hand(problems, answers):
