@@ -100,7 +100,7 @@ test-deepspeed: .venv-deepspeed/installed  ## DeepSpeed ZeRO-2 and ZeRO-3, two p
 test-vllm: .venv-vllm/installed  ## vLLM on a CPU, colocated and as a server, with pictures and text (installs 4 GB)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/vllm/shims .venv-vllm/bin/python -m pytest -o addopts= -o filterwarnings= -p no:cacheprovider --import-mode=importlib -s tests/vllm
 
-bench: .venv/installed  ## measure everything beside its peers: one table and results/bench.json (at most 10 minutes)
+bench: .venv/installed  ## measure everything beside its peers: one table and results/bench.json (minutes)
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks --compare
 	$(RUN) docs/cost.py
 

@@ -1,6 +1,6 @@
 """Speed and memory, side by side with peers: prints one table and writes results/bench.json.
 
-python -m benchmarks                        # all of it: at most ten minutes on two idle cores
+python -m benchmarks                        # all of it: minutes on two idle cores
 python -m benchmarks toy "step, 448 px"     # some sections; the others stay in the file
 python -m benchmarks --compare              # also what changed since the file was written, by more than the spread
 """
