@@ -1,6 +1,7 @@
 """What a program is asked to do, and the cases by which it is judged."""
 
 import ast
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ class CodeTask:
         preamble: What runs before the program: imports and helpers that the question gives.
 
     Raises:
-        ValueError: There are no cases, or one is no Python literal.
+        ValueError: There are no cases, one is no Python literal, or the preamble is no Python.
     """
 
     function: str | None
@@ -43,6 +44,7 @@ class CodeTask:
     def __post_init__(self) -> None:
         if not self.cases:
             raise ValueError("cases=(): expected at least one. Fix: leave the task out.")
+        tree_of(self.preamble)
         for case in self.cases if self.function is not None else ():
             arguments_of(case.given)
             value_of(case.wanted)
@@ -88,3 +90,22 @@ def value_of(text: str) -> Any:  # noqa: ANN401  # any literal
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(f"{text!r:.100}: expected a Python literal. Fix: write numbers, texts, lists.") from error
+
+
+def tree_of(source: str) -> ast.Module:
+    """The tree of a program; what Python only warns of is no fault.
+
+    Args:
+        source: Its text.
+
+    Returns:
+        The tree.
+
+    Raises:
+        ValueError: It is no Python.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{source!r:.100}: expected Python ({error}). Fix: leave it out.") from error

@@ -24,7 +24,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from full_scale.problems.code_task import Case, CodeTask, value_of
+from full_scale.problems.code_task import Case, CodeTask, tree_of, value_of
 from full_scale.verifier.child import Child
 from full_scale.verifier.code_values import Encoded, Encoder, same, shown, sound
 
@@ -157,9 +157,9 @@ def fault_of(program: str, function: str | None) -> str:
     if len(program) > LONGEST_PROGRAM:
         return f"it has more than {LONGEST_PROGRAM} characters"
     try:
-        body = _parsed(program).body
         with warnings.catch_warnings(action="ignore"):
             compile(program, "program", "exec", dont_inherit=True)
+        body = tree_of(program).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"it is no Python: {getattr(error, 'msg', None) or error}"
     if function is None:
@@ -169,13 +169,6 @@ def fault_of(program: str, function: str | None) -> str:
         body = [inner for node in body if isinstance(node, ast.ClassDef) and node.name == outer for inner in node.body]
     defined = any(isinstance(node, ast.FunctionDef) and node.name == name for node in body)
     return "" if defined else f"it does not define {function} at the top level"
-
-
-@lru_cache(maxsize=16)
-def _parsed(program: str) -> ast.Module:
-    """A program's tree; what Python only warns of is no fault."""
-    with warnings.catch_warnings(action="ignore"):
-        return ast.parse(program)
 
 
 def strange_to_monty(program: str) -> str:
@@ -190,7 +183,7 @@ def strange_to_monty(program: str) -> str:
     Returns:
         The name of it.
     """
-    tree = _parsed(program)
+    tree = tree_of(program)
     eaten = set(_eaten(tree))
     for node in ast.walk(tree):
         name = "generator" if isinstance(node, ast.GeneratorExp) else _called(node)
@@ -335,7 +328,7 @@ def _reply_of(text: bytes) -> list[Any]:
 
 
 def _imported(program: str) -> Iterator[str]:
-    for node in ast.walk(_parsed(program)):
+    for node in ast.walk(tree_of(program)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

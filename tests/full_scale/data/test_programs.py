@@ -158,7 +158,30 @@ def test_a_record_without_such_a_test_is_broken(tmp_path):
 
 def test_a_record_whose_tests_are_no_python_is_broken(tmp_path):
     place = written(tmp_path, MBPP_FULL, MBPP_FULL | {"task_id": 8, "test_list": ["assert add(1, 2 == 3"]})
-    with pytest.raises(ValueError, match=r"expected Python .*Fix: leave the record out"):
+    with pytest.raises(ValueError, match=r"expected Python .*Fix: leave it out"):
         load_problems(place, split="test")
     assert len(load_problems(place, split="test", quarantine=Quarantine())) == 1
     assert assert_cases(r"assert f('\d') == 1")[1] == "f"  # of which Python warns
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"test_setup_code": "import ("},
+        {"test_list": ["assert add(1, 2) == " + "1 + " * 5000 + "1"]},
+        {"test_list": ["assert add(1, 2) == " + "1 + " * 600 + "1"]},
+        {"test_list": ["assert add(1, 2) == 1 / 0"]},
+        {"test_list": ["assert add(1, 2) == 'a' - 1"]},
+    ],
+)
+def test_a_record_that_python_stumbles_over_is_broken_and_the_others_are_read(tmp_path, change):
+    place = written(tmp_path, MBPP_FULL, MBPP_FULL | {"task_id": 8} | change)
+    with pytest.raises(ValueError, match="--skip-broken"):
+        load_problems(place, split="test")
+    assert [problem.id for problem in load_problems(place, split="test", quarantine=Quarantine())] == ["7"]
+
+
+def test_hidden_tests_that_are_nested_without_end_break_their_record(tmp_path):
+    place = written(tmp_path, LIVE | {"private_test_cases": "[" * 100_000})
+    with pytest.raises(ValueError, match="--skip-broken"):
+        load_problems(place, split="test")

@@ -16,6 +16,12 @@ def test_a_case_that_is_no_literal_is_refused(given, wanted):
         CodeTask(function="f", cases=(Case(given=given, wanted=wanted),))
 
 
+@pytest.mark.parametrize("preamble", ["import (", "\0", "-" * 9000 + "1"])
+def test_a_preamble_that_is_no_python_is_refused(preamble):
+    with pytest.raises(ValueError, match="expected Python"):
+        CodeTask(function="f", cases=(Case(given="1", wanted="1"),), preamble=preamble)
+
+
 def test_a_task_needs_a_case():
     with pytest.raises(ValueError, match="expected at least one"):
         CodeTask(function="f", cases=())
