@@ -11,10 +11,15 @@ from course.build import TUTORIALS, convert, sources
 from course.exercises import verdict
 
 
+def first_code(cells):
+    """The first cell of a reader's own: the one before it installs what is needed in Colab."""
+    return next(cell for cell in cells if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", []))
+
+
 def exercises_of(source):
     """Return (number, first code cell, exercise cell, check cell, solution) of each exercise of a notebook."""
     cells = convert(source).cells
-    first = next(c.source for c in cells if c.cell_type == "code" and "colab" not in c.metadata.get("tags", []))
+    first = first_code(cells).source
     found = []
     for place, cell in enumerate(cells):
         if "exercise" in cell.metadata.get("tags", []):

@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from course.build import EXTRAS, REPOSITORY, SIZE_LIMIT, TUTORIALS, convert, main, sources
 from course.links import anchor, entries, link_first_uses, link_papers_and_notebooks, words
+from test_exercises import first_code
 
 NOTEBOOKS = pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
 
@@ -20,9 +21,10 @@ def stored(source):
     return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
 
 
-def first_code(cells):
-    """The first cell of a reader's own: the one before it installs what is needed in Colab."""
-    return next(cell for cell in cells if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", []))
+def printed(number):
+    """All that the cells of a stored notebook print."""
+    (source,) = sources([number])
+    return "".join(output.get("text", "") for cell in stored(source).cells for output in cell.get("outputs", []))
 
 
 def text_of(source):
@@ -36,7 +38,7 @@ def test_every_stored_notebook_has_a_source():
 @NOTEBOOKS
 def test_stored_notebook_is_what_its_source_says(source):
     def written(notebook):
-        return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
+        return notebook.metadata, [(cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
 
     assert written(stored(source)) == written(convert(source)), f"run: python -m course.build {source.stem[:2]}"
 
@@ -241,9 +243,8 @@ def test_every_number_of_the_prose_comes_from_a_cell(source):
     [(number, int(of.split()[1])) for (_, number), of in FROM_ELSEWHERE.items() if of.startswith("notebook ")],
 )
 def test_a_number_from_another_notebook_is_there(number, where):
-    (source,) = sources([f"{where:02d}"])
-    outputs = "".join(output.get("text", "") for cell in stored(source).cells for output in cell.get("outputs", []))
-    assert any(round(float(found), 2) == float(number) for found in re.findall(r"\d\.\d+", outputs))
+    shown = re.findall(r"\d\.\d+", printed(f"{where:02d}"))
+    assert any(round(float(found), 2) == float(number) for found in shown)
 
 
 def test_every_word_of_the_glossary_is_explained_where_it_says():

@@ -3,12 +3,12 @@
 import json
 import re
 
-import nbformat
 import pytest
 import torch
 from course import look, predict, predictions_made
 from course.build import convert, sources
 from course.predictions import ANSWERS, VARIABLE
+from test_notebooks import printed
 
 from calibrl_ref import clipped_surrogate, expected_calibration_error
 
@@ -19,16 +19,9 @@ def file(tmp_path, monkeypatch):
     return tmp_path / "predictions.json"
 
 
-def outputs(stem):
-    """All that the cells of a stored notebook print."""
-    (source,) = sources([stem])
-    cells = nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells
-    return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
-
-
 def numbers(stem, pattern):
     """The groups of the first match in a notebook's outputs, as numbers."""
-    return [float(found) for found in re.search(pattern, outputs(stem)).groups()]
+    return [float(found) for found in re.search(pattern, printed(stem)).groups()]
 
 
 def accuracy(stem, label):
@@ -75,17 +68,17 @@ def rare_sound_answer():
 
 def best_bonus():
     return {"0.2": "a", "0.03": "b", "0.6": "c"}[
-        highest(re.findall(r"bonus ([\d.]+) +entropy [\d.]+, accuracy ([\d.]+)", outputs("01")))
+        highest(re.findall(r"bonus ([\d.]+) +entropy [\d.]+, accuracy ([\d.]+)", printed("01")))
     ]
 
 
 def likelier_than_the_expert():
-    found = [float(share) for share in re.findall(r"likelier than the expert: ([\d.]+) at first", outputs("02"))]
+    found = [float(share) for share in re.findall(r"likelier than the expert: ([\d.]+) at first", printed("02"))]
     return whether(max(found) < 0.6 and min(found) > 0.4, max(found) < 0.3, min(found) > 0.9)
 
 
 def most_entropy_at_the_end():
-    rows = re.findall(r"(?m)^alpha ([\d.]+) +[\d.]+ \[[^]]*\] +([\d.]+) \[", outputs("03"))
+    rows = re.findall(r"(?m)^alpha ([\d.]+) +[\d.]+ \[[^]]*\] +([\d.]+) \[", printed("03"))
     assert len(rows) == 6
     return {"0": "a", "0.8": "b", "1": "c"}[highest(rows)]
 
@@ -109,14 +102,14 @@ def no_attenuation():
 
 
 def imitation_on_the_way():
-    lowest = re.findall(r"'([\d.]+)'", re.search(r"SFT, then GRPO +lowest accuracy.*", outputs("06"))[0])
-    start = re.findall(r"'([\d.]+)'", re.search(r"GRPO +lowest accuracy.*", outputs("06"))[0])
+    lowest = re.findall(r"'([\d.]+)'", re.search(r"SFT, then GRPO +lowest accuracy.*", printed("06"))[0])
+    start = re.findall(r"'([\d.]+)'", re.search(r"GRPO +lowest accuracy.*", printed("06"))[0])
     below = float(lowest[2]) < float(start[2]) - 0.05
     return whether(False, below, not below)
 
 
 def erring_expert():
-    rows = re.findall(r"(?m)^(GRPO|CalibRL) +((?:\d\.\d\d *){4})$", outputs("06"))
+    rows = re.findall(r"(?m)^(GRPO|CalibRL) +((?:\d\.\d\d *){4})$", printed("06"))
     grpo, calibrl = ([float(value) for value in dict(rows)[name].split()] for name in ("GRPO", "CalibRL"))
     return whether(calibrl[2] > calibrl[0] - 0.02, abs(calibrl[2] - grpo[2]) < 0.02, calibrl[2] < grpo[2] - 0.02)
 
@@ -146,7 +139,7 @@ def without_pictures():
 
 
 def adaptive_or_constant():
-    worst, best = re.findall(r"constant slope 0\.[31].*minus it: .*\[([-+][\d.]+), ([-+][\d.]+)\]", outputs("10"))
+    worst, best = re.findall(r"constant slope 0\.[31].*minus it: .*\[([-+][\d.]+), ([-+][\d.]+)\]", printed("10"))
     ties, loses = float(worst[0]) < 0 < float(worst[1]), float(best[1]) < 0
     return whether(not loses, ties and loses, False)
 

@@ -140,6 +140,7 @@ def execute(notebook: NotebookNode, *, budget: str, timeout: int = 900) -> Cost:
         made = str(Path(folder) / "predictions.json")
         client.execute(env={**os.environ, VARIABLE: budget, predictions.VARIABLE: made})
     del notebook.cells[0]
+    del notebook.metadata["language_info"]  # which Python it was; a notebook is the same whoever stores it
     for cell in notebook.cells:
         if cell.cell_type == "code":
             _renumber(cell)
