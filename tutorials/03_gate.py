@@ -145,8 +145,8 @@ for slope in (0.0, 0.5, 1.0):
 # %% tags=["hide-input"]
 slopes = np.linspace(0, 1, 21)
 figure, (axes,) = panels(height=3.0)
-for right_ones, colour in ((1, "orange"), (4, "blue"), (7, "green")):
-    dash, push = "--" if right_ones == 7 else "-", [expert_push(right_ones, slope) for slope in slopes]
+for right_ones, colour, dash in ((1, "orange", "-"), (4, "blue", "-"), (7, "green", "--")):
+    push = [expert_push(right_ones, slope) for slope in slopes]
     axes.plot(slopes, push, dash, color=PALETTE[colour], label=f"{right_ones} of 8 right")
 axes.set(xlabel="slope $\\alpha$", ylabel="push on the expert's log-probability", ylim=0)
 axes.legend()

@@ -294,10 +294,8 @@ sizes = {
 # %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.0)
 for (method, size), accuracy in sizes.items():
-    label, style = (
-        f"{method}, groups of {size}",
-        (PALETTE["black" if method == "grpo" else "red"], {4: ":", 8: "-", 16: "--"}[size]),
-    )
+    label, colour = f"{method}, groups of {size}", "black" if method == "grpo" else "red"
+    style = (PALETTE[colour], {4: ":", 8: "-", 16: "--"}[size])
     draw_curve(axes, training.recorded_steps, accuracy, method, label=label, style=style)
     print(f"{label:22s} accuracy {accuracy[-1].mean():.3f}, solved by {solved(accuracy[-1])} seeds")
 axes.set(ylabel="accuracy", ylim=(0, 1))

@@ -400,9 +400,7 @@ final = {
 # %% tags=["hide-input"]
 figure, (axes,) = panels(height=3.0)
 for place, (name, accuracy) in enumerate(final.items()):
-    colour = (
-        PALETTE["red"] if name == "paper's form" else PALETTE["pink"] if name == "released form" else PALETTE["black"]
-    )
+    colour = PALETTE[{"paper's form": "red", "released form": "pink"}.get(name, "black")]
     scattered = place + np.linspace(-0.25, 0.25, len(accuracy))
     axes.plot(accuracy, scattered, "o", markersize=3, alpha=0.5, color=colour)
     print(f"{name:30s} accuracy {accuracy.mean():.3f}, solved by {solved(accuracy)} seeds")
