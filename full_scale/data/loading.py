@@ -146,13 +146,8 @@ def _sound_problems(
 def _problem(schema: Schema, record: Record, path: Path) -> Problem:
     try:
         problem = schema.problem(record, path)
-    except (
-        TypeError,
-        AttributeError,
-        KeyError,
-        IndexError,
-        RecursionError,
-    ) as error:  # a cell of another type than the layout's
+    except (TypeError, AttributeError, KeyError, IndexError, RecursionError) as error:
+        # a cell of another type than the layout's, or nested without end
         cells = {name: str(cell)[:40] for name, cell in list(record.items())[:20]}
         raise ValueError(f"a record of layout {schema.name} has a cell of the wrong type ({error}): {cells}") from error
     if problem.task is not None:
