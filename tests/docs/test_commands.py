@@ -2,12 +2,16 @@
 
 import io
 import re
+import shlex
 import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+
+from full_scale.data import load_problems
+from full_scale.run.command_line import read_command_line
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,6 +68,17 @@ def test_what_a_page_tells_to_run_exists(page, command):
         home = ROOT / "tutorials" if module[0] == "course" else ROOT
         ours = module[0] in {"toy", "full_scale", "benchmarks", "course"}
         assert not ours or home.joinpath(*module).exists() or home.joinpath(*module).with_suffix(".py").exists()
+
+
+@pytest.mark.parametrize("command", sorted({command for _, command in RUN if "full_scale/train.py" in command}))
+def test_a_training_run_that_a_page_tells_can_begin(command):
+    words = shlex.split(command)[2:]
+    if any(word.isupper() for word in words):
+        return  # a place for the reader's own
+    settings = read_command_line(words).settings
+    if (ROOT / settings.dataset).exists():
+        problems = load_problems(str(ROOT / settings.dataset), split="train", limit=settings.limit, seed=0)
+        settings.check_enough(len(problems), settings.dataset)
 
 
 @pytest.mark.parametrize("page", PAGES)
