@@ -66,8 +66,9 @@ for place, value in enumerate(gap.tolist()):
 # <!-- formula: correctness_sign -->
 # $$s_i = +1 \text{ if correct, } -1 \text{ if not}$$
 #
-# It looks like the sign of a reward, and often is not. Training rewards carry extras. With 0.1 for the right format, a
-# wrong but well-formed answer has a positive reward; in a group of wrong answers it even has a positive advantage.
+# The sign of the verdict looks like the sign of a reward, and often is not. Training rewards carry extras. With 0.1 for
+# the right format, a wrong but well-formed answer has a positive reward; in a group of wrong answers it even has a
+# positive advantage.
 
 # %%
 reward = torch.tensor([0.1, 0.0, 0.0, 0.0])  # four wrong answers, the first one of the right format
