@@ -95,7 +95,7 @@ class Child:
                     self.stop()
                     raise
         raise RuntimeError(
-            f"checker={name!r}: expected a reply, but {len(PATIENCE)} processes in a row were killed or stopped. "
+            f"question={name!r}: expected a reply, but {len(PATIENCE)} processes in a row were killed or stopped. "
             "Fix: look for what ends them, such as the system's out-of-memory killer."
         )
 

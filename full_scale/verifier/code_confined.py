@@ -1,7 +1,7 @@
 """One run of a program in CPython, confined by the kernel: for what monty has not (classes that inherit, yield, heapq).
 
 A script, not a module: ``python -I -S code_confined.py`` reads one request from its input and writes one reply. Before
-the program runs, the process gives up all but a dozen system calls (seccomp): it can compute, ask for memory up to a
+the program runs, the process gives up all but a few system calls (seccomp): it can compute, ask for memory up to a
 limit, read its input and write its reply. It cannot open, connect, start, signal or trace anything; native code could
 not either. What it writes is believed no more than any value of a program: what it should answer was never sent here.
 
