@@ -156,6 +156,12 @@ def machine() -> dict[str, Any]:
     }
 
 
+def provenance() -> dict[str, Any]:
+    """When, with which commit and on what machine something is measured."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    return {"date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": commit.strip(), "machine": machine()}
+
+
 def load(file: Path) -> dict[str, list[Row]]:
     """The rows of a file.
 
@@ -183,8 +189,7 @@ def save(file: Path, sections: dict[str, Sequence[Row]], order: Sequence[str]) -
         order: Of all sections in the file.
     """
     kept = json.loads(file.read_text())["sections"] if file.is_file() else {}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    about = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": commit.strip(), "machine": machine()}
+    about = provenance()
     kept |= {name: about | {"rows": [asdict(row) for row in rows]} for name, rows in sections.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"sections": {name: kept[name] for name in order if name in kept}}, indent=1) + "\n")

@@ -26,6 +26,7 @@ from typing import Any
 
 from scipy.stats import t as student
 
+from benchmarks.rows import provenance
 from cli.folder import write_json
 from full_scale.run.command_line import read_preset
 from full_scale.run.folder import read_metrics
@@ -88,7 +89,7 @@ PARTS: dict[str, tuple[Cell, ...]] = {
     "first": (
         _method("grpo", "grpo", seeds=FIVE),
         _method("calibrl, lambda 0.1", "calibrl:exploration_weight=0.1", seeds=FIVE),
-        _method("calibrl, lambda 1", "calibrl:exploration_weight=1"),
+        _method("calibrl, lambda 1", "calibrl:exploration_weight=1", seeds=FIVE),
         _method("sft_grpo", "sft_grpo", seeds=FIVE),
     ),
     "controls": (
@@ -282,7 +283,8 @@ def write_results(part: str, out: Path, folder: Path = RESULTS, more: Sequence[s
     table = {name: _cell_row([one for one in found if one["cell"] == name]) for name in names}
     command = shlex.join(["python", "-m", "benchmarks.shortcut", "--part", part, *more])
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{part}.json", {"command": command, "cells": table, "not_run": missing, "runs": found})
+    about = {"command": command, **provenance()}
+    write_json(folder / f"{part}.json", {**about, "cells": table, "not_run": missing, "runs": found})
 
 
 CHECKPOINT_SEED, CHECKPOINT_PROBLEMS = 1000, 500

@@ -99,6 +99,8 @@ def test_results_are_the_finished_runs_own_and_name_what_is_missing(tmp_path):
     assert found["cells"]["grpo"]["minority_accuracy"]["mean"] == 0.25
     assert found["runs"][0]["course"]["sound_probability"] == [0.1235]
     assert "grpo, seed 2" in found["not_run"]
+    assert found["machine"]["torch"] == torch.__version__
+    assert found["commit"]
     assert "--method grpo" in found["runs"][0]["commands"][0]
 
 
