@@ -114,7 +114,7 @@ def answer_and_judge(
     given = answer_batch(
         model,
         processor,
-        [blanked(problem) for problem in batch.problems] if options.blank_pictures else batch.problems,
+        shown(batch.problems, blank=options.blank_pictures),
         samples=batch.samples,
         greedy=batch.greedy,
         max_new_tokens=options.max_response_length,
@@ -133,6 +133,11 @@ def answer_and_judge(
         for problem, answers in zip(batch.problems, given, strict=True)
         for sample, answer in enumerate(answers)
     ]
+
+
+def shown(problems: Sequence[Problem], *, blank: bool) -> Sequence[Problem]:
+    """Problems as the model sees them: with blanked pictures, or as they are."""
+    return [blanked(problem) for problem in problems] if blank else problems
 
 
 def blanked(problem: Problem) -> Problem:

@@ -24,9 +24,10 @@ from full_scale.evaluation.answer_log import (
     check_folder,
     evaluation_folder,
 )
-from full_scale.evaluation.answering import answer_all, blanked
+from full_scale.evaluation.answering import answer_all, shown
 from full_scale.evaluation.benchmarks import Benchmark, load_benchmarks, readable_benchmarks
 from full_scale.evaluation.comparison import compare
+from full_scale.evaluation.held_out import decisions
 from full_scale.evaluation.request import Options, Request
 from full_scale.evaluation.summary import category_table, disagreement_table, overview, summarise
 from full_scale.model.checkpoint import load_checkpoint, model_fingerprint, save_checkpoint
@@ -124,12 +125,26 @@ def evaluate(request: Request, folder: RunFolder, output: Output, console: Conso
         f"up to {options.max_response_length} tokens, {instruction} instruction"
         + (f", behind the {opened} that the chat template writes" if opened else "")
     )
+    decided = {
+        item.name: decisions(
+            model, processor, shown(item.problems, blank=options.blank_pictures), instruct=options.instruct
+        )
+        for item in benchmarks
+    }
     records = answer_all(model, processor, benchmarks, log, options, console)
     answers = {
         item.name: Answers.grouped([record for record in records if record.benchmark == item.name])
         for item in benchmarks
     }
-    figures = {item.name: summarise(item.problems, answers[item.name], pass_at=request.ks) for item in benchmarks}
+    figures = {
+        item.name: summarise(
+            item.problems,
+            answers[item.name],
+            pass_at=request.ks,
+            decision=decided[item.name],
+        )
+        for item in benchmarks
+    }
     tables = _tables(benchmarks, figures)
     _write_page(folder.path / PAGE_FILE, request, benchmarks, answers, tables)
     results = {"settings": settings, "figures": figures, "seconds": round(time.monotonic() - start, 1)}
@@ -190,7 +205,7 @@ def _write_page(
     write_answers_page(
         file,
         f"Answers of {Path(request.model).name}",
-        [blanked(problem) for problem in problems] if request.blank_pictures else problems,
+        shown(problems, blank=request.blank_pictures),
         [[record.answer for record in group] for group in given],
         labels=["greedy", *(f"sample {number}" for number in range(1, samples + 1))],
         verdicts=[[record.verdict for record in group] for group in given],

@@ -39,24 +39,38 @@ METRICS: dict[str, tuple[str, bool]] = {
 }
 """Metric of a kind of answer -> its name in a table, and whether it is shown in per cent."""
 
+DECISIONS: dict[str, tuple[str, bool]] = {
+    "sound_probability": ("probability of the sound way", True),
+    "shortcut_probability": ("probability of the shortcut", True),
+    "decision_entropy": ("entropy, nats", False),
+}
+"""Measure of the first decision, exact -> as in :data:`METRICS`."""
+
 NOTE = (
     "Brackets: 95 % intervals, Wilson's for shares of greedy answers and where all answers are alike, otherwise "
     "bootstrap percentiles over problems. "
     "Entropy is the policy's, mean over all tokens of the answers; a token's log-probability and entropy are those at "
     "temperature 1. ECE: expected calibration error in 10 bins of correctness (by the training reward) against the "
     "confidence exp(mean log-probability of the answer's tokens). pass@k: chance that one of k samples is right, "
-    "unbiased estimate (Chen et al. 2021)."
+    "unbiased estimate (Chen et al. 2021). The first decision is exact, from the logits."
 )
 """How the figures are defined."""
 
 
-def summarise(problems: Sequence[Problem], answers: Answers, *, pass_at: Sequence[int]) -> Json:
+def summarise(
+    problems: Sequence[Problem],
+    answers: Answers,
+    *,
+    pass_at: Sequence[int],
+    decision: Mapping[str, Sequence[float]] | None = None,
+) -> Json:
     """All figures of one benchmark.
 
     Args:
         problems: The benchmark's problems.
         answers: To them.
         pass_at: Which k of pass@k; each at most the samples per problem.
+        decision: Where the problems tell ways apart: what :func:`full_scale.evaluation.held_out.decisions` gives.
 
     Returns:
         What results.json holds for the benchmark, estimates as ``{"value", "low", "high"}``.
@@ -68,6 +82,10 @@ def summarise(problems: Sequence[Problem], answers: Answers, *, pass_at: Sequenc
     if problems[0].ways is not None:
         summary["greedy"] |= _ways(problems[0].ways, greedy)
         summary["sampled"] = summary["sampled"] and summary["sampled"] | _ways(problems[0].ways, sampled)
+    if decision:
+        summary["first_decision"] = {
+            name: _bootstrap_mean(np.array(values)).as_json() for name, values in decision.items()
+        }
     summary["categories"] = _categories(problems, answers)
     if problems[0].source == "mathverse":
         summary["image_versions"] = _image_versions(problems, answers.greedy)
@@ -218,11 +236,11 @@ def overview(benchmarks: Mapping[str, Json]) -> PageTable:
     """The figures of all benchmarks, one column each; below them what must be said of an official score."""
     summaries = benchmarks.values()
     rows = [["problems", *(str(summary["problems"]) for summary in summaries)]]
-    for kind in ("greedy", "sampled"):
-        figures = [summary[kind] or {} for summary in summaries]
+    for kind, metrics in (("greedy", METRICS), ("sampled", METRICS), ("first_decision", DECISIONS)):
+        figures = [summary.get(kind) or {} for summary in summaries]
         rows += [
-            [f"{kind}: {label}", *(_cell(figure.get(name), percent) for figure in figures)]
-            for name, (label, percent) in METRICS.items()
+            [f"{kind.replace('_', ' ')}: {label}", *(_cell(figure.get(name), percent) for figure in figures)]
+            for name, (label, percent) in metrics.items()
         ]
     passes = [(summary["sampled"] or {}).get("pass_at", {}) for summary in summaries]
     for k in sorted({k for chances in passes for k in chances}, key=int):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 import subprocess
 import sys
 
@@ -13,12 +14,16 @@ from tiny import save_tiny_checkpoint, tiny_model, tiny_processor
 
 from cli.folder import read_lines
 from cli.program import Interrupted
+from full_scale.data import load_problems
 from full_scale.data.rendered import rendered_problems
 from full_scale.evaluate import main
 from full_scale.evaluation import answering, session
-from full_scale.evaluation.answering import blanked
+from full_scale.evaluation.answering import blanked, shown
 from full_scale.evaluation.benchmarks import scored_split
+from full_scale.evaluation.held_out import decisions
 from full_scale.model.checkpoint import TINY_MODEL, load_model, model_fingerprint
+from full_scale.model.processor import load_processor
+from full_scale.model.shipped import TINY_SHORTCUT_MODEL
 from full_scale.train import main as train
 
 pytestmark = [
@@ -170,6 +175,17 @@ def test_a_text_model_answers_word_problems_and_no_pictures(tmp_path):
     assert "<img" not in (tmp_path / "out" / "answers.html").read_text()
     with pytest.raises(ValueError, match="rendered has pictures, but the model reads text only"):
         main([*flags[:4], "--out", str(tmp_path / "other"), "--dataset", "rendered"])
+
+
+@pytest.mark.parametrize("flags", [[], ["--blank-pictures"]])
+def test_the_first_decision_is_measured_exactly_where_problems_tell_ways_apart(tmp_path, flags):
+    shape = ["--dataset", "shortcut", "--limit", "3", "--samples", "0", "--max-response-length", "2"]
+    results = main(["--model", "tiny-shortcut", *shape, *flags, "--out", str(tmp_path / "out")])
+    found = results["figures"]["shortcut"]["first_decision"]
+    problems = shown(load_problems("shortcut", split="test", limit=3), blank=bool(flags))
+    exact = decisions(load_model(TINY_SHORTCUT_MODEL), load_processor(TINY_SHORTCUT_MODEL), problems, instruct=False)
+    for name, values in exact.items():
+        assert found[name]["value"] == pytest.approx(statistics.fmean(values), rel=1e-5)
 
 
 def test_the_same_data_set_twice_is_two_benchmarks(checkpoint, tmp_path):

@@ -29,8 +29,8 @@ def sampled(number, *verdicts):
     return [record(number, right, kind="sampled", sample=sample) for sample, right in enumerate(verdicts)]
 
 
-def summarise(problems, records, *, pass_at):
-    return summarise_answers(problems, Answers.grouped(records), pass_at=pass_at)
+def summarise(problems, records, *, pass_at, decision=None):
+    return summarise_answers(problems, Answers.grouped(records), pass_at=pass_at, decision=decision)
 
 
 def value(estimate):
@@ -195,6 +195,13 @@ def test_where_problems_tell_ways_apart_their_shares_are_figures():
     summary = summarise(problems, records, pass_at=[])
     assert value(summary["greedy"]["sound_share"]) == value(summary["greedy"]["neither_share"]) == 0.5
     assert [value(summary["sampled"][f"{way}_share"]) for way in ("sound", "shortcut", "neither")] == [0.5, 0.25, 0.25]
+    assert "first_decision" not in summary
+    exact = {"sound_probability": [0.1, 0.3], "shortcut_probability": [0.5, 0.7], "decision_entropy": [1.0, 1.2]}
+    summary = summarise(problems, records, pass_at=[], decision=exact)
+    assert value(summary["first_decision"]["sound_probability"]) == pytest.approx(0.2)
+    rows = {row[0]: row[1] for row in overview({"b": summary}).rows}
+    assert rows["first decision: probability of the shortcut"].startswith("60.0 ")
+    assert rows["first decision: entropy, nats"].startswith("1.1 [1")
     assert any("take the shortcut" in row[0] for row in overview({"b": summary}).rows)
     assert not any("take the shortcut" in row[0] for row in overview({"b": plain()}).rows)
 
