@@ -1,8 +1,10 @@
 """How a program ends: one line for a mistake, 128 + signal for an interruption, a report for a crash."""
 
 import errno
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +14,9 @@ from cli.interruption import SIGNALS, exit_status
 
 MISTAKE, CRASH = 2, 1
 """Exit statuses: what was asked for cannot be done; the program itself failed."""
+
+PATIENCE = 10.0
+"""Seconds that a process beside the main one waits to be ended, before it tells a mistake itself."""
 
 ENDING = tuple(number for number in SIGNALS if number != signal.SIGINT)
 """Signals, besides Ctrl-C's, that end a program."""
@@ -51,6 +56,9 @@ def _raise(number: int, _frame: FrameType | None) -> NoReturn:
 def run(main: Callable[[], object]) -> NoReturn:
     """Call a program's ``main`` and exit.
 
+    Where a launcher started several processes, the main one alone tells a mistake or an interruption that all of them
+    meet; a mistake of another one's own is told by that one.
+
     Args:
         main: The program. Its ``ValueError`` is a mistake of the user's, told in one line.
 
@@ -62,9 +70,13 @@ def run(main: Callable[[], object]) -> NoReturn:
         with ending_signals():
             main()
     except ValueError as error:
+        if not _is_main_process():
+            time.sleep(PATIENCE)  # a launcher ends it as soon as the main process has told the same
         _exit(MISTAKE, f"error: {error}")
     except KeyboardInterrupt as interruption:
         number = getattr(interruption, "number", int(signal.SIGINT))
+        if not _is_main_process():
+            sys.exit(exit_status(number))
         _exit(exit_status(number), str(interruption) or "interrupted")
     except OSError as error:
         if not disk_is_full(error):
@@ -73,6 +85,11 @@ def run(main: Callable[[], object]) -> NoReturn:
             CRASH, f"error: {error.filename or 'output'}: the disk is full. Fix: make room, then go on with --resume."
         )
     sys.exit(0)
+
+
+def _is_main_process() -> bool:
+    """Whether no launcher started this process, or it is the launcher's first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def disk_is_full(error: BaseException) -> bool:

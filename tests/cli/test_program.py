@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.program import Interrupted, disk_is_full, ending_signals, run
+from cli.program import PATIENCE, Interrupted, disk_is_full, ending_signals, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +45,39 @@ def test_the_status_and_line_of_each_ending(capsys, error, status, text):
     assert found[0] == status
     assert found[1].startswith(text)
     assert found[1].count("\n") == 1
+
+
+def test_beside_the_main_process_an_interruption_is_not_told_and_a_mistake_after_a_while(capsys, monkeypatch):
+    waited = []
+    monkeypatch.setattr("cli.program.time.sleep", waited.append)
+    mistake = raising(ValueError("steps=0"))
+    for rank, times in (("0", []), ("3", [PATIENCE])):
+        monkeypatch.setenv("RANK", rank)
+        assert ended(capsys, mistake) == (2, "error: steps=0\n")
+        assert waited == times
+    assert ended(capsys, raising(Interrupted(signal.SIGTERM))) == (143, "")
+    assert waited == [PATIENCE]
+
+
+SHARING = """
+from cli.program import run
+def main():
+    raise ValueError("rows=5: expected a divisor of the processes.")
+run(main)
+"""
+
+
+@pytest.mark.slow
+def test_what_all_processes_of_a_launcher_find_is_told_once(tmp_path):
+    (script := tmp_path / "sharing.py").write_text(SHARING)
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    started = time.monotonic()
+    done = subprocess.run([*launcher, script], capture_output=True, text=True, env=environment)
+    assert done.returncode != 0
+    assert done.stderr.count("error: rows=5: expected a divisor of the processes.\n") == 1
+    assert done.stderr.count("rows=5") == 1
+    assert time.monotonic() - started < 60
 
 
 def test_success_and_crashes(capsys):
