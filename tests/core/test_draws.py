@@ -59,3 +59,10 @@ def test_a_digest_sees_every_bit_of_its_segment_and_nothing_of_another_s():
     order = torch.tensor([3, 1, 5, 0, 2, 4])
     padded = torch.cat([values, torch.zeros(6, 2)], 1)[order]
     assert torch.equal(digest(padded, segment[order]), before[order])
+
+
+def test_integers_count_to_their_last_bit():
+    large = torch.tensor([2**53, 2**53 + 1])  # one number in float64
+    first, second = uniform_draw(large).tolist()
+    assert first != second
+    assert uniform_draw(torch.tensor([3])) != uniform_draw(torch.tensor([3.0]))

@@ -74,3 +74,10 @@ def test_random_gate_by_hand():
     passed = RandomGate()(torch.ones(1000), slope=0.25)
     assert 440 < (passed == 1.0).sum() < 560
     assert ((passed == 1.0) | (passed == 0.25)).all()
+
+
+def test_a_random_gate_tosses_its_coins_where_its_values_are():
+    values = torch.linspace(-1.0, 1.0, 5)
+    expected = RandomGate()(values, slope=0.3)
+    with torch.device("meta"):  # tensors made without a device go elsewhere
+        close(RandomGate()(values, slope=0.3), expected)

@@ -271,3 +271,12 @@ def test_a_wrong_log_probability_that_carries_a_gradient_is_named_without_a_warn
     spoilt[0, 0] = value
     with pytest.raises(ValueError, match=r"token_log_prob\[0, 0\]="):
         Rollouts(**{**fields, "token_log_prob": spoilt.requires_grad_()})
+
+
+def test_an_expert_s_rounding_is_no_error_and_more_is():
+    log_prob = torch.tensor([[-1.0]], dtype=torch.float64)
+    for value in (1e-3, -1.0, math.nan):
+        in_one_group(log_prob, is_expert=[False], expert_log_prob=torch.tensor([value], dtype=torch.float64))
+    for value in (1.1e-3, -math.inf):
+        with pytest.raises(ValueError, match="expert_log_prob"):
+            in_one_group(log_prob, is_expert=[False], expert_log_prob=torch.tensor([value], dtype=torch.float64))

@@ -157,3 +157,9 @@ def test_a_plateau_refuses_what_is_no_loss():
         Plateau(patience=0)
     with pytest.raises(ValueError, match=r"least_fall=-0\.1"):
         Plateau(least_fall=-0.1)
+
+
+def test_a_single_stage_has_no_plateau():
+    message = said(Schedule, ((GRPO, 1.0),), plateau=Plateau())
+    assert message.startswith("plateau=Plateau(")
+    assert message.endswith(": expected None for a single stage. Fix: give it a stage to switch to.")

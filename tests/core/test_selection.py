@@ -8,6 +8,7 @@ from conftest import close, make_rollouts, seeds
 from hypothesis import given
 
 from calibrl_ref import RECIPES, OverlongPenalty, PruneByAdvantage, SwitchBySuccess, informative_groups
+from calibrl_ref.selection import verdict
 
 
 @given(seeds)
@@ -131,3 +132,16 @@ def test_hpt_switches_by_the_number_of_successes():
     assert kept.tolist() == [False, False, True, False, False, True, False, False]
     with pytest.raises(ValueError, match="gate=-1"):
         SwitchBySuccess(gate=-1)
+
+
+def test_a_verdict_is_what_is_given_or_the_reward_itself():
+    reward = torch.tensor([1.0, 0.0])
+    assert verdict(reward, None).tolist() == [True, False]
+    assert verdict(reward, torch.tensor([False, True])).tolist() == [False, True]
+    with pytest.raises(ValueError, match="Fix: "):
+        verdict(torch.tensor([0.5, 0.0]), None)
+
+
+def test_an_unknown_scope_of_pruning_is_named_as_its_hyper_parameter():
+    with pytest.raises(ValueError, match=r"^prune_within='row': expected one of"):
+        PruneByAdvantage(scope="row")

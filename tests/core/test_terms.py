@@ -106,3 +106,8 @@ def test_truncated_weights_by_hand_and_in_the_surrogate():
 def test_weights_of_a_sampler_that_nobody_gave_are_asked_for(rollouts):
     with pytest.raises(ValueError, match=r"^sampler_token_log_prob=None: .*Fix: pass sampler_token_log_prob"):
         objective_of(ClippedSurrogate(mismatch_cap=2.0))(rollouts)
+
+
+def test_an_entropy_bonus_names_its_weight():
+    with pytest.raises(ValueError, match=r"^entropy_weight=-0\.1"):
+        EntropyBonus(weight=-0.1)(make_rollouts(0))

@@ -86,3 +86,8 @@ def test_each_replica_has_a_threshold_of_its_own_in_the_term():
     loss = TopEntropySurrogate(on_policy=ClippedSurrogate())(split)
     assert loss[replica == 0].any()
     assert loss[replica == 1].any()
+
+
+def test_a_replica_s_only_token_is_its_own_threshold():
+    entropy, counted = torch.tensor([[9.0], [1.0]]), torch.ones(2, 1, dtype=torch.bool)
+    assert top_entropy_tokens(entropy, counted, replica=torch.tensor([0, 1])).all()
