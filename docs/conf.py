@@ -1,15 +1,18 @@
 """The site's settings: ``make docs`` builds it with Sphinx. The source folder is the checkout's root.
 
 So a link between two files is the same on the site and in the repository. Nothing is fetched, when the site is built
-nor when it is read: formulas become MathML, which browsers lay out themselves.
+nor when it is read: formulas become MathML, which browsers lay out themselves, in a math font that the site ships.
 """
 
+import logging
 import re
 import shutil
+from importlib.metadata import distribution
 from pathlib import Path
 from textwrap import indent
 
 from docutils.nodes import Element, SkipNode
+from fontTools.subset import Options, Subsetter, load_font, save_font
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -79,10 +82,27 @@ html_copy_source = False
 html_extra_path = ["live.html"]  # opened as it is, from the site's top
 html_show_copyright = False
 
+MATH_FONT = distribution("ziamath").locate_file("ziamath/fonts/STIXTwoMath-Regular.ttf")  # SIL Open Font License
+MATH_LETTERS = (
+    (0x20, 0x7E),
+    (0xA0, 0xFF),  # Latin-1
+    (0x370, 0x3FF),  # Greek
+    (0x2000, 0x206F),  # spaces, primes
+    (0x2100, 0x214F),  # letters that stand for something
+    (0x2190, 0x22FF),  # arrows and operators
+    (0x2308, 0x230B),  # floor and ceiling
+    (0x1D434, 0x1D467),  # italic letters, in which a browser sets a letter alone
+    (0x1D6E2, 0x1D71B),  # the Greek ones
+)
+
 _LIVE = re.compile(r"\[([^\]]+)\]\((?:docs/)?live\.html\)")
 _SEE_LIVE = re.compile(r"^.*href=\"live\.html\".*$", re.MULTILINE)
 _FUNCTION = re.compile(r"\[`(\w+)([^`]*)`\]\(\.\./calibrl_ref/(\w+)\.py\)")
 _RETURNS = re.compile(r"^Returns:\n((?:    .*(?:\n|$))+)", re.MULTILINE)
+_FUNCTION_NAME = re.compile(r"<mo>(\w{2,})</mo>")  # would keep its distance from its bracket
+_LEADING_MINUS = re.compile(
+    r"(<mo[^>]*>(?:&#x0003D;|&#x00028;|&#x0002C;|&#x02248;)</mo>(?:<mspace[^>]*/>)?)<mo>&#x02212;</mo>"
+)
 _TABLE = re.compile(r"(^\|.*\|$\n?)+", re.MULTILINE)  # of a docstring, as Markdown writes it
 
 FRONT = """\
@@ -163,6 +183,8 @@ def write_formula(translator: HTML5Translator, node: Element) -> None:
     """Write a formula as MathML."""
     inline = node.tagname == "math"
     formula = convert(node.astext(), display="inline" if inline else "block")
+    formula = _FUNCTION_NAME.sub(r'<mo lspace="0.17em" rspace="0">\1</mo>', formula)
+    formula = _LEADING_MINUS.sub(r'\1<mo form="prefix">&#x02212;</mo>', formula)
     formula = formula.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em" />')
     formula = formula.replace("<mo>&#x0007C;</mo>", '<mo lspace="0" rspace="0" stretchy="false">|</mo>')
     translator.body.append(formula if inline else f'<div class="formula">{formula}</div>')
@@ -174,6 +196,17 @@ def require_documentation(_app: Sphinx, environment: BuildEnvironment) -> None:
     names = {name.rpartition(".")[2] for name, *_ in environment.get_domain("py").get_objects()}
     for name in sorted(set(calibrl_ref.__all__) - names):
         getLogger(__name__).warning("calibrl_ref.%s has no documentation", name)
+
+
+def write_math_font(app: Sphinx, _error: Exception | None) -> None:
+    """Write what formulas need of the math font beside the style sheet: a tenth of it, its licence included."""
+    options = Options(flavor="woff", layout_features=["ssty"], hinting=False, name_IDs=["*"])
+    font = load_font(str(MATH_FONT), options)
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells every glyph
+    subsetter = Subsetter(options)
+    subsetter.populate(unicodes=[letter for first, last in MATH_LETTERS for letter in range(first, last + 1)])
+    subsetter.subset(font)
+    save_font(font, str(Path(app.outdir) / "_static" / "math.woff"), options)
 
 
 def copy_front_page(app: Sphinx, _error: Exception | None) -> None:
@@ -188,4 +221,5 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", prepare_page)
     app.connect("autodoc-process-docstring", restructure, priority=400)  # napoleon's is 500
     app.connect("env-check-consistency", require_documentation)
+    app.connect("build-finished", write_math_font)
     app.connect("build-finished", copy_front_page)

@@ -291,7 +291,7 @@ show(figure, "CalibRL minus SFT then GRPO: intervals around or slightly below ze
 # paper's. With the 32 seeds of [docs/toy_findings.md](../docs/toy_findings.md) the two methods' intervals overlap
 # there.
 #
-# ## 4. What imitation pays on the way
+# ## 4. On the way
 #
 # The end is not all. A run that serves users, or whose rewards cost money, lives through the whole curve.
 

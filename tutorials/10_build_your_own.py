@@ -265,7 +265,7 @@ show(
 # Then the ideas. The late gate is undecided. And the entropy as slope wins, by 0.05 with an interval far from 0, on a
 # measure that was fixed before. Shall we write it up?
 #
-# ## 5. The control that was forgotten
+# ## 5. One more control
 #
 # A control is your method without the thing that you believe in. The belief is that the slope should *adapt*. It also
 # is, on average, a smaller slope than 0.5: entropy starts at 0.68 nats here and falls. So the opponent is a small

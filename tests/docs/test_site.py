@@ -1,5 +1,6 @@
 """The site: built without a warning, readable offline and on a phone; links lead somewhere; no name is missing."""
 
+import html
 import re
 import runpy
 import shutil
@@ -12,6 +13,7 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 from course.build import TUTORIALS, sources
+from fontTools.ttLib import TTFont
 from formulas import FORMULAS
 
 import calibrl_ref
@@ -112,6 +114,47 @@ def test_formulas_are_laid_out_by_the_browser(site):
     for path in [site / "docs" / "formulas.html", *(site / "tutorials").glob("*.html")]:
         text = visible_text(path.read_text(encoding="utf-8"))
         assert not re.search(r"\\(frac|operatorname|log|pi|alpha|lambda|left|mathrm|sum)\b|\$\$", text), path
+
+
+@pytest.fixture(scope="module")
+def math_font(site):
+    """The file of the family that the style sheet names first for formulas."""
+    styles = site / "_static" / "site.css"
+    text = styles.read_text(encoding="utf-8")
+    family = re.search(r"(?m)^math \{\n +font-family: (\"[^\"]+\")", text)[1]
+    address = re.search(rf'@font-face \{{\n +font-family: {family};\n +src: url\("([^"]+)"\)', text)[1]
+    return styles.parent / address
+
+
+def test_the_font_of_the_formulas_is_shipped_beside_the_page(site, math_font):
+    assert math_font.is_relative_to(site)
+    assert math_font.stat().st_size < 200_000
+    font = TTFont(math_font)
+    assert "MATH" in font
+    assert "Open Font License" in font["name"].getDebugName(13)
+    italic = [*map(ord, "𝑎𝑧𝐴𝑍𝛼𝜔𝜋"), 0x210E]  # a letter alone is set in italics; Planck's h stands apart from them
+    assert [chr(letter) for letter in italic if letter not in font.getBestCmap()] == []
+
+
+def test_the_font_of_the_formulas_has_all_their_letters(site, math_font):
+    known = TTFont(math_font).getBestCmap()
+    for path in site.rglob("*.html"):
+        for formula in re.findall(r"<math.*?</math>", path.read_text(encoding="utf-8"), re.DOTALL):
+            letters = html.unescape(re.sub(r"<[^>]+>", "", formula))
+            assert [letter for letter in letters if letter != "\n" and ord(letter) not in known] == [], path
+
+
+def test_the_browser_sets_formulas_in_the_shipped_font(site, chromium):
+    page = chromium.new_page()
+    page.goto((site / "docs" / "formulas.html").as_uri())
+    page.evaluate("document.fonts.ready")
+    tools = page.context.new_cdp_session(page)
+    tools.send("DOM.enable")
+    tools.send("CSS.enable")
+    root = tools.send("DOM.getDocument")["root"]["nodeId"]
+    for element in tools.send("DOM.querySelectorAll", {"nodeId": root, "selector": "math"})["nodeIds"]:
+        fonts = tools.send("CSS.getPlatformFontsForNode", {"nodeId": element})["fonts"]
+        assert [font["familyName"] for font in fonts if not font["isCustomFont"]] == []
 
 
 def test_a_formula_leads_to_its_functions_reference(pages):

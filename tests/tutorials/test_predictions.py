@@ -233,11 +233,19 @@ def test_a_prediction_stays_once_it_was_looked_at(file, capsys):
 @pytest.mark.parametrize("given", [{"choice": ..., "confidence": 0.5}, {"choice": "a", "confidence": ...}])
 def test_three_dots_are_no_prediction_and_write_nothing(file, capsys, given):
     predict("1a", **given)
-    look("1a")
-    out = capsys.readouterr().out
-    assert out.startswith("no prediction")
-    assert "you said" not in out
+    assert capsys.readouterr().out.startswith("no prediction")
     assert not file.exists()
+
+
+def test_who_has_looked_can_no_longer_predict(file, capsys):
+    look("1a")
+    assert "you said" not in capsys.readouterr().out
+    predict("1a", choice="c", confidence=1.0)
+    out = capsys.readouterr().out
+    assert out == "you have looked: no prediction any more; to begin anew, delete predictions.json\n"
+    look("1a")
+    assert "you said" not in capsys.readouterr().out
+    assert len(predictions_made()[0]) == 0
 
 
 @pytest.mark.parametrize(

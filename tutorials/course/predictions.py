@@ -1,8 +1,8 @@
 """Predict, then look: what will the figure show, and how sure are you? At the end: how well did you know what you knew?
 
-``predict("1a", choice="b", confidence=0.7)`` stands before a figure, ``look("1a")`` after it. Predictions are kept in
-``predictions.json`` beside the notebooks, which is never committed; to begin anew, delete it. The questions are asked
-in the notebooks' text; a test compares the answers below with the stored outputs.
+``predict("1a", choice="b", confidence=0.7)`` stands before a figure, ``look("1a")`` after it; who has looked can no
+longer predict. Predictions are kept in ``predictions.json`` beside the notebooks, which is never committed; to begin
+anew, delete it. The questions are asked in the notebooks' text; a test compares the answers below with what is stored.
 """
 
 import json
@@ -16,6 +16,7 @@ from torch import Tensor
 
 VARIABLE = "CALIBRL_PREDICTIONS"
 CHOICES = ("a", "b", "c")
+ANEW = "to begin anew, delete predictions.json"
 GUESSING = 1 / 3  # the confidence of one who does not know which of the three it is
 
 
@@ -57,7 +58,7 @@ ANSWERS = {
 
 
 def predict(number: str, *, choice: str | EllipsisType, confidence: float | EllipsisType) -> None:
-    """Note a prediction, or say that none was made yet; once looked at, it stays as it is.
+    """Note a prediction, or say that none was made yet; after a look nothing is noted any more.
 
     Args:
         number: of the question, as ``"1a"``.
@@ -76,29 +77,31 @@ def predict(number: str, *, choice: str | EllipsisType, confidence: float | Elli
     if not GUESSING - 0.01 <= confidence <= 1.0:
         raise ValueError(f"confidence={confidence!r}: expected 0.33 to 1. Fix: guessing is right one time in three.")
     made = _read()
-    if made.get(number, {}).get("looked"):
-        return print(f"you have looked: ({made[number]['choice']}) stays your prediction")
+    said = made.get(number, {})
+    if said.get("looked"):
+        kept = f"({said['choice']}) stays your prediction" if "choice" in said else f"no prediction any more; {ANEW}"
+        return print(f"you have looked: {kept}")
     _write(made | {number: {"choice": choice, "confidence": float(confidence), "looked": False}})
     return print(f"noted: ({choice}), {confidence:.0%} sure")
 
 
 def look(number: str) -> None:
-    """Print what the figure shows, why, and what the reader had predicted.
+    """Print what the figure shows, why, and what the reader had predicted; note that it was looked at.
 
     Raises:
         KeyError: there is no such question.
     """
     answer, made = ANSWERS[number], _read()
     print(f"({answer.choice}) {answer.why}")
-    if number in made:
-        said = made[number]
+    said = made.get(number, {})
+    if "choice" in said:
         print(f"you said ({said['choice']}), {said['confidence']:.0%} sure")
-        _write(made | {number: said | {"looked": True}})
+    _write(made | {number: said | {"looked": True}})
 
 
 def predictions_made() -> tuple[Tensor, Tensor]:
     """Return confidence and whether it was right, ``[predictions]`` each, of all predictions that were looked at."""
-    looked = {number: said for number, said in _read().items() if said["looked"]}
+    looked = {number: said for number, said in _read().items() if said["looked"] and "choice" in said}
     confidence = torch.tensor([float(said["confidence"]) for said in looked.values()], dtype=torch.float64)
     right = torch.tensor([said["choice"] == ANSWERS[number].choice for number, said in looked.items()])
     return confidence, right.bool()
