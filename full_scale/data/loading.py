@@ -10,6 +10,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from full_scale.data import (
+    arithmetic,
     benchmarks,
     generic,
     geometry3k,
@@ -37,6 +38,7 @@ DATASETS: dict[str, Schema] = {
         rendered.RENDERED,
         shortcut.SHORTCUT,
         word_problems.WORD_PROBLEMS,
+        arithmetic.ARITHMETIC,
         pipelines.PIPELINES,
         geometry3k.FOLDERS,
         geometry3k.HUB,
@@ -83,9 +85,9 @@ def load_problems(
     """Load one split of a data set.
 
     Args:
-        dataset: The name of one that is shipped ("rendered", "shortcut", "word_problems", "pipelines"); a file or
-            folder, whose layout is recognised; "hub:<owner>/<name>", which is downloaded first; or "<name of
-            DATASETS>:" before one of the two.
+        dataset: The name of one that is shipped ("rendered", "shortcut", "word_problems", "arithmetic",
+            "pipelines"); a file or folder, whose layout is recognised; "hub:<owner>/<name>", which is downloaded first;
+            or "<name of DATASETS>:" before one of the two.
         split: One of the layout's splits; "validation" is "val".
         limit: At most so many problems, the first ones; None for all.
         seed: Seed of generated problems; files are read in their own order.

@@ -51,7 +51,8 @@ class Request:
     Attributes:
         model: folder or hub id of a checkpoint, or of a run with adapters; shipped: tiny, tiny-text, tiny-code,
             tiny-shortcut.
-        dataset: rendered, shortcut, word_problems, pipelines, a folder or file, or <layout>:<path>; several.
+        dataset: rendered, shortcut, word_problems, arithmetic, pipelines, a folder or file, or <layout>:<path>;
+            several.
         split: of every data set (default: the one that each is scored on).
         limit: at most so many problems of each (of generated ones 2000 without).
         columns: what the columns of your own table are called, where that is not usual: question=q,answer=a.

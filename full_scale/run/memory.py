@@ -25,7 +25,7 @@ from full_scale.run.command_line import read_preset
 from full_scale.run.settings import Settings
 
 GIB = 2**30
-BYTES = {"float32": 4, "bfloat16": 2}
+BYTES = {"float32": 4, "bfloat16": 2, "auto": 2}  # these GPUs multiply bfloat16
 GPU_GIB = 80
 PROMPT_TOKENS = 1024
 """A question with one picture of about 800 x 800 pixels; the presets' max_prompt_length is the longest that is kept."""

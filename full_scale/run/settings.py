@@ -29,7 +29,9 @@ class Settings:
     """
 
     model: str = _option("model", f"folder or hub id of a checkpoint; {' and '.join(SHIPPED_MODELS)} are shipped")
-    dtype: Literal["float32", "bfloat16"] = _option("model", "of the weights")
+    dtype: Literal["float32", "bfloat16", "auto"] = _option(
+        "model", "of the weights; auto: bfloat16 where the GPU or the CPU multiplies it itself, else float32"
+    )
     needs_gpu: bool = _option("model", "refuse to start without a GPU")
     mixed_precision: Literal["none", "bfloat16"] = _option("model", "type of the computation")
     shared_prompt: Literal["auto", "on", "off"] = _option(
@@ -45,7 +47,9 @@ class Settings:
     remote_code: bool = _option("model", "run code that the checkpoint brings; read it first", False)
 
     dataset: str = _option(
-        "data", "rendered, shortcut, word_problems, pipelines, a folder or file, hub:<id>, or <layout>:<path or hub:id>"
+        "data",
+        "rendered, shortcut, word_problems, arithmetic, pipelines, a folder or file, hub:<id>, "
+        "or <layout>:<path or hub:id>",
     )
     experts: str = _option("data", "where experts come from: dataset, column:<name>, file:<path>, answer_only or none")
     trust_experts: bool = _option("data", "take every expert for right, also those that the verifier rejects", False)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from datasets import Dataset
 from rich.console import Console
 from transformers.modeling_utils import PreTrainedModel
@@ -17,6 +16,7 @@ from full_scale.model.processor import Processor, load_processor
 from full_scale.model.prompting import opening
 from full_scale.problems.problem import Problem
 from full_scale.run.folder import versions
+from full_scale.run.machine import weights_dtype
 from full_scale.run.settings import Settings
 from full_scale.training.checks import check_ways
 from full_scale.training.rows import Dropped, kept_back, training_rows
@@ -89,7 +89,7 @@ def load(settings: Settings, console: Console, quarantine: Quarantine | None = N
     problems = shown_examples(problems, settings)
     rows, dropped = load_rows(settings, problems, processor, console, quarantine)
     rows, kept = _with_validation(settings, rows, console)
-    model = load_model(settings.model_folder, dtype=getattr(torch, settings.dtype), remote_code=settings.remote_code)
+    model = load_model(settings.model_folder, dtype=weights_dtype(settings), remote_code=settings.remote_code)
     check_ways(model, processor, problems, settings)
     return Parts(
         processor=processor,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from full_scale.data.arithmetic import arithmetic_problems
 from full_scale.data.generated import COUNT, generated_schema, split_of
 from full_scale.data.pipelines import pipeline_problems
 from full_scale.data.rendered import rendered_problems
@@ -18,7 +19,9 @@ def test_one_content_in_five_is_for_testing():
     assert set(splits) == {"train", "test"}
 
 
-@pytest.mark.parametrize("draw", [rendered_problems, shortcut_problems, pipeline_problems, word_problems])
+@pytest.mark.parametrize(
+    "draw", [rendered_problems, shortcut_problems, pipeline_problems, word_problems, arithmetic_problems]
+)
 @pytest.mark.parametrize(
     ("count", "split", "message"),
     [(0, "train", "count=0: expected at least 1"), (1, "dev", "split='dev': expected 'train' or 'test'")],

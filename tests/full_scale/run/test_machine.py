@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from full_scale.run.command_line import read_command_line
-from full_scale.run.machine import check_machine, device, is_main_process, processes
+from full_scale.run.machine import check_machine, device, is_main_process, processes, weights_dtype
 
 
 def settings_of(*flags):
@@ -52,3 +52,30 @@ def test_a_process_knows_its_place_and_its_device(monkeypatch):
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert (is_main_process(), device()) == (False, torch.device("cuda", 1))
+
+
+@pytest.mark.parametrize(
+    ("gpu", "cpu", "wanted"),
+    [
+        (None, set(), torch.float32),
+        (None, {"_is_avx512_bf16_supported"}, torch.bfloat16),
+        (None, {"_is_amx_tile_supported"}, torch.bfloat16),
+        (True, set(), torch.bfloat16),
+        (False, {"_is_amx_tile_supported"}, torch.float32),
+    ],
+)
+def test_weights_are_bfloat16_where_the_machine_multiplies_it(monkeypatch, gpu, cpu, wanted):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu is not None)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda *, including_emulation: gpu and not including_emulation)
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda name=name: name in cpu, raising=False)
+    assert weights_dtype(settings_of("--dtype", "auto")) == wanted
+    assert weights_dtype(settings_of("--dtype", "bfloat16")) == torch.bfloat16
+    assert weights_dtype(settings_of("--dtype", "float32")) == torch.float32
+
+
+def test_a_torch_that_cannot_be_asked_gets_float32(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+    assert weights_dtype(settings_of("--dtype", "auto")) == torch.float32

@@ -99,7 +99,7 @@ def test_bad_values_are_named_with_the_fix(flags, message):
         ("steps", True, "steps=True: expected a whole number"),
         ("instruct", 1, "instruct=1: expected true or false"),
         ("model", None, "model=None: expected text"),
-        ("dtype", "float16", r"dtype='float16': expected one of float32, bfloat16. Fix: did you mean 'bfloat16'"),
+        ("dtype", "float16", r"dtype='float16': expected one of float32, bfloat16, auto. Fix: did you mean 'bfloat16'"),
         ("vllm", "maybe", "vllm='maybe': expected one of none, colocate, server. Fix: choose one of these"),
         ("method", "calbrl", r"method='calbrl': .*Fix: did you mean 'calibrl'\?"),
         ("recipe", {"slpe": 0.3}, r"hyper-parameter of calibrl='slpe': .*Fix: did you mean 'slope'\?"),
