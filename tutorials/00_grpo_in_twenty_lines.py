@@ -179,7 +179,7 @@ for name, weight in (("reward", rewards), ("reward plus 1", rewards + 1), ("rewa
     spread = sampled.std(0).norm()
     length = float(sampled.mean(0) @ exact / exact.norm() ** 2)
     noise = float(spread / sampled.mean(0).norm())
-    print(f"{name:20s} mean step {length:.3f} of the exact one, noise of one group {noise:.2f} of the mean step")
+    print(f"{name:21s} mean step {length:.3f} of the exact one, noise of one group {noise:.2f} of the mean step")
 
 # %% [markdown]
 # The constant that everybody gets moves nothing and drowns the step in noise; with the mean taken off, no constant

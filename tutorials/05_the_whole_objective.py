@@ -330,9 +330,9 @@ axes[-1].set_xlabel("training step")
 show(figure, "Entropy of four single runs for alpha 0.3, 0.5 and 0.8 at lambda 0.3.")
 
 # %% [markdown]
-# At every slope a run wins back several times what GRPO does: the entropy falls, rises while a sound path takes over
-# from a shortcut, and falls for good. So yes, single runs go up and down while they search. But the paper's order is
-# not what this world shows: alpha = 0.8 wins back *most*, because its search lasts longest.
+# At every slope a run wins back two to four times what GRPO does: the entropy falls, rises while a sound path takes
+# over from a shortcut, and falls for good. So yes, single runs go up and down while they search. But the paper's
+# order is not what this world shows: alpha = 0.8 wins back *most*, because its search lasts longest.
 #
 # ## 5. Where it loses or ties
 #

@@ -273,6 +273,16 @@ def test_on_a_phone_a_table_becomes_blocks_with_the_names_of_its_columns(site, c
     assert cell.evaluate("cell => getComputedStyle(cell).display") == "table-cell"
 
 
+def test_on_a_phone_what_a_check_says_is_wrapped_and_columns_are_not(site, chromium):
+    page = chromium.new_page(viewport={"width": 390, "height": 800})
+    page.goto((site / "tutorials" / "00_grpo_in_twenty_lines.html").as_uri())
+    wrapping = "output => getComputedStyle(output).whiteSpace"
+    says = page.locator(".cell_output pre", has_text="not yet: ").first
+    assert says.evaluate(wrapping) == "pre-wrap"
+    assert says.evaluate("output => output.scrollWidth <= output.clientWidth")
+    assert page.locator(".cell_output pre", has_text="noise of one group").evaluate(wrapping) == "pre"
+
+
 def test_the_live_page_trains_within_the_front_page(site, chromium):
     page = chromium.new_page(viewport={"width": 1280, "height": 800})
     page.goto((site / "index.html").as_uri())
