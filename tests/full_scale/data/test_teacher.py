@@ -145,6 +145,18 @@ def test_a_reply_without_end_is_not_read():
     assert failure(reply(LONGEST_REPLY))[0] == "the reply is no chat completion"
 
 
+@pytest.mark.parametrize(
+    ("name", "least", "below"),
+    [("temperature", 0.0, -0.1), ("seconds", 0.001, 0.0009), ("retries", 0, -1), ("pause", 0.0, -1e-9)],
+)
+def test_each_number_has_its_smallest_value_and_none_is_without_end(name, least, below):
+    assert getattr(server(**{name: least}), name) == least
+    for value in (below, float("inf"), float("nan")):
+        with pytest.raises(ValueError) as error:  # noqa: PT011 - the whole text is compared
+            server(**{name: value})
+        assert str(error.value) == f"{name}={value}: expected at least {least:g}. Fix: --{name} 1"
+
+
 def test_the_key_or_none_is_sent_and_an_address_is_one_of_the_web(monkeypatch):
     monkeypatch.delenv("EXPERT_API_KEY", raising=False)
     assert server().client().headers["Authorization"] == "Bearer none"

@@ -7,6 +7,7 @@ import torch
 from architectures import architecture
 from torch.utils.flop_counter import FlopCounterMode
 
+from full_scale.run.command_line import read_preset
 from full_scale.run.cost import BANDWIDTH, MODELS, REACHED, Work, forward, reading, scoring, seconds, table, writing
 from full_scale.run.memory import SIZES, Size
 
@@ -34,6 +35,13 @@ def test_a_pass_has_a_models_own_operations():
     found = forward(size, Work(prompt=0, picture=0, response=20), prompts=0, responses=1)
     unmasked = 4 * 2 * 32 * 20 * 20 / 2
     assert counted.get_total_flops() == found + unmasked
+
+
+def test_an_update_that_nobody_describes_has_the_presets_prompts_and_responses():
+    preset, work = read_preset("qwen2.5-vl-7b"), Work()
+    assert (work.prompts, work.responses) == (preset["prompts_per_step"], preset["group_size"])
+    assert (work.prompt, work.picture, work.response) == (1024, 900, 1024)
+    assert (work.expert, work.checkpointed) == (True, True)
 
 
 def test_sharing_reads_a_prompt_once_and_changes_nothing_else():
