@@ -44,7 +44,7 @@ def weights_dtype(settings: Settings) -> torch.dtype:
 
 def _multiplies_bfloat16() -> bool:
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public question for it
     return any(getattr(torch.cpu, name, lambda: False)() for name in asked)
 
