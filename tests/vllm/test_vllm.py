@@ -7,6 +7,7 @@ CPU does not support; the text model here is a wider one with random weights.
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -100,6 +101,19 @@ def test_what_samples_is_what_is_trained_and_weights_are_handed_over(calibrl):
     assert all(line["loss"] for line in calibrl)
     assert len(gaps(calibrl)) == 4
     assert max(gaps(calibrl)) < GAP
+
+
+def test_pictures_expanded_twice_end_the_run_in_its_first_update(pictures, tmp_path):
+    """What vLLM makes of TRL's own call (huggingface/trl#6294)."""
+    flags = ("--steps", 2, "--prompts-per-step", 4, "--micro-batch-rows", 32, "--model", pictures, "--vllm", "colocate")
+    status, said = run(HERE / "expanded.py", *PICTURES, *flags, "--out", tmp_path / "run")
+    assert status != 0
+    (found,) = re.findall(
+        r"sampler_gap=(\S+): sampler and policy differ .*expected at most 0.1; .*expanded twice", said
+    )
+    print(f"pictures expanded twice: gap {found}, and the run ends")
+    assert float(found) > 1.0
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
 def test_accuracy_is_that_of_the_transformers_engine(calibrl, pictures, tmp_path):
