@@ -1,4 +1,4 @@
-"""colocated.py with a fault: vLLM gets pictures that are expanded already, as TRL hands them over; it expands them too."""
+"""colocated.py with a fault: vLLM gets pictures expanded already, as TRL hands them over, and expands them again."""
 
 import sys
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -150,27 +151,32 @@ def test_text_and_a_supervised_stage(text, tmp_path):
     assert max(gaps(metrics)) < GAP
 
 
-@pytest.fixture(scope="module")
-def server(pictures):
-    """As docs/scale.md says, on a CPU."""
+@contextmanager
+def serving(command, log, patience=900):
+    """The address of a server that a shell's command starts."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = SERVE.format(model=pictures) + " " + " ".join(f"'{word}'" for word in SERVED)
-    log = (pictures.parent / "server.log").open("w")
-    command += f" --host 127.0.0.1 --port {port}"
-    process = subprocess.Popen(["bash", "-c", f"exec env {command}"], env=environment(), stdout=log, stderr=log)
-    url, end = f"http://127.0.0.1:{port}", time.monotonic() + 900
-    try:
-        while not answers(url):
-            assert process.poll() is None, Path(log.name).read_text()[-6000:]
-            assert time.monotonic() < end, Path(log.name).read_text()[-6000:]
-            time.sleep(2)
+    command += " " + " ".join(f"'{word}'" for word in (*SERVED, "--host", "127.0.0.1", "--port", port))
+    url, end = f"http://127.0.0.1:{port}", time.monotonic() + patience
+    with log.open("w") as said:
+        process = subprocess.Popen(["bash", "-c", f"exec env {command}"], env=environment(), stdout=said, stderr=said)
+        try:
+            while not answers(url):
+                assert process.poll() is None, log.read_text()[-6000:]
+                assert time.monotonic() < end, log.read_text()[-6000:]
+                time.sleep(2)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def server(pictures):
+    """As docs/scale.md says, on a CPU."""
+    with serving(SERVE.format(model=pictures), pictures.parent / "server.log") as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(60)
-        log.close()
 
 
 def answers(url):
@@ -211,3 +217,23 @@ def test_experts_with_pictures_from_a_server(server, pictures, tmp_path):
     found = {record["id"]: record["response"] for record in records}
     assert found == {problem.id: answer.text for problem, (answer,) in zip(problems, wanted, strict=True)}
     print(f"server: {len(found)} of {len(problems)} greedy answers to pictures equal")
+
+
+HAND_OVER = """
+import sys
+from trl.generation.vllm_client import VLLMClient
+VLLMClient(sys.argv[1]).init_communicator("cpu")
+"""
+
+
+def test_trls_own_command_starts_such_a_server(pictures, tmp_path):
+    """`trl vllm-serve` runs vLLM's server with docs/scale.md's flags; on a CPU all but handing over weights works."""
+    flags = ("--steps", 1, "--prompts-per-step", 4, "--micro-batch-rows", 32, "--model", pictures, "--vllm", "server")
+    with serving(f"trl vllm-serve --model {pictures}", tmp_path / "server.log") as url:
+        metrics, _ = train(HERE / "served.py", tmp_path / "run", *PICTURES, *flags, "--vllm-url", url)
+        status, said = run("-c", HAND_OVER, url)
+    (gap,) = gaps(metrics)
+    print(f"trl vllm-serve: gap {gap:.2g}")
+    assert gap < GAP
+    assert status != 0
+    assert "NotImplementedError: Weight synchronization runs on vLLM's NCCL weight-transfer engine" in said
