@@ -123,3 +123,13 @@ def test_blanked_pictures_are_white_of_the_same_size_and_nothing_else_changes():
     assert all(np.asarray(picture).min() == 255 for picture in blank.rgb_images())
     assert np.asarray(wide.rgb_images()[0]).max() == 0
     assert (blank.question, blank.answer, blank.id) == (wide.question, wide.answer, wide.id)
+
+
+def test_blanked_pictures_are_white_and_nothing_else_changes():
+    (problem,) = rendered_problems(1, seed=0)
+    blank = blanked(problem)
+    (picture,) = blank.rgb_images()
+    assert picture.size == problem.rgb_images()[0].size
+    assert np.asarray(picture).min() == 255
+    assert np.asarray(problem.rgb_images()[0]).min() < 255
+    assert (blank.question, blank.answer, blank.id) == (problem.question, problem.answer, problem.id)

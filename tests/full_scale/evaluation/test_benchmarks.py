@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from layouts import gsm8k
-from realdata import GEOMETRY3K
+from realdata import GEOMETRY3K, REAL_DATA, needs_real_data
 from tiny import tiny_processor
 
 from full_scale.data import Quarantine
@@ -76,3 +76,16 @@ def test_pictures_are_refused_for_a_text_model():
         readable_benchmarks(processor.tokenizer, [text, problems])
     with pytest.raises(ValueError, match="b has pictures"):  # one is enough
         readable_benchmarks(processor.tokenizer, [benchmark([*text.problems, *problems.problems])])
+
+
+def test_each_data_set_has_its_own_split():
+    assert scored_split("rendered") == "test"
+    assert scored_split(str(GEOMETRY3K)) == "test"
+
+
+@needs_real_data
+@pytest.mark.parametrize(
+    ("name", "split"), [("mathvista", "testmini"), ("mathverse", "testmini"), ("mathvision", "test"), ("mmk12", "test")]
+)
+def test_the_split_that_a_benchmark_is_scored_on(name, split):
+    assert scored_split(str(REAL_DATA / name)) == split

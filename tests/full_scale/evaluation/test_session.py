@@ -1,26 +1,23 @@
-"""The evaluation command: from a checkpoint to results, page and tables; resuming; bad input."""
+"""An evaluation from its request to its results: page, tables, resuming, comparing, merging."""
 
 import json
 import re
 import statistics
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 import torch
-from realdata import GEOMETRY3K, REAL_DATA, ROOT, needs_real_data
-from tiny import save_tiny_checkpoint, tiny_model, tiny_processor
+from realdata import GEOMETRY3K
+from rich.console import Console
+from tiny import save_tiny_checkpoint
 
-from cli.folder import read_lines
+from cli.folder import Output, read_lines
 from cli.program import Interrupted
 from full_scale.data import load_problems
-from full_scale.data.rendered import rendered_problems
 from full_scale.evaluate import main
 from full_scale.evaluation import answering, session
-from full_scale.evaluation.answering import blanked, shown
-from full_scale.evaluation.benchmarks import scored_split
+from full_scale.evaluation.answering import shown
 from full_scale.evaluation.held_out import decisions
+from full_scale.evaluation.request import Request
 from full_scale.model.checkpoint import TINY_MODEL, load_model, model_fingerprint
 from full_scale.model.processor import load_processor
 from full_scale.model.shipped import TINY_SHORTCUT_MODEL
@@ -130,26 +127,6 @@ def test_an_evaluation_of_another_model_is_not_continued(checkpoint, tmp_path, m
         run(checkpoint, tmp_path / "out", "--resume")
 
 
-def test_a_fingerprint_notices_a_small_update():
-    model = tiny_model(tiny_processor())
-    before = model_fingerprint(model)
-    assert model_fingerprint(model) == before
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight += 1e-6
-    assert model_fingerprint(model) != before
-
-
-def test_blanked_pictures_are_white_and_nothing_else_changes():
-    (problem,) = rendered_problems(1, seed=0)
-    blank = blanked(problem)
-    (picture,) = blank.rgb_images()
-    assert picture.size == problem.rgb_images()[0].size
-    assert np.asarray(picture).min() == 255
-    assert np.asarray(problem.rgb_images()[0]).min() < 255
-    assert (blank.question, blank.answer, blank.id) == (problem.question, problem.answer, problem.id)
-
-
 def test_the_shipped_model_needs_the_picture(tmp_path, capsys):
     flags = ["--limit", "40", "--dataset", "rendered"]
     seen = main([*flags, "--out", str(tmp_path / "seen")])
@@ -196,64 +173,6 @@ def test_the_same_data_set_twice_is_two_benchmarks(checkpoint, tmp_path):
     assert first == second
 
 
-def test_each_data_set_has_its_own_split():
-    assert scored_split("rendered") == "test"
-    assert scored_split(str(GEOMETRY3K)) == "test"
-
-
-@needs_real_data
-@pytest.mark.parametrize(
-    ("name", "split"), [("mathvista", "testmini"), ("mathverse", "testmini"), ("mathvision", "test"), ("mmk12", "test")]
-)
-def test_the_split_that_a_benchmark_is_scored_on(name, split):
-    assert scored_split(str(REAL_DATA / name)) == split
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--model", "/no/such/folder"], "model='/no/such/folder': expected a folder with a checkpoint, a hub id"),
-        (["--modle", "tiny"], r"--modle: expected a flag of evaluate.py. Fix: did you mean --model\?"),
-        (["--output-dir", "x"], r"--output-dir: expected a flag of evaluate.py. Fix: did you mean --out\?"),
-        (["--compare", "x"], r"--compare: expected two folders, got 1. Fix: --compare A B"),
-        (["--dataset", "nope"], "unknown data set 'nope'"),
-        (["--dataset", str(GEOMETRY3K), "--split", "nope"], "has no split 'nope'"),
-        (["--split", "nope"], "rendered has no split 'nope'; it has train, test"),
-        (["--limit", "0"], "limit must be at least 1"),
-        (["--samples", "-1"], r"samples=-1: expected at least 0. Fix: --samples 0\."),
-        (
-            ["--samples", "2", "--pass-at", "3"],
-            r"--pass-at 3: expected 1 to the number of samples, 2. Fix: --samples 3\.",
-        ),
-        (["--pass-at", "1"], "--pass-at 1: expected 1 to the number of samples, 0"),
-        (["--batch-size", "0"], "batch_size=0: expected"),
-        (["--max-response-length", "0"], "max_response_length=0: expected"),
-    ],
-)
-def test_bad_input_is_refused_before_anything_is_written(tmp_path, flags, message):
-    with pytest.raises(ValueError, match=message):
-        main(["--out", str(tmp_path / "out"), *flags])
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_empty_data_set_is_refused(tmp_path):
-    (tmp_path / "data" / "test").mkdir(parents=True)
-    with pytest.raises(ValueError, match="has none of the known layouts"):
-        main(["--out", str(tmp_path / "out"), "--dataset", str(tmp_path / "data")])
-    with pytest.raises(ValueError, match="has no problems in split 'test'"):
-        main(["--out", str(tmp_path / "out"), "--dataset", f"geometry3k:{tmp_path / 'data'}"])
-
-
-def test_the_command_ends_with_the_message_only(tmp_path):
-    (tmp_path / "precious").write_text("x")
-    command = [sys.executable, str(ROOT / "full_scale" / "evaluate.py"), "--out", str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 2
-    assert re.fullmatch(
-        r"error: out=.*: it is in use, precious is no file of ours. Fix: choose another --out\.", ended.stderr.strip()
-    )
-
-
 @pytest.mark.slow
 def test_adapters_are_evaluated_merged_and_trained_on(tmp_path):
     small = ["--prompts-per-step", "2", "--group-size", "2", "--micro-batch-rows", "4", "--evaluate-problems", "0"]
@@ -273,3 +192,46 @@ def test_adapters_are_evaluated_merged_and_trained_on(tmp_path):
         main(["--model", out, "--merge", str(tmp_path / "merged")])
     more = train([*small, "--model", out, "--steps", "1", "--limit", "4", "--out", str(tmp_path / "more")])
     assert more["finished"]
+
+
+@pytest.mark.parametrize(("interruption", "number"), [(KeyboardInterrupt(), 2), (Interrupted(15, "SIGTERM"), 15)])
+def test_an_interruption_keeps_the_number_of_its_signal(tmp_path, monkeypatch, interruption, number):
+    def interrupted(*_):
+        raise interruption
+
+    monkeypatch.setattr(session, "evaluate", interrupted)
+    with pytest.raises(Interrupted, match="the same command with --resume goes on") as caught:
+        session.run(Request(), Output(out=tmp_path / "out"), Console(quiet=True))
+    assert caught.value.number == number
+
+
+def test_at_most_three_benchmarks_stand_side_by_side(checkpoint, tmp_path, capsys):
+    names = ["rendered", "shortcut", str(GEOMETRY3K), f"geometry3k:{GEOMETRY3K}"]
+    run(checkpoint, tmp_path / "out", "--limit", "1", "--dataset", *names)
+    page = (tmp_path / "out" / "answers.html").read_text()
+    heads = [re.findall(r"<th[^>]*>([^<]*)</th>", table) for table in re.findall(r"(?s)<table.*?</table>", page)]
+    sides = [
+        [name for name in head if name in {"rendered", "shortcut", "geometry3k", "geometry3k #2"}] for head in heads
+    ]
+    assert [side for side in sides if side] == [["rendered", "shortcut", "geometry3k"], ["geometry3k #2"]]
+
+
+def test_the_page_says_whose_answers_it_shows_and_how_they_were_made(checkpoint, finished, tmp_path):
+    page = (finished[0] / "answers.html").read_text()
+    assert f"Answers of {checkpoint.name}" in page
+    assert "6 problems, 3 answers to each, seed 0." in page
+    assert all(label in page for label in ("greedy", "sample 1", "sample 2"))
+    assert "sample 3" not in page
+    run(checkpoint, tmp_path / "out", "--limit", "1", "--blank-pictures")
+    assert "1 problems, 1 answers to each, seed 0, pictures blanked." in (tmp_path / "out" / "answers.html").read_text()
+
+
+def test_broken_records_are_listed_beside_the_results(checkpoint, tmp_path):
+    table = tmp_path / "table.jsonl"
+    table.write_text(json.dumps({"question": "1 + 1?", "answer": "2"}) + "\n" + json.dumps({"question": ""}) + "\n")
+    flags = ["--dataset", str(table), "--split", "train"]
+    with pytest.raises(ValueError, match=r"row 2 has no column for the answer.*--skip-broken"):
+        run(checkpoint, tmp_path / "strict", *flags)
+    results = run(checkpoint, tmp_path / "out", *flags, "--skip-broken")
+    assert [summary["problems"] for summary in results["figures"].values()] == [1]
+    assert len(read_lines(tmp_path / "out" / "quarantine.jsonl")) == 1

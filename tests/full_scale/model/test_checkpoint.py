@@ -177,3 +177,13 @@ def test_a_save_that_is_cut_off_leaves_the_earlier_model_or_none(copy, monkeypat
         assert not (copy / "config.json").exists()
         with pytest.raises(ValueError, match="Fix"):
             load_model(copy)
+
+
+def test_a_fingerprint_notices_a_small_update():
+    model = tiny_model(tiny_processor())
+    before = model_fingerprint(model)
+    assert model_fingerprint(model) == before
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 1e-6
+    assert model_fingerprint(model) != before

@@ -1,7 +1,7 @@
 """The trainer's plumbing: equal to stock TRL without experts, experts in their groups with them."""
 
 import inspect
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from tiny_runs import build, logged, losses, processor, rows, run, weights, with
 from trl import GRPOTrainer
 
 from calibrl_ref import RECIPES
+from full_scale.run.settings import Settings
 from full_scale.training.trainer import OVERRIDDEN, HybridPolicyTrainer
 
 pytestmark = [
@@ -159,6 +160,13 @@ def test_a_response_is_judged_with_the_opening_that_the_template_writes(tmp_path
     assert [text.startswith("<think>") for text in seen] == [False] * 4 + [True] * 4
     assert batch.correct[:4].all()
     assert not processor().tokenizer.decode(batch.response_ids[0]).startswith("<think>")
+
+
+def test_a_trainer_of_ones_own_has_the_defaults_of_the_settings():
+    given = inspect.signature(HybridPolicyTrainer.__init__).parameters
+    settings = {field.name: field.default for field in fields(Settings)}
+    for name in ("generation_rounds", "skip_limit", "shared_prompt", "head_chunk"):
+        assert given[name].default == settings[name], name
 
 
 def test_building_a_trainer_tells_nobody(tmp_path, monkeypatch):
