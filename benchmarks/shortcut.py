@@ -5,6 +5,7 @@
     python -m benchmarks.shortcut --dry-run            # the commands alone
     python -m benchmarks.shortcut --checkpoint         # how often the shipped checkpoint takes each way, and is right
     python -m benchmarks.shortcut --decisions          # where the trained models look: at triangles, at other figures
+    python -m benchmarks.shortcut --tables             # the tables of docs/shortcut_findings.md, from the results
 
 Each run is ``full_scale/train.py --preset tiny-shortcut`` in a folder of its own below ``--out``; one that is finished
 is not done again, one that was cut off goes on from its last checkpoint. The results of all finished runs are written
@@ -16,7 +17,6 @@ import json
 import multiprocessing
 import os
 import shlex
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
@@ -24,15 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import t as student
-
 from benchmarks.rows import provenance
+from benchmarks.shortcut_tables import RESULTS, interval, paired_table, table
 from cli.folder import write_json
 from full_scale.run.command_line import read_preset
 from full_scale.run.folder import read_metrics
 from full_scale.train import main as train
 
-RESULTS = Path("results/vlm_shortcut")
 CURVES = (
     *("sound_probability", "shortcut_probability", "decision_entropy", "accuracy", "entropy", "grad_norm"),
     *("sound_share", "shortcut_share", "neither_share"),
@@ -259,20 +257,6 @@ def record(cell: Cell, seed: int, out: Path, more: Sequence[str] = ()) -> dict[s
     return {"cell": cell.name, "seed": seed, "commands": lines, **measures, "course": rounded}
 
 
-def interval(values: Sequence[float]) -> dict[str, float]:
-    """Mean over seeds with its 95 % t interval; of one seed the mean alone.
-
-    Example:
-        >>> interval([0.5, 0.7])
-        {'mean': 0.6, 'low': -0.6706, 'high': 1.8706}
-    """
-    mean = statistics.fmean(values)
-    if len(values) == 1:
-        return {"mean": round(mean, 4)}
-    half = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
-    return {"mean": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4)}
-
-
 def write_results(part: str, out: Path, folder: Path = RESULTS, more: Sequence[str] = ()) -> None:
     """Write what the finished runs of a part gave, and which are missing."""
     every = [(cell, seed) for cell in PARTS[part] for seed in cell.seeds]
@@ -411,6 +395,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes of one thread")
     parser.add_argument("--checkpoint", action="store_true", help="measure the shipped checkpoint and stop")
     parser.add_argument("--decisions", action="store_true", help="measure where the trained models look and stop")
+    parser.add_argument("--tables", action="store_true", help="print the results as tables and stop")
     parser.add_argument("--dry-run", action="store_true", help="print the commands of the missing runs and stop")
     options, more = parser.parse_known_args(arguments)
     if options.checkpoint:
@@ -419,6 +404,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if options.decisions:
         write_json(RESULTS / "decisions.json", measure_decisions(options.part, options.out))
+        return
+    if options.tables:
+        tables = [*(table(part) for part in options.part if part != "rates"), paired_table([*PARTS])]
+        print("\n\n".join("\n".join(lines) for lines in tables if len(lines) > 2))
         return
     missing = [run for run in runs(options.part) if not finished(folder_of(options.out, run[1], run[2]))]
     if options.dry_run:

@@ -16,7 +16,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmarks.shortcut import PARTS, RESULTS
+from benchmarks.shortcut import PARTS
+from benchmarks.shortcut_tables import RESULTS
 from cli.flags import read_flags
 from cli.folder import read_json, write_json
 from toy.__main__ import parse
@@ -31,7 +32,7 @@ from toy.world.named import WORLDS
 PICTURE = Path(__file__).with_suffix(".png")
 PANELS = {
     "sound_probability": ("Probability of the sound way", "sound_mass", 1.0),
-    "decision_entropy": ("Entropy of the first decision, nats", "entropy", 1.5),
+    "decision_entropy": ("Entropy of the first decision, nats", "entropy", 3.5),
     "accuracy": ("Accuracy", "accuracy", 1.0),
 }
 """Metric of the model -> title, the toy's quantity, upper end of the axis."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import shortcut
+from benchmarks import shortcut, shortcut_tables
 from full_scale.data import load_problems
 from full_scale.model.decisions import FirstDecision
 from full_scale.run.command_line import read_command_line
@@ -148,3 +148,27 @@ def test_where_a_trained_model_looks_is_told_for_triangles_and_for_others(tmp_pa
     assert triangle["problems"] + other["problems"] == 20
     assert (triangle["look"], triangle["looks_first"]) == (0.1, 0.0)
     assert (other["look"], other["guess triangle"], other["looks_first"]) == (0.8, 0.1, 1.0)
+
+
+def test_tables_hold_the_results_and_compare_with_grpo_seed_by_seed(tmp_path, monkeypatch):
+    grpo, other = shortcut.PARTS["first"][:2]
+    for cell, shares in ((grpo, (0.2, 0.4)), (other, (0.3, 0.4))):
+        for seed, sound in enumerate(shares):
+            finish(shortcut.folder_of(tmp_path / "runs", cell, seed), sound=sound)
+    shortcut.write_results("first", tmp_path / "runs", tmp_path)
+    titles, _, row, _ = shortcut_tables.table("first", tmp_path)
+    assert titles.startswith("| method | seeds | greedy | sampled |")
+    assert row.startswith("| grpo | 2 | 50.0 [50.0, 50.0] | ")
+    assert " | 30.0 [0.0, 100.0] | " in row  # a t interval of two seeds, cut
+    assert " | 0.50 [0.50, 0.50] | " in row  # nats
+    _, _, compared = shortcut_tables.paired_table(["first"], tmp_path)
+    assert compared.startswith(f"| {other.name} | 2 | +0.0 [+0.0, +0.0] | ")
+    assert " | +5.0 [-58.5, +68.5] | " in compared
+
+
+def test_the_findings_hold_the_tables_of_the_results():
+    findings = (ROOT / "docs" / "shortcut_findings.md").read_text()
+    parts = [part for part in shortcut.PARTS if part != "rates" and (shortcut.RESULTS / f"{part}.json").is_file()]
+    assert parts
+    for lines in (*(shortcut_tables.table(part) for part in parts), shortcut_tables.paired_table(parts)):
+        assert "\n".join(lines[2:]) in findings
