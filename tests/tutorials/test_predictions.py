@@ -131,6 +131,14 @@ def first_loss():
     return whether(loss == 0, loss > 0, loss < 0)
 
 
+def looks_after_grpo():
+    (before,), (after,) = (
+        numbers("09", r"before: looks in ([\d.]+)"),
+        numbers("09", r"grpo +\d seeds: looks in ([\d.]+)"),
+    )
+    return whether(after > 0.5, before < after <= 0.5, after < before)
+
+
 def without_pictures():
     after, blank = (
         numbers("09", rf"(?m)^{name} +greedy +([\d.]+)")[0] for name in ("after", "after, pictures blanked")
@@ -170,6 +178,7 @@ TRUTH = {
     "8a": hidden_faults,
     "9a": first_loss,
     "9b": without_pictures,
+    "9c": looks_after_grpo,
     "10a": adaptive_or_constant,
     "10b": one_seed_each,
     "11a": ill_but_rising,

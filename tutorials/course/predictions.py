@@ -50,6 +50,7 @@ ANSWERS = {
     "8a": Answer("c", "seven of ten: the broken lines are not taken there, or taken without harm"),
     "9a": Answer("a", "every ratio is 1 and the advantages of a group add up to 0; the gradient is not 0"),
     "9b": Answer("c", "less than half of it is left: what it does, it does by looking"),
+    "9c": Answer("c", "what is rarely drawn is rarely rewarded: guessing has grown before a look could pay"),
     "10a": Answer("b", "0.3 does as well and 0.1 better: the smaller slope did it, not the adaptation"),
     "10b": Answer("c", "0.2: one seed each can show nearly anything"),
     "11a": Answer("c", "eight of ten: this world is kind, and even a wrong gradient finds the way"),
