@@ -264,11 +264,11 @@ def write_results(part: str, out: Path, folder: Path = RESULTS, more: Sequence[s
     done = [(one["cell"], one["seed"]) for one in found]
     missing = [f"{cell.name}, seed {seed}" for cell, seed in every if (cell.name, seed) not in done]
     names = dict.fromkeys(name for name, _ in done)
-    table = {name: _cell_row([one for one in found if one["cell"] == name]) for name in names}
+    cells = {name: _cell_row([one for one in found if one["cell"] == name]) for name in names}
     command = shlex.join(["python", "-m", "benchmarks.shortcut", "--part", part, *more])
     folder.mkdir(parents=True, exist_ok=True)
     about = {"command": command, **provenance()}
-    write_json(folder / f"{part}.json", {**about, "cells": table, "not_run": missing, "runs": found})
+    write_json(folder / f"{part}.json", {**about, "cells": cells, "not_run": missing, "runs": found})
 
 
 CHECKPOINT_SEED, CHECKPOINT_PROBLEMS = 1000, 500

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from full_scale.data.generated import Split, check_drawn, generated_schema, split_of
+from full_scale.data.generated import Split, draw_until, generated_schema, split_of
 from full_scale.problems.problem import Problem
 
 
@@ -71,15 +71,15 @@ def arithmetic_problems(count: int, *, seed: int, split: Split) -> list[Problem]
     Raises:
         ValueError: The count is below 1, or there is no such split.
     """
-    check_drawn(count, split)
-    rng = random.Random(f"{seed}-{split}")
-    problems: list[Problem] = []
-    while len(problems) < count:
-        number = len(problems) % len(LEVELS)
+
+    def draw(place: int, rng: random.Random) -> Problem | None:
+        """A sum of the next level."""
+        number = place % len(LEVELS)
         steps = _draw(LEVELS[number], rng)
-        if all(step.result >= 0 and split_of(step.content) == split for step in steps):
-            problems.append(_problem(f"{split}-{seed}-{len(problems)}", f"level {number + 1}", steps))
-    return problems
+        own = all(step.result >= 0 and split_of(step.content) == split for step in steps)
+        return _problem(f"{split}-{seed}-{place}", f"level {number + 1}", steps) if own else None
+
+    return draw_until(count, seed=seed, split=split, draw=draw)
 
 
 def _draw(level: Level, rng: random.Random) -> list[Sum]:

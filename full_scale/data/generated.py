@@ -1,15 +1,17 @@
 """What the generated data sets share: how they are read, and which split a drawn problem belongs to."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from full_scale.data.records import Record
 from full_scale.data.schema import REWARD_RULE, Request, Schema
 from full_scale.problems.problem import Problem
 
 Split: TypeAlias = Literal["train", "test"]
+Drawn = TypeVar("Drawn")
 
 COUNT = 2000
 """Problems in a split, where no limit is given."""
@@ -56,6 +58,32 @@ def check_drawn(count: int, split: str) -> None:
         raise ValueError(f"count={count}: expected at least 1. Fix: draw one.")
     if split not in ("train", "test"):
         raise ValueError(f"split={split!r}: expected 'train' or 'test'. Fix: choose one.")
+
+
+def draw_until(
+    count: int, *, seed: int, split: Split, draw: Callable[[int, random.Random], Drawn | None]
+) -> list[Drawn]:
+    """What is drawn again and again until there is enough; the same arguments give the same.
+
+    Args:
+        count: How many.
+        seed: Of the random numbers.
+        split: "train" or "test"; each has random numbers of its own.
+        draw: Gets how many there are already, and the random numbers; None for what does not belong to the split.
+
+    Returns:
+        As many as were asked for.
+
+    Raises:
+        ValueError: The count is below 1, or there is no such split.
+    """
+    check_drawn(count, split)
+    rng = random.Random(f"{seed}-{split}")
+    found: list[Drawn] = []
+    while len(found) < count:
+        if (one := draw(len(found), rng)) is not None:
+            found.append(one)
+    return found
 
 
 def generated_schema(name: str, draw: Draw, file: str, *, reward_rule: str = REWARD_RULE) -> Schema:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from full_scale.data.generated import Split, check_drawn, generated_schema, split_of
+from full_scale.data.generated import Split, draw_until, generated_schema, split_of
 from full_scale.data.schema import PROGRAM_REWARD_RULE
 from full_scale.problems.code_task import Case, CodeTask
 from full_scale.problems.problem import Problem
@@ -77,16 +77,17 @@ def pipeline_problems(count: int, *, seed: int, split: Split) -> list[Problem]:
     Raises:
         ValueError: The count is below 1, or there is no such split.
     """
-    check_drawn(count, split)
-    rng = random.Random(f"{seed}-{split}")
-    problems: list[Problem] = []
-    while len(problems) < count:
+
+    def draw(place: int, rng: random.Random) -> Problem | None:
+        """A task whose shown cases want different values."""
         steps = _draw(rng)
-        if steps is not None and split_of(_named(steps)) == split:
-            cases = _cases(steps, rng)
-            if len({case.wanted for case in cases if case.shown}) == SHOWN:
-                problems.append(_problem(f"{split}-{seed}-{len(problems)}", steps, cases))
-    return problems
+        if steps is None or split_of(_named(steps)) != split:
+            return None
+        cases = _cases(steps, rng)
+        telling = len({case.wanted for case in cases if case.shown}) == SHOWN
+        return _problem(f"{split}-{seed}-{place}", steps, cases) if telling else None
+
+    return draw_until(count, seed=seed, split=split, draw=draw)
 
 
 def _draw(rng: random.Random) -> list[Step] | None:

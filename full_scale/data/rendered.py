@@ -14,7 +14,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from full_scale.data.generated import Split, check_drawn, generated_schema, split_of
+from full_scale.data.generated import Split, draw_until, generated_schema, split_of
 from full_scale.problems.problem import Problem
 
 Point = tuple[float, float]
@@ -175,18 +175,18 @@ def rendered_problems(
     Raises:
         ValueError: count, size, split or a kind is not valid.
     """
-    _check(count, size, split, kinds)
-    rng = random.Random(f"{seed}-{split}")
-    problems: list[Problem] = []
-    while len(problems) < count:
+    _check(size, kinds)
+
+    def draw(place: int, rng: random.Random) -> Problem | None:
+        """A figure with two angles."""
         kind, (a, b) = rng.choice(list(kinds)), rng.choice(NUMBER_PAIRS)
-        if split_of(f"{kind} {a} {b}") == split:
-            problems.append(figure_problem(f"{split}-{seed}-{len(problems)}", kind, a, b, size, rng))
-    return problems
+        own = split_of(f"{kind} {a} {b}") == split
+        return figure_problem(f"{split}-{seed}-{place}", kind, a, b, size, rng) if own else None
+
+    return draw_until(count, seed=seed, split=split, draw=draw)
 
 
-def _check(count: int, size: int, split: str, kinds: Sequence[str]) -> None:
-    check_drawn(count, split)
+def _check(size: int, kinds: Sequence[str]) -> None:
     if size < 28:
         raise ValueError(f"size must be at least 28 pixels, got {size}")
     unknown = [kind for kind in kinds if kind not in FIGURES]

@@ -8,7 +8,7 @@ import json
 import random
 from pathlib import Path
 
-from full_scale.data.generated import Split, check_drawn, split_of
+from full_scale.data.generated import Split, draw_until, split_of
 from full_scale.data.text_only import GSM8K
 
 FILES = Path(__file__).parent / "word_problem_files"
@@ -42,16 +42,17 @@ def word_problems(count: int, *, seed: int, split: Split) -> list[dict[str, str]
     Raises:
         ValueError: The count is below 1, or there is no such split.
     """
-    check_drawn(count, split)
-    rng = random.Random(f"{seed}-{split}")
-    records: list[dict[str, str]] = []
-    while len(records) < count:
+
+    def draw(_place: int, rng: random.Random) -> dict[str, str] | None:
+        """A story with three numbers."""
         text, operations = rng.choice(STORIES)
         a, b, c = rng.randint(25, 60), rng.randint(2, 12), rng.randint(2, 12)
-        if split_of(f"{operations} {a} {b} {c}") == split:
-            question = text.format(name=rng.choice(NAMES), thing=rng.choice(THINGS), a=a, b=b, c=c)
-            records.append({"question": question, "answer": _solution(operations, a, b, c)})
-    return records
+        if split_of(f"{operations} {a} {b} {c}") != split:
+            return None
+        question = text.format(name=rng.choice(NAMES), thing=rng.choice(THINGS), a=a, b=b, c=c)
+        return {"question": question, "answer": _solution(operations, a, b, c)}
+
+    return draw_until(count, seed=seed, split=split, draw=draw)
 
 
 def _solution(operations: str, a: int, b: int, c: int) -> str:

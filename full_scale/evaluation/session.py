@@ -137,12 +137,7 @@ def evaluate(request: Request, folder: RunFolder, output: Output, console: Conso
         for item in benchmarks
     }
     figures = {
-        item.name: summarise(
-            item.problems,
-            answers[item.name],
-            pass_at=request.ks,
-            decision=decided[item.name],
-        )
+        item.name: summarise(item.problems, answers[item.name], pass_at=request.ks, decision=decided[item.name])
         for item in benchmarks
     }
     tables = _tables(benchmarks, figures)
