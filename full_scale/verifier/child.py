@@ -169,22 +169,22 @@ atexit.register(_each, Child.stop)
 os.register_at_fork(after_in_child=lambda: _each(Child.forget))
 
 
-def serve_questions(questions: Mapping[str, Callable[..., Any]], *, warm_up: Sequence[str] = ()) -> None:
+def serve_questions(questions: Mapping[str, Callable[..., Any]], *, warm_up: Sequence[Sequence[str]] = ()) -> None:
     """In the child: answer questions until the input ends: lines of [id, name, arguments...], replies of [id, answer].
 
     Command line: seconds of processor time a question, bytes of memory.
 
     Args:
         questions: Name -> function of texts that gives what JSON can hold; where it raises, the answer is null.
-        warm_up: A question asked beforehand: imports and tables, outside of the first question's time.
+        warm_up: Questions asked beforehand: imports and tables, outside of the first question's time.
     """
     seconds, memory = float(sys.argv[1]), int(sys.argv[2])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer
     with contextlib.suppress(ValueError, OSError):  # macOS has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if warm_up:
-        _answer(questions, *warm_up)
+    for question in warm_up:
+        _answer(questions, *question)
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
     for line in sys.stdin:
         signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal ends the process, also inside a C function

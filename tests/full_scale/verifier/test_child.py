@@ -20,7 +20,10 @@ def test_each_line_is_a_question_and_each_reply_has_its_id(monkeypatch):
     monkeypatch.setattr(resource, "setrlimit", lambda what, values: limits.update({what: values}))
     monkeypatch.setattr(signal, "setitimer", lambda which, seconds: timers.append((which, seconds)))
     monkeypatch.setattr(signal, "signal", lambda number, action: signals.update({number: action}))
-    serve_questions(QUESTIONS, warm_up=("raise",))
+    asked = []
+    questions = QUESTIONS | {"note": lambda text: asked.append(text)}
+    serve_questions(questions, warm_up=[("raise",), ("note", "first"), ("note", "second")])
+    assert asked == ["first", "second"]
     assert [json.loads(line) for line in replies.getvalue().splitlines()] == [[7, "aa"], [9, None], [8, None]]
     assert limits == {resource.RLIMIT_AS: (12345, 12345), resource.RLIMIT_CORE: (0, 0)}
     assert timers == [(signal.ITIMER_PROF, 0.25), (signal.ITIMER_PROF, 0)] * 3
