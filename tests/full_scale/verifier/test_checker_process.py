@@ -33,23 +33,14 @@ print(time.process_time() - begun)
 """
 
 
-@pytest.mark.parametrize(
-    ("text", "truth"),
-    [
-        ("\\sin^2 y+\\cos^2 y+1", "2"),
-        ("\\cosh y", "\\frac{e^y+e^{-y}}{2}"),
-        ("\\cos 2y", "2\\cos^2 y-1"),
-    ],
-)
-def test_a_warm_child_needs_a_part_of_a_questions_time_for_the_first_of_its_kind(text, truth):
+def test_a_warm_child_needs_a_part_of_a_questions_time_for_the_first_of_its_kind():
     """Cold, the first takes as long as a question may take: on a slow machine a right answer would be judged wrong."""
 
     def seconds(how):
-        run = subprocess.run(
-            [sys.executable, "-c", TAKES, how, text, truth], capture_output=True, text=True, check=True
-        )
-        return float(run.stdout)
+        question = ("\\sin^2 y+\\cos^2 y+1", "2")
+        command = [sys.executable, "-c", TAKES, how, *question]
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
-    warm = seconds("warm")
+    warm = min(seconds("warm") for _ in range(3))
     assert warm < SECONDS
-    assert warm < 0.7 * seconds("cold")
+    assert warm < 0.5 * seconds("cold")
