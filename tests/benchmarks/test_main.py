@@ -1,5 +1,7 @@
 """The benchmark's command: some sections or all, the others stay in the file, and it tells what changed."""
 
+import os
+
 import pytest
 
 from benchmarks import __main__ as program
@@ -15,12 +17,23 @@ def _sections(tmp_path, monkeypatch):
     }
     monkeypatch.setattr(program, "SECTIONS", found)
     monkeypatch.setattr(program, "FILE", tmp_path / "bench.json")
+    monkeypatch.setattr(program, "in_own_process", lambda section: section())
+
+
+in_own_process = program.in_own_process
+
+
+def test_a_section_is_measured_in_a_process_of_its_own():
+    """The memory of a step grew by nothing after a section that had taken more."""
+    assert len({in_own_process(os.getpid), in_own_process(os.getpid), os.getpid()}) == 3
 
 
 def test_all_sections_then_one_of_them(capsys):
     program.main([])
     assert [row.ratio for rows in load(program.FILE).values() for row in rows] == [1.0, 2.0]
-    assert "| first row | s | 1 (1) | peer 1 (1) |" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "| first row | s | 1 (1) | peer 1 (1) |" in printed.out
+    assert printed.err == "first: measured in 0 s\nsecond: measured in 0 s\n"
     program.main(["second", "--compare"])
     assert [row.ratio for rows in load(program.FILE).values() for row in rows] == [1.0, 3.0]
     printed = capsys.readouterr().out
