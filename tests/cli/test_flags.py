@@ -159,6 +159,15 @@ def test_a_flag_alone():
     assert "--soft-clip NAME  of what; one of x, y\n" in made.format_help()
 
 
+def test_a_flag_of_true_or_false_can_be_taken_back_unless_told():
+    made = Parser()
+    add_flag(made, "loud", bool, "")
+    add_flag(made, "soft", bool, "", negatable=False)
+    assert vars(made.parse_args(["--no-loud"])) == {"loud": False}
+    with pytest.raises(ValueError, match="--no-soft: expected a flag"):
+        made.parse_args(["--no-soft"])
+
+
 def test_a_flag_has_dashes_where_the_name_has_underscores():
     assert flag_of("own_sound_paths") == "--own-sound-paths"
 

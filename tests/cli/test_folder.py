@@ -184,6 +184,7 @@ def test_where_nothing_can_be_written_is_one_line(place):
 
 def test_json_is_written_whole_and_a_cut_one_is_named(tmp_path):
     write_json(tmp_path / "a.json", {"a": [1]})
+    assert (tmp_path / "a.json").read_text() == '{\n  "a": [\n    1\n  ]\n}\n'
     assert read_json(tmp_path / "a.json") == {"a": [1]}
     assert content(tmp_path) == ["a.json"]
     with pytest.raises(TypeError):

@@ -32,6 +32,13 @@ def test_the_name_that_was_meant(written, wanted):
     assert meant(written, FLAGS, other_names={"epochs": "steps", "output-dir": "out", "gamma": "no-flag"}) == wanted
 
 
+def test_of_several_near_names_the_nearest_is_meant():
+    assert meant("a-b", ["a_b", "a-b"]) == "a_b"  # written alike: the first
+    assert meant("lr", ["lrs", "learning-rate"]) == "learning-rate"  # initials before what is written alike
+    assert meant("rates", ["rates-of-change", "rate"]) == "rate"  # written alike before what begins so
+    assert meant("lea", ["leap-of-faith-again", "learning-rate-decay"]) == "leap-of-faith-again"  # the first that does
+
+
 def test_another_programs_name_for_what_is_not_there_is_no_hint():
     assert meant("gamma", FLAGS, other_names={"gamma": "no-flag"}) is None
 
