@@ -7,7 +7,7 @@ A file appears whole or not at all: it is written beside its place, under a name
 
 import fnmatch
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,14 +50,23 @@ class RunFolder:
 
     Args:
         path: The folder, which need not exist.
-        begun: File that every run writes first; a folder with it holds a run.
+        begun: File of JSON that every run writes first; a folder with it holds a run.
         names: What the program writes: patterns of paths below the folder, as in ``fnmatch``, where ``*`` is no ``/``.
             Each may also be there half-written.
+        is_ours: Whether the object in the first file was written by this program: others call theirs settings.json too.
         resumable: Whether there is a ``--resume``.
     """
 
-    def __init__(self, path: Path, *, begun: str, names: Sequence[str], resumable: bool = True) -> None:
-        self.path, self.begun, self.names = path, begun, (begun, LOCK, *names)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        begun: str,
+        names: Sequence[str],
+        is_ours: Callable[[dict[str, Any]], bool],
+        resumable: bool = True,
+    ) -> None:
+        self.path, self.begun, self.names, self._is_ours = path, begun, (begun, LOCK, *names), is_ours
         self.ways = "--resume, --overwrite" if resumable else "--overwrite"
         self._lock = FileLock(path / LOCK, blocking=False)
         self._made: list[Path] = []
@@ -84,6 +93,8 @@ class RunFolder:
             raise ValueError(f"out={self.path}: expected a folder, it is a file. Fix: choose another --out.")
         if output.resume and not self.holds_run:
             raise ValueError(f"--resume: {self.path} holds no run ({self.begun}). Fix: start it without --resume.")
+        if self.holds_run:
+            self._check_begun()
         foreign = self.foreign() if self.path.is_dir() else []
         if foreign and not self.holds_run:
             raise ValueError(
@@ -146,6 +157,12 @@ class RunFolder:
         for folder in sorted(above - {self.path}, reverse=True):  # inner ones first
             _remove_if_empty(folder)
         (self.path / self.begun).unlink()  # last, so that an interrupted removal can be repeated
+
+    def _check_begun(self) -> None:
+        """Refuse a first file that another program wrote, or that cannot be read: nothing beside it is surely ours."""
+        content = read_json(self.path / self.begun)
+        if not isinstance(content, dict) or not self._is_ours(content):
+            raise ValueError(f"out={self.path}: its {self.begun} is another program's. Fix: choose another --out.")
 
     def _files(self) -> list[str]:
         files = sorted(path for path in self.path.rglob("*") if path.is_symlink() or not path.is_dir())

@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             Ray is not installed.
     """
     count, *flags = (sys.argv[1:] if arguments is None else arguments) or [""]
+    if count in ("-h", "--help"):
+        print(__doc__)
+        return
     if not count.isdigit() or int(count) < 1:
         raise ValueError(f"workers={count!r}: expected their number first. Fix: ray_train.py 2 --preset tiny")
     check_shares(read_command_line(flags).settings, int(count))

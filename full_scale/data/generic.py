@@ -117,7 +117,7 @@ def explain(path: Path, columns: Mapping[str, str]) -> str:
         columns: As in :func:`generic_schema`.
 
     Returns:
-        The columns that were found and those that are wanted; empty where there is no table.
+        The columns that were found and those that are wanted, or that there is no table.
 
     Raises:
         ValueError: A table cannot be read at all.
@@ -134,7 +134,7 @@ def explain(path: Path, columns: Mapping[str, str]) -> str:
         ]
         lines.append(f"{table} has the columns {names_of(found)}; wanted: {' and '.join(wanted)}")
     hint = "; say which it is with --columns question=NAME,answer=NAME,pictures=NAME (docs/your_data.md)"
-    return ". ".join(lines) + hint if lines else ""
+    return ". ".join(lines) + hint if lines else f"no table (.jsonl, .json, .csv, .parquet, save_to_disk) in {path}"
 
 
 def _missing(found: set[str], columns: Mapping[str, str]) -> list[str]:

@@ -228,13 +228,21 @@ def find_schema(dataset: str, columns: str | None = None) -> tuple[Schema, Path]
     """
     name, colon, rest = dataset.partition(":")
     schema = DATASETS.get(name)
+    if schema is not None and schema.shipped is None and not colon:
+        schema = None  # a path that is called like a layout
     if columns is not None:
         if schema is not None and schema.name != "generic":
             raise ValueError(f"columns={columns!r:.80}: layout {name} has its own; leave out --columns or '{name}:'")
         schema = generic.generic_schema(generic.parse_columns(columns))
     if schema is not None and schema.shipped is not None and not colon:
         return schema, schema.shipped
-    path = _local(rest if name in DATASETS else dataset)
+    place = rest if colon and name in DATASETS else dataset
+    path = _local(place)
+    if not place or (place in DATASETS and not path.exists()):
+        raise ValueError(
+            f"dataset={dataset!r}: expected a path, or a layout and a path. Fix: {name or 'generic'}:FOLDER, with the "
+            "data set's folder"
+        )
     if not path.exists():
         raise ValueError(
             f"unknown data set {dataset!r}: no such name or path{did_you_mean(name, DATASETS)}; {_valid()}"
@@ -247,7 +255,7 @@ def find_schema(dataset: str, columns: str | None = None) -> tuple[Schema, Path]
 
 def _why_unknown(path: Path) -> str:
     try:
-        return generic.explain(path, {}) or "no table (.jsonl, .json, .csv, .parquet, save_to_disk) in it"
+        return generic.explain(path, {})
     except ValueError as error:
         return str(error)
 

@@ -138,7 +138,10 @@ def evaluation_folder(out: Path) -> RunFolder:
     Returns:
         The folder, with the names of all that an evaluation writes.
     """
-    return RunFolder(out, begun=SETTINGS_FILE, names=(ANSWERS_FILE, RESULTS_FILE, PAGE_FILE, QUARANTINE_FILE))
+    names = (ANSWERS_FILE, RESULTS_FILE, PAGE_FILE, QUARANTINE_FILE)
+    return RunFolder(
+        out, begun=SETTINGS_FILE, names=names, is_ours=lambda settings: {"model", "data"} <= settings.keys()
+    )
 
 
 def check_folder(folder: RunFolder, output: Output) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from cli.folder import read_json
 from full_scale.model.shipped import SHIPPED_MODELS
 from full_scale.run.command_line import read_preset
-from full_scale.run.folder import SETTINGS_FILE
+from full_scale.run.folder import SETTINGS_FILE, are_settings
 
 LONGEST = 1024
 """Tokens of a response where neither a flag nor a run's settings say it."""
@@ -142,4 +142,4 @@ def training_settings(model: str) -> Mapping[str, Any]:
     path = Path(model)
     of_run = path.parent if path.name.startswith("checkpoint-") else path
     found = read_json(of_run / SETTINGS_FILE) if (of_run / SETTINGS_FILE).is_file() else {}
-    return {"max_response_length": LONGEST, "instruct": True} | found
+    return found if are_settings(found) else {"max_response_length": LONGEST, "instruct": True}

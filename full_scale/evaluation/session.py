@@ -31,7 +31,9 @@ from full_scale.evaluation.held_out import decisions
 from full_scale.evaluation.request import Options, Request
 from full_scale.evaluation.summary import category_table, disagreement_table, overview, summarise
 from full_scale.model.checkpoint import load_checkpoint, model_fingerprint, save_checkpoint
+from full_scale.model.place import check_adapters
 from full_scale.model.prompting import opening
+from full_scale.model.shipped import SHIPPED_MODELS
 from full_scale.pages.answers_page import write_answers_page
 from full_scale.pages.tables import PageTable, rich_table
 from full_scale.problems.quarantine import QUARANTINE_FILE
@@ -86,8 +88,9 @@ def merge(request: Request, target: Path, console: Console) -> None:
         console: Where it says so.
 
     Raises:
-        ValueError: The folder is not empty, or the model cannot be read.
+        ValueError: The folder is not empty, or the model cannot be read, or has no adapters.
     """
+    check_adapters(SHIPPED_MODELS.get(request.model, request.model))
     with model_folder(target) as folder:
         folder.check(Output(out=target))
         model, processor = load_checkpoint(request.model, remote_code=request.remote_code)

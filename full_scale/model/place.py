@@ -65,6 +65,23 @@ def check_place(folder: str | Path) -> None:
         raise ValueError(f"model={str(folder)!r}: {expected}; there is no such folder. Fix: {fix}")
 
 
+def check_adapters(folder: str | Path) -> None:
+    """Refuse a checkpoint without adapters, of which a merged copy would be no more than a copy.
+
+    Args:
+        folder: As the model was called.
+
+    Raises:
+        ValueError: There is no such checkpoint, or it has no adapters.
+    """
+    check_place(folder)
+    if not (Path(folder) / ADAPTER_FILE).is_file():
+        raise ValueError(
+            f"--merge: expected a folder with {ADAPTER_FILE}, model={str(folder)!r} has no adapters. "
+            "Fix: --model with the folder of a run that was trained with --lora-rank."
+        )
+
+
 def _checkpoint_inside(path: Path) -> str:
     inside = sorted(path.glob("checkpoint-*"), key=lambda item: (len(item.name), item.name))
     return f"did you mean {inside[-1]}?" if inside else ""

@@ -56,7 +56,20 @@ def run_folder(out: Path) -> RunFolder:
     """
     whole = [f"*checkpoint-*/{name}" for name in CHECKPOINT_FILES]
     parts = [f"saving-checkpoint/{name}" for name in whole]  # one that is being written
-    return RunFolder(out, begun=SETTINGS_FILE, names=[*OWN_FILES, *whole, *parts])
+    return RunFolder(out, begun=SETTINGS_FILE, names=[*OWN_FILES, *whole, *parts], is_ours=are_settings)
+
+
+def are_settings(content: object) -> bool:
+    """Whether a file called settings.json holds a run's settings, an older version's too, or another program's.
+
+    Args:
+        content: What the file holds.
+
+    Returns:
+        Whether it is an object with all settings that have no default.
+    """
+    needed = {name for name, option in OPTIONS.items() if option.default is dataclasses.MISSING}
+    return isinstance(content, dict) and needed <= content.keys()
 
 
 def model_folder(out: Path) -> RunFolder:
@@ -69,7 +82,13 @@ def model_folder(out: Path) -> RunFolder:
         The folder, with the names of all that belongs to a model.
     """
     parts = [f"saving-model/{name}" for name in MODEL_FILES]  # one that is being written
-    return RunFolder(out, begun="config.json", names=[*MODEL_FILES, *parts], resumable=False)
+    return RunFolder(
+        out,
+        begun="config.json",
+        names=[*MODEL_FILES, *parts],
+        is_ours=lambda config: "model_type" in config,
+        resumable=False,
+    )
 
 
 def read_metrics(file: Path) -> list[dict[str, Any]]:

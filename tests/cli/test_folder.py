@@ -14,8 +14,12 @@ ROOT = Path(__file__).parents[2]
 NAMES = ("metrics.jsonl", "checkpoint-*/*.json", "logs/*/events.*")
 
 
+def is_ours(content):
+    return content.get("program") == "ours"
+
+
 def folder(path):
-    return RunFolder(path, begun="run.json", names=NAMES)
+    return RunFolder(path, begun="run.json", names=NAMES, is_ours=is_ours)
 
 
 def begin(path):
@@ -23,7 +27,7 @@ def begin(path):
     with folder(path):
         for name in ("run.json", "metrics.jsonl", "checkpoint-1/state.json", "logs/a/events.0"):
             (path / name).parent.mkdir(parents=True, exist_ok=True)
-            (path / name).write_text("{}")
+            (path / name).write_text('{"program": "ours"}')
     return path
 
 
@@ -47,11 +51,30 @@ def test_a_folder_with_a_run_needs_a_flag(tmp_path):
         found.check(Output(out=tmp_path))
     found.check(Output(out=tmp_path, resume=True))
     found.check(Output(out=tmp_path, overwrite=True))
-    once = RunFolder(tmp_path, begun="run.json", names=NAMES, resumable=False)
+    once = RunFolder(tmp_path, begun="run.json", names=NAMES, is_ours=is_ours, resumable=False)
     with pytest.raises(ValueError, match=r"Fix: --overwrite, or another --out"):
         once.check(Output(out=tmp_path))
     with pytest.raises(ValueError, match="expected one of them"):
         Output(out=tmp_path, resume=True, overwrite=True)
+
+
+@pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"port": 80}', r"out=.*: its run\.json is another program's\. Fix: choose another --out\."),
+        ("[1, 2]", r"its run\.json is another program's"),
+        ('{"program": "ou', r"run\.json: expected JSON, perhaps it was cut off"),
+    ],
+)
+def test_a_file_with_the_right_name_is_not_ours_by_its_name_alone(tmp_path, flags, text, message):
+    for name in ("run.json", "metrics.jsonl"):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        folder(tmp_path).check(Output(out=tmp_path, **flags))
+    with pytest.raises(ValueError, match=message):
+        folder(tmp_path).clear()
+    assert content(tmp_path) == ["metrics.jsonl", "run.json"]
 
 
 def test_nothing_to_resume_is_said(tmp_path):
@@ -150,7 +173,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from cli.folder import RunFolder
-with RunFolder(Path(sys.argv[1]), begun="run.json", names=()) as folder:
+with RunFolder(Path(sys.argv[1]), begun="run.json", names=(), is_ours=bool) as folder:
     (folder.path / "run.json").write_text("{}")
     print("locked", flush=True)
     time.sleep(60)

@@ -57,10 +57,14 @@ def test_what_pip_says_is_told_and_nothing_else_is_installed(tmp_path, monkeypat
 
 
 def test_a_folder_that_is_in_use_is_refused_before_anything_is_downloaded(tmp_path, monkeypatch):
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     monkeypatch.setattr(import_model, "downloaded", lambda *_: pytest.fail("nothing is downloaded"))
     with pytest.raises(ValueError, match="it is in use"):
         main(["smollm2-135m", "--out", str(tmp_path)])
+    (tmp_path / "config.json").write_text('{"port": 80}')
+    for flags in ([], ["--overwrite"]):
+        with pytest.raises(ValueError, match=r"its config\.json is another program's"):
+            main(["smollm2-135m", "--out", str(tmp_path), *flags])
 
 
 @pytest.mark.slow

@@ -63,22 +63,18 @@ def _folder(output: Output) -> RunFolder:
     stems = [figure_stem(part) for part in PARTS]
     figures = [f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")]
     arms = [f"arms/{stem}__*.npz" for stem in stems]
-    return RunFolder(output.out, begun=SETTINGS, names=[RESULTS, REPORT, LIVE, *figures, *arms])
+    names = [RESULTS, REPORT, LIVE, *figures, *arms]
+    return RunFolder(
+        output.out, begun=SETTINGS, names=names, is_ours=lambda settings: settings.get("program") == PROGRAM
+    )
 
 
 def _check(folder: RunFolder, output: Output, settings: Mapping[str, Any]) -> None:
-    former = _read_settings(folder) if folder.holds_run else settings
     folder.check(replace(output, resume=output.resume and folder.holds_run))
+    former = read_json(folder.path / SETTINGS) if folder.holds_run else settings
     if output.resume and (differences := _differences(former, settings)):
         fix = "Fix: the same settings, another --out, or --overwrite to replace it."
         raise ValueError(f"out={folder.path}: it holds a study with other settings ({differences}). {fix}")
-
-
-def _read_settings(folder: RunFolder) -> dict[str, Any]:
-    found = read_json(folder.path / SETTINGS)
-    if not isinstance(found, dict) or found.get("program") != PROGRAM:
-        raise ValueError(f"out={folder.path}: its {SETTINGS!r} is another program's. Fix: another --out.")
-    return found
 
 
 def _differences(former: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

@@ -20,12 +20,30 @@ from full_scale.data import Quarantine, load_problems
         ({"dataset": str(GEOMETRY3K), "split": "dev"}, "geometry3k has no split 'dev'; it has train, val"),
         ({"dataset": str(GEOMETRY3K), "split": "val"}, "no problems in split 'val'"),
         ({"dataset": "rendered", "split": "val"}, "rendered has no split 'val'; it has train, test"),
+        ({"dataset": ""}, "dataset='': expected a path, or a layout and a path. Fix: generic:FOLDER"),
+        ({"dataset": "mathvista"}, "dataset='mathvista': expected a path, .* Fix: mathvista:FOLDER"),
+        ({"dataset": "mathvista:"}, "dataset='mathvista:': expected a path, .* Fix: mathvista:FOLDER"),
         ({"dataset": "rendered", "limit": 0}, "limit must be at least 1 or None, got 0"),
     ],
 )
 def test_unknown_names_list_the_valid_ones(arguments, message):
     with pytest.raises(ValueError, match=message):
         load_problems(**arguments)
+
+
+@pytest.mark.parametrize("options", [{}, {"columns": "question=q"}])
+def test_a_folder_without_a_table_is_named(tmp_path, options):
+    (tmp_path / "notes.txt").write_text("no data")
+    with pytest.raises(ValueError, match=rf"^no table \(\.jsonl, .*\) in {tmp_path}$"):
+        load_problems(f"generic:{tmp_path}", **options)
+
+
+def test_a_folder_that_is_called_like_a_layout_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "mathvista" / "train.json", [{"q": "1 + 1?", "answer": "2"}])
+    assert [problem.answer for problem in load_problems("mathvista", columns="question=q")] == ["2"]
+    write_json(tmp_path / "mathvista" / "train.json", [{"question": "1 + 1?", "answer": "2"}])
+    assert [problem.answer for problem in load_problems("mathvista")] == ["2"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from full_scale.evaluation.answer_log import (
 )
 from full_scale.model.answers import Answer
 
-SETTINGS = {"model": "tiny", "samples": 2, "dataset": ("a", "b")}
+SETTINGS = {"model": "tiny", "samples": 2, "data": ("a", "b")}
 
 
 def record(number, kind="sampled", sample=0):
@@ -125,6 +125,9 @@ def test_what_an_evaluation_writes_is_its_own(tmp_path):
     for name in names:
         (tmp_path / name).write_text("{}")
     folder = evaluation_folder(tmp_path)
+    with pytest.raises(ValueError, match=r"its evaluation\.json is another program's"):
+        folder.clear()
+    (tmp_path / "evaluation.json").write_text(json.dumps(SETTINGS))
     assert folder.foreign() == []
     folder.clear()
     assert list(tmp_path.iterdir()) == []

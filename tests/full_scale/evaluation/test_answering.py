@@ -42,7 +42,7 @@ def asked(monkeypatch):
 
 def log(folder, *, resume=False):
     with evaluation_folder(folder) as locked:
-        return AnswerLog(locked, {"a": 1}, resume=resume)
+        return AnswerLog(locked, {"model": "m", "data": {}}, resume=resume)
 
 
 def run(log_, benchmarks=None, text=None):

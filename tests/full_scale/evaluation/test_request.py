@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from full_scale.evaluation.request import LONGEST, Options, Request, training_settings
-from full_scale.run.command_line import read_preset
+from full_scale.run.command_line import read_command_line, read_preset
 
 
 def test_the_number_of_samples_is_the_k_unless_it_was_said():
@@ -64,8 +64,13 @@ def test_a_checkpoint_from_elsewhere_is_instructed_and_has_room():
     assert (options.max_response_length, options.instruct) == (LONGEST, True) == (1024, True)
 
 
+def trained(**settings):
+    """What a run writes to settings.json."""
+    return json.dumps(dataclasses.asdict(read_command_line([]).settings) | settings)
+
+
 def test_a_runs_settings_hold_for_its_folder_and_its_checkpoints(tmp_path):
-    (tmp_path / "settings.json").write_text(json.dumps({"max_response_length": 77, "instruct": False, "seed": 3}))
+    (tmp_path / "settings.json").write_text(trained(max_response_length=77, instruct=False, seed=3))
     (tmp_path / "checkpoint-4").mkdir()
     (tmp_path / "other").mkdir()
     for folder in (tmp_path, tmp_path / "checkpoint-4"):
@@ -77,10 +82,16 @@ def test_a_runs_settings_hold_for_its_folder_and_its_checkpoints(tmp_path):
 
 
 def test_a_flag_wins_over_the_runs_settings(tmp_path):
-    (tmp_path / "settings.json").write_text(json.dumps({"max_response_length": 77, "instruct": False}))
+    (tmp_path / "settings.json").write_text(trained(max_response_length=77, instruct=False))
     options = Request(model=str(tmp_path), max_response_length=5, instruct=True).options()
     assert (options.max_response_length, options.instruct) == (5, True)
     assert Request(model="tiny", instruct=False).options().instruct is False
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", '{"instruct": "yes", "max_response_length": null}'])
+def test_another_programs_settings_beside_a_model_do_not_count(tmp_path, text):
+    (tmp_path / "settings.json").write_text(text)
+    assert training_settings(str(tmp_path)) == {"max_response_length": LONGEST, "instruct": True}
 
 
 def test_half_written_settings_are_named(tmp_path):

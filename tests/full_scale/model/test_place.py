@@ -6,7 +6,7 @@ import pytest
 from safetensors import SafetensorError
 
 from full_scale.model import place
-from full_scale.model.place import base_of, check_place, readable
+from full_scale.model.place import base_of, check_adapters, check_place, readable
 from full_scale.model.shipped import SHIPPED_MODELS, TINY_MODEL
 
 
@@ -54,6 +54,14 @@ def test_a_folder_without_a_checkpoint(tmp_path):
 def adapters(folder, base):
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base)}))
     return folder
+
+
+def test_only_adapters_can_be_merged(tmp_path):
+    with pytest.raises(ValueError, match=r"--merge: expected a folder with adapter_config\.json.* Fix: --model with"):
+        check_adapters(TINY_MODEL)
+    with pytest.raises(ValueError, match="there is no such folder"):
+        check_adapters("./my_model")
+    check_adapters(adapters(tmp_path, TINY_MODEL))
 
 
 def test_the_base_of_adapters(tmp_path):

@@ -134,15 +134,32 @@ def test_a_setting_that_is_newer_than_the_run_had_its_default(begun):
     stored = json.loads(file.read_text())
     del stored["remote_code"], stored["vllm"]
     file.write_text(json.dumps(stored))
+    begun.check(Output(out=begun.path, resume=True))
     check_same_settings(begun.path, settings_of())
     with pytest.raises(ValueError, match="vllm was 'none', now 'colocate'"):
         check_same_settings(begun.path, settings_of("--vllm", "colocate"))
 
 
-def test_half_written_settings_are_named(begun):
+@pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])
+def test_half_written_settings_are_named(begun, flags):
     (begun.path / "settings.json").write_text('{"model": "ti')
     with pytest.raises(ValueError, match=r"settings.json: expected JSON, perhaps it was cut off"):
-        check_same_settings(begun.path, settings_of())
+        begun.check(Output(out=begun.path, **flags))
+
+
+@pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])
+@pytest.mark.parametrize("text", ["{}", "[1]", '{"editor.fontSize": 12}', '{"model": "tiny", "dataset": "rendered"}'])
+def test_another_programs_settings_are_never_touched(tmp_path, flags, text):
+    """An editor's folder, or a model's to which somebody added settings, has none but our names."""
+    for name in ("settings.json", "config.json", "model.safetensors"):
+        (tmp_path / name).write_text(text)
+    folder = run_folder(tmp_path)
+    assert folder.foreign() == []
+    with pytest.raises(ValueError, match=r"its settings\.json is another program's\. Fix: choose another --out"):
+        folder.check(Output(out=tmp_path, **flags))
+    with pytest.raises(ValueError, match="another program's"), folder:
+        begin(folder, settings_of(), data="abc", versions=VERSIONS)
+    assert (tmp_path / "model.safetensors").read_text() == text
 
 
 def test_going_on_tells_what_has_changed(begun):

@@ -113,7 +113,7 @@ def test_arms_without_their_settings_are_never_taken_for_ones_own(finished, flag
 @pytest.mark.parametrize("text", ['{"window": 3}', "[1, 2]", '{"program": "editor"}'])
 def test_another_programs_settings_are_never_touched(tmp_path, flags, text):
     (tmp_path / "settings.json").write_text(text)
-    with pytest.raises(ValueError, match=r"its 'settings.json' is another program's. Fix: another --out"):
+    with pytest.raises(ValueError, match=r"its settings.json is another program's. Fix: choose another --out"):
         use(tmp_path, **flags)
     assert files(tmp_path) == {"settings.json"}
 
