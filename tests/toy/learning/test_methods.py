@@ -47,6 +47,13 @@ def test_a_method_explores_if_it_has_an_exploration_term():
     assert explores == [True, True, False, False, False]
 
 
+def test_a_method_explores_if_one_of_its_stages_does():
+    (imitation, _), (grpo, _) = parse_method("sft_grpo").schedule.stages
+    calibrl = parse_method("calibrl").schedule.stages[0][0]
+    assert Method("mixed", Schedule(((imitation, 0.5), (calibrl, 0.5)))).explores
+    assert not Method("plain", Schedule(((imitation, 0.5), (grpo, 0.5)))).explores
+
+
 def test_options_are_added_to_a_name():
     assert with_options("calibrl", "") == "calibrl"
     assert with_options("calibrl", "slope=0.3") == "calibrl:slope=0.3"

@@ -1,6 +1,7 @@
 """Vectorised training against a plain loop, its exactness, and what must not influence it."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -285,6 +286,63 @@ def test_an_adaptive_slope_follows_the_entropy_from_step_to_step():
     once = train(parse_method(adaptive), WORLD, Training(steps=1, prompts=4, rollouts=4, points=2), [0, 1])
     assert curves["accuracy"][1] == pytest.approx(once["accuracy"][1])
     assert (np.abs(curves["accuracy"][-1] - fixed["accuracy"][-1]) > 1e-6).all()
+
+
+def tables_of(recipe, training):
+    """The policy's table at each recorded step."""
+    tables = []
+    train(
+        parse_method(recipe),
+        WORLD,
+        training,
+        [0],
+        on_point=lambda _, population: tables.append(population.policy.table.detach().clone()),
+    )
+    return tables
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "calibrl_adaptive:target_entropy=0.9,adaptation_rate=0.2",
+        "entropy_target:target_entropy=3,adaptation_rate=0.2,entropy_weight=0",
+    ],
+)
+def test_what_is_adapted_goes_on_from_what_it_was_at_the_step_before(recipe):
+    training = Training(steps=3, points=4, prompts=4, rollouts=4, learning_rate=0.5)
+    population = Population(WORLD, training, [0])
+    schedule = parse_method(recipe).schedule
+    objective, expected, seen = schedule.stages[0][0], [], []
+    for _ in range(4):
+        expected.append(population.policy.table.detach().clone())
+        nodes = population.node_log_prob()
+        old = nodes.detach()
+        batch = sample_batch(population, objective, old, expert=schedule.uses_expert)
+        entropy = population.exact.entropy(population.exact.path_log_prob(old)).mean(-1)
+        objective = objective.adapt(entropy[batch.replica])
+        seen.append({name: value for name, value in objective.adapted.items() if isinstance(value, torch.Tensor)})
+        loss = objective(build_rollouts(population, objective, batch, nodes, old)).total
+        (gradient,) = torch.autograd.grad(loss, population.policy.table)
+        with torch.no_grad():
+            population.policy.table -= 0.5 * gradient
+    for found, wanted in zip(tables_of(recipe, training), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+    assert seen
+
+
+def test_a_step_without_a_row_to_learn_from_has_a_gradient_of_zero():
+    """So Adam's momentum moves on, whereas plain descent stands still."""
+    tables = {
+        optimizer: tables_of("dapo", Training(steps=20, points=21, prompts=1, rollouts=2, optimizer=optimizer))
+        for optimizer in ("sgd", "adam")
+    }
+    moved = {
+        optimizer: [not torch.equal(before, after) for before, after in pairwise(found)]
+        for optimizer, found in tables.items()
+    }
+    first = moved["adam"].index(True)
+    assert all(moved["adam"][first:])
+    assert not all(moved["sgd"][moved["sgd"].index(True) :])
 
 
 CELLS = [

@@ -67,6 +67,21 @@ def test_each_seeds_end_is_a_dot_beside_a_mean_of_runs_of_two_kinds():
     assert (dots.get_linestyle(), dots.get_color()) == ("None", curve.get_color())
 
 
+def test_the_dots_of_up_to_four_lines_stand_side_by_side():
+    columns = (Column(key="accuracy", title="", top=1.0, dots=True),)
+    lines = [line(str(place), (0.1, 0.2, 0.7), (3, 2, 1)) for place in range(5)]
+    (axes,) = section_figure(section(lines, columns=columns), STEPS).axes
+    places = [set(dots.get_xdata()) for dots in axes.get_lines()[1::2]]
+    assert [place for (place,) in places] == pytest.approx([10.2, 10.4, 10.6, 10.8, 10.2])
+
+
+def test_the_names_stand_below_in_rows_of_six():
+    for count, expected in ((2, 2), (6, 6), (8, 6)):
+        lines = [line(str(place), (0.1, 0.2, 0.7), (3, 2, 1)) for place in range(count)]
+        (legend,) = section_figure(section(lines), STEPS).legends
+        assert legend._ncols == expected
+
+
 def test_many_panels_make_a_wide_figure():
     columns = tuple(Column(key="accuracy", title=str(index)) for index in range(5))
     figure = section_figure(section([line("a", (1, 1, 1), (1, 1, 1))], columns=columns), STEPS)

@@ -245,7 +245,8 @@ def test_kinds_have_the_toys_order(engine):
 
 
 def test_the_page_is_one_small_file_without_addresses(tmp_path):
-    path = write_live(tmp_path / "deep" / "live.html")
+    path = tmp_path / "a" / "deep" / "live.html"
+    assert write_live(path) == write_live(path) == path  # its folders are made, or there
     text = path.read_text(encoding="utf-8")
     assert len(path.read_bytes()) < 60_000
     assert text == live_page()

@@ -122,6 +122,26 @@ def test_the_history_line_rises_with_the_accuracy_and_falls_with_the_entropy():
     assert re.search(r"accuracy +▃█ ", text)
 
 
+@pytest.mark.parametrize(("place", "column"), [(0, 0), (15, 15), (16, None), (17, 16), (31, 30), (32, 31)])
+def test_a_long_history_is_drawn_at_columns_spread_from_the_first_to_the_last(place, column):
+    """Of 33 values in 32 columns the one in the middle is left out: column k shows value 32 k / 31, rounded."""
+    world = World()
+    low = snapshot(world)
+    shots = [Snapshot(n, 0.5, float(n == place), low.path_prob, low.kind, low.success, low.shown) for n in range(33)]
+    text = rendered(frame(shots, world, title="here", lines=20))
+    (drawn,) = re.findall(r"accuracy  ([▁█]+)", text)
+    assert [index for index, block in enumerate(drawn) if block == "█"] == ([] if column is None else [column])
+    assert len(drawn) == 32
+
+
+def test_blocks_have_eight_heights():
+    world = World()
+    low = snapshot(world)
+    shares = (0.0, 0.124, 0.126, 0.374, 0.376, 0.874, 0.876, 1.0)
+    shots = [Snapshot(n, 0.5, share, low.path_prob, low.kind, low.success, low.shown) for n, share in enumerate(shares)]
+    assert "accuracy  ▁▁▂▃▄▇██ " in rendered(frame(shots, world, title="here", lines=20))
+
+
 def test_a_terminal_gets_colours_and_one_frame_in_place_of_the_other():
     text = frames(world=World(depth=3), force_terminal=True, height=24)
     assert re.findall(r"step (\d) of 2", text) == ["0", "1", "2", "2"]  # the last one stays

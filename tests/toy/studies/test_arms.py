@@ -67,6 +67,12 @@ def test_a_damaged_file_is_named_with_the_fix(folder):
             load_curves(ARM, folder)
 
 
+def test_a_folder_in_a_files_place_is_named_too(folder):
+    (folder / "arms" / ARM.file_name).mkdir()
+    with pytest.raises(ValueError, match=r"relu.npz: damaged \(.*\). Fix: remove this file"):
+        load_curves(ARM, folder)
+
+
 @pytest.mark.parametrize(
     "cells", [[{"entropy": np.zeros((3, 1))}], [curves(0.0) | {"kl": np.zeros((2, 2))}], [{}], None]
 )

@@ -4,6 +4,7 @@ from toy.studies.questions import (
     ABLATIONS,
     COARSE_SLOPES,
     DEFAULT_METHODS,
+    EXECUTABLE,
     MAP_METHODS,
     MECHANISM_METHODS,
     PARTS,
@@ -11,6 +12,7 @@ from toy.studies.questions import (
     REGIMES,
     SLOPES,
     STUDIES,
+    SUPERVISED,
     WEIGHTS,
 )
 from toy.world import World
@@ -72,6 +74,9 @@ def test_grids_have_the_papers_values_and_their_ends():
     assert ABLATIONS["slope"][1] == ("slope=0", "slope=0.1", "slope=0.3", "slope=0.5", "slope=0.8", "slope=1")
     weights = [float(change.removeprefix("exploration_weight=")) for change in ABLATIONS["weight"][1]]
     assert weights == [0.0, 0.01, *WEIGHTS]
+    assert COARSE_SLOPES == (0.0, 0.3, 0.5, 0.8, 1.0)
+    assert EXECUTABLE == (0.0, 0.125, 0.25, 0.5, 1.0)
+    assert SUPERVISED == (0.15, 1 / 3, 0.6, 0.8)
 
 
 def test_values_of_one_number_are_drawn_in_a_ramp():

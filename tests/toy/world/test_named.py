@@ -41,6 +41,16 @@ def test_the_world_like_the_model_has_the_measured_numbers():
     }.items() <= WORLDS["vlm-like"].items()
 
 
+def test_the_world_like_the_model_has_its_sizes():
+    """One decision of five options, of which one looks and one guesses; as many families as prompts."""
+    options, _, _ = parse(["compare", "--world", "vlm-like"])
+    world, training = read_flags(options, World), read_flags(options, Training)
+    assert (world.depth, world.branching, world.sound, world.shortcuts) == (1, 5, 1, 1)
+    assert (world.demonstrations, world.executable, world.flawed_paths) == (1, 1.0, 0)
+    assert (world.families, world.heterogeneity) == (8, 1.0)
+    assert (training.steps, training.prompts, training.rollouts) == (100, 8, 8)
+
+
 def test_flags_go_before_the_named_world():
     options, _, _ = parse(["compare", "--world", "vlm-like", "--sound-prior", "0.1"])
     world = read_flags(options, World)
