@@ -62,6 +62,13 @@ def test_the_levels_come_in_turn_and_grow():
     assert {level.signs for level in LEVELS[1:]} == {"+-"}
 
 
+def test_zero_may_come_out_but_nothing_below_it():
+    ends = {
+        int(step[3]) for one in arithmetic_problems(3000, seed=0, split="train") for step in STEP.findall(one.solution)
+    }
+    assert min(ends) == 0
+
+
 @pytest.mark.parametrize("sign", ["+", "-"])
 def test_numbers_are_drawn_from_the_ranges_of_the_level_both_ends_included(sign):
     class Ends:

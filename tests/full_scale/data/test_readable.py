@@ -29,5 +29,5 @@ def test_a_special_token_is_refused_by_name_or_left_out(tmp_path):
     line = json.loads(quarantine.file.read_text())
     assert (line["dataset"], line["id"]) == ("rendered", MARKED.id)
     assert line["reason"].startswith(f"record '{MARKED.id}' of 'rendered': the question holds")
-    with pytest.raises(ValueError, match=r"2 of 3 records \(67%\) are broken"):
+    with pytest.raises(ValueError, match=r"^rendered: 2 of 3 records \(67%\) are broken"):
         readable_problems([MARKED, MARKED, PROBLEMS[0]], processor(), Quarantine())

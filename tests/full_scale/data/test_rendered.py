@@ -77,7 +77,8 @@ def test_every_figure_is_black_lines_on_white_inside_the_picture(kind):
 
 
 def test_a_size_can_be_chosen():
-    assert rendered_problems(1, seed=0, size=56)[0].rgb_images()[0].size == (56, 56)
+    for size in (28, 56):
+        assert rendered_problems(1, seed=0, size=size)[0].rgb_images()[0].size == (size, size)
 
 
 def test_all_angles_are_positive_and_the_two_differ():
@@ -88,6 +89,7 @@ def test_all_angles_are_positive_and_the_two_differ():
     ("arguments", "message"),
     [
         ({"size": 9}, "size must be at least 28"),
+        ({"size": 27}, "size must be at least 28 pixels, got 27"),
         ({"kinds": ["hexagon"]}, "kinds must be some of triangle, right"),
         ({"kinds": []}, "kinds must be some of"),
     ],
