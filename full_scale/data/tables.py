@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import pyarrow.parquet
-from datasets import Dataset, Image, Sequence, load_from_disk
+from datasets import Dataset, DatasetDict, Image, Sequence, load_from_disk
 
 from full_scale.data.records import Record, Row, csv_rows, jsonl_rows, parse_json, read_json, values
 from full_scale.problems.pictures import inside
@@ -204,15 +204,26 @@ def _parquet_rows(table: Path) -> Iterator[Record]:
 
 
 def _saved_rows(folder: Path) -> Iterator[Record]:
-    files = [part.get("filename", "") for part in read_json(folder / _SAVED).get("_data_files", [])]
-    if any(Path(name).name != name for name in files):
+    state = read_json(folder / _SAVED)
+    listed = state.get("_data_files", []) if isinstance(state, dict) else None
+    parts = listed if isinstance(listed, list) else [None]
+    files = [part.get("filename") if isinstance(part, dict) else None for part in parts]
+    if any(not isinstance(name, str) or Path(name).name != name for name in files):
         raise ValueError(f"{folder / _SAVED} names files outside of its folder: {files!r:.100}; save the data again")
-    data = load_from_disk(str(folder))
+    try:
+        yield from _without_decoding(load_from_disk(str(folder)))
+    except Exception as error:  # damaged files: neither datasets nor Arrow says which errors these may be
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"cannot read {folder} as a saved data set: {reason:.300}; save or copy it again") from error
+
+
+def _without_decoding(data: Dataset | DatasetDict) -> Dataset:
+    """A saved data set whose pictures are read as the bytes or paths that they are."""
     if not isinstance(data, Dataset):
-        raise ValueError(f"{folder} holds several splits; give its parent folder's path")
+        raise ValueError("it holds several splits, give the path of the folder above")
     for name, feature in data.features.items():
         if isinstance(feature, Image):
             data = data.cast_column(name, Image(decode=False))
         elif isinstance(getattr(feature, "feature", None), Image):
             data = data.cast_column(name, Sequence(Image(decode=False)))
-    yield from data
+    return data

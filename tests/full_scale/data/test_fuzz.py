@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import layouts
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from full_scale.data import Quarantine, load_problems
@@ -118,6 +118,7 @@ def test_any_table_of_text_is_read_or_refused(rows, head):
     ),
     kept=st.just(1.0) | st.floats(0, 1),
 )
+@example(writer="saved", which=1, damage=[(0.0, b"\x00", 0)], kept=1.0)
 def test_any_damaged_file_is_read_or_refused(writer, which, damage, kept):
     """Bytes are taken out of one of a layout's files, others are put there, and its end is cut off."""
     with TemporaryDirectory() as place:

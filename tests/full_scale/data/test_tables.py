@@ -196,3 +196,32 @@ def test_a_saved_data_set_that_names_other_folders_is_refused(tmp_path):
     write_json(tmp_path / "state.json", {**state, "_data_files": [{"filename": "../data-00000-of-00001.arrow"}]})
     with pytest.raises(ValueError, match=r"state.json names files outside of its folder: .*; save the data again"):
         list(rows_of(tmp_path / "state.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("state.json", b"[]"),
+        ("state.json", b"5"),
+        ("state.json", b"{}"),
+        ("state.json", b'{"_data_files": 5}'),
+        ("state.json", b'{"_data_files": ["data-00000-of-00001.arrow"]}'),
+        ("state.json", b'{"_data_files": [{"filename": 5}]}'),
+        ("state.json", b'{"_data_files": [{"filename": "gone.arrow"}]}'),
+        ("dataset_info.json", b""),
+        ("dataset_info.json", b"5"),
+        ("dataset_info.json", b'{"features": {"a": {"dtype": "nothing", "_type": "Value"}}}'),
+        ("dataset_info.json", b'{"features": {"a": {"_type": "Nothing"}}}'),
+        ("data-00000-of-00001.arrow", b""),
+        ("data-00000-of-00001.arrow", b"\0" * 100),
+        ("data-00000-of-00001.arrow", b"\0\xff\xff\xff\xff\x80"),  # a byte too many in front
+    ],
+)
+def test_a_damaged_saved_data_set_is_named(tmp_path, name, content):
+    Dataset.from_list([ROW]).save_to_disk(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    wanted = rf"cannot read {tmp_path} as a saved data set: .+; save or copy it again|state\.json names files outside"
+    with pytest.raises(ValueError, match=wanted) as error:
+        list(rows_of(tmp_path / "state.json"))
+    assert len(str(error.value).splitlines()) == 1
+    assert columns_of(tmp_path / "state.json") == set()
