@@ -2,11 +2,12 @@
 
     python full_scale/pretrain.py                         # on rendered geometry: full_scale/model/tiny_qwen2_5_vl
     python full_scale/pretrain.py --world word_problems   # the text model: full_scale/model/tiny_qwen2
-    python full_scale/pretrain.py --world pipelines --steps 500  # programs: full_scale/model/tiny_qwen2_code
+    python full_scale/pretrain.py --world pipelines --steps 900  # programs: full_scale/model/tiny_qwen2_code
     python full_scale/pretrain.py --world shortcut --steps 700 --problems 6000  # with a shortcut: model/tiny_shortcut
 
 The warm-up stops as soon as the greedy accuracy on held-out problems lies between two bounds: the model has then
-learnt the format and a part of the skill, and reinforcement learning has something to improve. On geometry with a
+learnt the format and a part of the skill, and reinforcement learning has something to improve. On programs it goes on
+to the end, with a careless author's texts: what is to be improved are the author's mistakes. On geometry with a
 shortcut it goes on until looking is nearly always right, while it learns the habit of guessing. The shipped models are
 in these folders already: give --overwrite to make one anew, or --out.
 """

@@ -5,8 +5,8 @@ then the program. A hash of the steps puts one pipeline in five into the test sp
 """
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from full_scale.data.generated import Split, draw_until, generated_schema, split_of
@@ -27,36 +27,40 @@ class Step:
         code: The expression, with "K" too.
         takes: What ``x`` is before it: "numbers" or "words".
         gives: What it is after it; only "one" ends a pipeline.
+        mistaken: An expression that it is easily taken for.
     """
 
     words: str
     code: str
     takes: str
     gives: str
+    mistaken: str
 
 
 STEPS = (
-    Step("add K", "[i + K for i in x]", "numbers", "numbers"),
-    Step("subtract K", "[i - K for i in x]", "numbers", "numbers"),
-    Step("times K", "[i * K for i in x]", "numbers", "numbers"),
-    Step("square", "[i * i for i in x]", "numbers", "numbers"),
-    Step("negate", "[-i for i in x]", "numbers", "numbers"),
-    Step("keep even", "[i for i in x if i % 2 == 0]", "numbers", "numbers"),
-    Step("keep odd", "[i for i in x if i % 2 == 1]", "numbers", "numbers"),
-    Step("keep over K", "[i for i in x if i > K]", "numbers", "numbers"),
-    Step("sort", "sorted(x)", "numbers", "numbers"),
-    Step("reverse", "x[::-1]", "numbers", "numbers"),
-    Step("drop K", "x[K:]", "numbers", "numbers"),
-    Step("take K", "x[:K]", "numbers", "numbers"),
-    Step("sum", "sum(x)", "numbers", "one"),
-    Step("count", "len(x)", "numbers", "one"),
-    Step("upper case", "[i.upper() for i in x]", "words", "words"),
-    Step("reverse each", "[i[::-1] for i in x]", "words", "words"),
-    Step("keep longer than K", "[i for i in x if len(i) > K]", "words", "words"),
-    Step("sort words", "sorted(x)", "words", "words"),
-    Step("reverse words", "x[::-1]", "words", "words"),
-    Step("lengths", "[len(i) for i in x]", "words", "numbers"),
-    Step("join", "''.join(x)", "words", "one"),
+    Step("add K", "[i + K for i in x]", "numbers", "numbers", mistaken="[i - K for i in x]"),
+    Step("subtract K", "[i - K for i in x]", "numbers", "numbers", mistaken="[i + K for i in x]"),
+    Step("times K", "[i * K for i in x]", "numbers", "numbers", mistaken="[i + K for i in x]"),
+    Step("square", "[i * i for i in x]", "numbers", "numbers", mistaken="[i + i for i in x]"),
+    Step("negate", "[-i for i in x]", "numbers", "numbers", mistaken="[i for i in x]"),
+    Step("keep even", "[i for i in x if i % 2 == 0]", "numbers", "numbers", mistaken="[i for i in x if i % 2 == 1]"),
+    Step("keep odd", "[i for i in x if i % 2 == 1]", "numbers", "numbers", mistaken="[i for i in x if i % 2 == 0]"),
+    Step("keep over K", "[i for i in x if i > K]", "numbers", "numbers", mistaken="[i for i in x if i < K]"),
+    Step("sort", "sorted(x)", "numbers", "numbers", mistaken="x[::-1]"),
+    Step("reverse", "x[::-1]", "numbers", "numbers", mistaken="sorted(x)"),
+    Step("drop K", "x[K:]", "numbers", "numbers", mistaken="x[:K]"),
+    Step("take K", "x[:K]", "numbers", "numbers", mistaken="x[K:]"),
+    Step("sum", "sum(x)", "numbers", "one", mistaken="len(x)"),
+    Step("count", "len(x)", "numbers", "one", mistaken="sum(x)"),
+    Step("upper case", "[i.upper() for i in x]", "words", "words", mistaken="[i.lower() for i in x]"),
+    Step("reverse each", "[i[::-1] for i in x]", "words", "words", mistaken="x[::-1]"),
+    Step(
+        "keep longer than K", "[i for i in x if len(i) > K]", "words", "words", mistaken="[i for i in x if len(i) < K]"
+    ),
+    Step("sort words", "sorted(x)", "words", "words", mistaken="x[::-1]"),
+    Step("reverse words", "x[::-1]", "words", "words", mistaken="sorted(x)"),
+    Step("lengths", "[len(i) for i in x]", "words", "numbers", mistaken="len(x)"),
+    Step("join", "''.join(x)", "words", "one", mistaken="' '.join(x)"),
 )
 """All steps."""
 
@@ -90,6 +94,34 @@ def pipeline_problems(count: int, *, seed: int, split: Split) -> list[Problem]:
     return draw_until(count, seed=seed, split=split, draw=draw)
 
 
+def careless(problem: Problem, rng: random.Random, *, share: float) -> Problem:
+    """The problem with the solution of an author who now and then takes a step for another.
+
+    Args:
+        problem: Of :func:`pipeline_problems`.
+        rng: Draws where.
+        share: Of the steps.
+
+    Returns:
+        The problem with another thought and program; its cases stay.
+    """
+    words = [line.partition(": ")[0] for line in problem.solution.split("\n")]
+    steps = [_step(one) for one in words]
+    codes = [step.mistaken if rng.random() < share else step.code for step in steps]
+    return replace(problem, answer=_program(codes), solution=_thoughts(words, codes))
+
+
+def _step(words: str) -> Step:
+    """The step that a question calls so.
+
+    Example:
+        >>> _step("keep over 3").code
+        '[i for i in x if i > 3]'
+    """
+    number = next((word for word in words.split() if word.isdigit()), "K")
+    return next(step for step in (_with(number, step) for step in STEPS) if step.words == words)
+
+
 def _draw(rng: random.Random) -> list[Step] | None:
     """Two or three steps that fit each other, with numbers in them; None where a drawn one ends the pipeline early."""
     steps: list[Step] = []
@@ -99,9 +131,13 @@ def _draw(rng: random.Random) -> list[Step] | None:
         if not fitting:
             return None
         step, number = rng.choice(fitting), str(rng.randint(2, 5))
-        steps.append(Step(step.words.replace("K", number), step.code.replace("K", number), kind, step.gives))
+        steps.append(_with(number, step))
         kind = step.gives
     return steps
+
+
+def _with(number: str, step: Step) -> Step:
+    return replace(step, **{name: getattr(step, name).replace("K", number) for name in ("words", "code", "mistaken")})
 
 
 def _named(steps: list[Step]) -> str:
@@ -123,13 +159,17 @@ def _cases(steps: list[Step], rng: random.Random) -> tuple[Case, ...]:
 
 def _function(steps: list[Step]) -> Callable[[object], Any]:
     names: dict[str, Any] = {}
-    exec(_program(steps), names)  # our own text
+    exec(_program([step.code for step in steps]), names)  # our own text
     return names["f"]  # type: ignore[no-any-return]
 
 
-def _program(steps: list[Step]) -> str:
-    lines = [f"    x = {step.code}\n" for step in steps[:-1]]
-    return f"def f(x):\n{''.join(lines)}    return {steps[-1].code}"
+def _program(codes: Sequence[str]) -> str:
+    lines = [f"    x = {code}\n" for code in codes[:-1]]
+    return f"def f(x):\n{''.join(lines)}    return {codes[-1]}"
+
+
+def _thoughts(words: Sequence[str], codes: Sequence[str]) -> str:
+    return "\n".join(f"{said}: {code}" for said, code in zip(words, codes, strict=True))
 
 
 def _problem(name: str, steps: list[Step], cases: tuple[Case, ...]) -> Problem:
@@ -138,8 +178,8 @@ def _problem(name: str, steps: list[Step], cases: tuple[Case, ...]) -> Problem:
         id=name,
         source="pipelines",
         question=f"f: {_named(steps)}\n{examples}",
-        answer=_program(steps),
-        solution="\n".join(f"{step.words}: {step.code}" for step in steps),
+        answer=_program([step.code for step in steps]),
+        solution=_thoughts([step.words for step in steps], [step.code for step in steps]),
         category=f"{len(steps)} steps",
         task=CodeTask(function="f", cases=cases),
     )

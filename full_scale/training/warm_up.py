@@ -1,8 +1,9 @@
 """The supervised warm-up that makes the shipped tiny models: what ``full_scale/pretrain.py`` does."""
 
+import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ import torch
 from transformers.modeling_utils import PreTrainedModel
 
 from full_scale.data import expert_response
-from full_scale.data.pipelines import pipeline_problems
+from full_scale.data.pipelines import careless, pipeline_problems
 from full_scale.data.rendered import rendered_problems
 from full_scale.data.shortcut import WAYS, balanced_problems, habitual, shortcut_problems
 from full_scale.data.word_problems import word_problems
@@ -209,7 +210,8 @@ def make_model(out: Path, *, world: str, seed: int, steps: int, problems: int) -
         model, processor = shortcut_model(seed=seed, steps=steps, problems=problems)
         last = shortcut_problems(500, seed=seed + 2, split="test")
     else:
-        model, processor = partly_skilled_model(world=world, seed=seed, steps=steps, problems=problems)
+        make = program_model if world == "pipelines" else partial(partly_skilled_model, world=world)
+        model, processor = make(seed=seed, steps=steps, problems=problems)
         last = pretraining_problems(500, world=world, seed=seed + 2, split="test")
     accuracy = greedy_accuracy(model, processor, last, longest=MAX_NEW_TOKENS[world])
     save_checkpoint(out, model, processor)
@@ -240,6 +242,41 @@ def partly_skilled_model(*, world: str, seed: int, steps: int, problems: int) ->
         return ACCURACY_BOUNDS[0] <= accuracy <= ACCURACY_BOUNDS[1]
 
     warm_up(model, processor, [Lesson(problems=given)], steps=steps, enough=enough, seed=seed)
+    return model, processor
+
+
+CARELESS_SHARE = 0.3
+"""Share of mistaken steps in what the model of programs learns from."""
+
+
+def program_model(*, seed: int, steps: int, problems: int) -> tuple[PreTrainedModel, Processor]:
+    """A model that has learnt to the end what a careless author writes.
+
+    So its sampled programs are wrong for a reason that many problems share. A warm-up that stops early leaves another
+    kind of mistake: tokens that no text holds, each from chance, from which little can be learnt.
+
+    Args:
+        seed: Of the weights, the problems, the mistakes and the batches.
+        steps: Of the warm-up; all are done.
+        problems: Number of training problems.
+
+    Returns:
+        The model and its processor.
+    """
+    rng = random.Random(f"careless-{seed}")
+    given = pipeline_problems(problems, seed=seed, split="train")
+    written = [careless(problem, rng, share=CARELESS_SHARE) for problem in given]
+    model, processor = untrained(texts_of(written[:1000]), text=True, seed=seed)
+    held_out = pipeline_problems(100, seed=seed + 1, split="test")
+
+    def enough() -> bool:
+        """Never; it tells how far the model is."""
+        accuracy = greedy_accuracy(model, processor, held_out, longest=MAX_NEW_TOKENS["pipelines"])
+        print(f"held-out greedy accuracy {accuracy:.1%}", flush=True)
+        return False
+
+    lessons = [Lesson(problems=written)]
+    warm_up(model, processor, lessons, steps=steps, enough=enough, learning_rate=1e-3, evaluate_every=225, seed=seed)
     return model, processor
 
 

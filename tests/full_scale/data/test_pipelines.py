@@ -1,9 +1,10 @@
 """The generated programming tasks."""
 
+import random
 from collections import Counter
 
 from full_scale.data import expert_response, load_problems
-from full_scale.data.pipelines import CASES, SHOWN, STEPS, pipeline_problems
+from full_scale.data.pipelines import CASES, SHOWN, STEPS, careless, pipeline_problems
 from full_scale.verifier.answer import is_correct, judgement
 
 
@@ -44,3 +45,31 @@ def test_a_program_that_looks_its_examples_up_is_wrong():
         table = ", ".join(f"{given!r}: {wanted}" for given, wanted in examples.items())
         program = f"def f(x):\n    return {{{table}}}.get(repr(x))"
         assert judgement(f"<answer>{program}</answer>", problem).reason == "passes the shown tests, fails a hidden one"
+
+
+def test_a_careless_author_takes_a_share_of_the_steps_for_others():
+    problems, rng = pipeline_problems(200, seed=0, split="train"), random.Random(0)
+    written = [careless(problem, rng, share=0.3) for problem in problems]
+    pairs = [
+        pair
+        for own, other in zip(problems, written, strict=True)
+        for pair in zip(own.solution.splitlines(), other.solution.splitlines(), strict=True)
+    ]
+    changed = [(right, wrong) for right, wrong in pairs if right != wrong]
+    assert 0.25 < len(changed) / len(pairs) < 0.35
+    assert all(right.partition(": ")[0] == wrong.partition(": ")[0] for right, wrong in changed)
+    assert ("keep even: [i for i in x if i % 2 == 0]", "keep even: [i for i in x if i % 2 == 1]") in changed
+    for own, other in zip(problems, written, strict=True):
+        codes = [line.partition(": ")[2] for line in other.solution.splitlines()]
+        lines = [*(f"    x = {code}" for code in codes[:-1]), f"    return {codes[-1]}"]
+        assert other.answer == "\n".join(["def f(x):", *lines])
+        assert (other.question, other.task) == (own.question, own.task)
+
+
+def test_every_mistake_runs_and_nearly_every_program_of_mistakes_is_wrong():
+    problems, rng = pipeline_problems(60, seed=1, split="train"), random.Random(0)
+    found = [judgement(expert_response(careless(one, rng, share=1.0)), one) for one in problems]
+    assert sum(one.outcome == "passed" for one in found) < 6  # two mistakes can make up for each other
+    assert {one.outcome for one in found} == {"passed", "failed"}
+    assert [careless(one, rng, share=0.0) for one in problems] == problems
+    assert all(step.mistaken != step.code for step in STEPS)

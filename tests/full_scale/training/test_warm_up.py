@@ -14,6 +14,7 @@ from full_scale.training.warm_up import (
     ShortcutLearner,
     partly_skilled_model,
     pretraining_problems,
+    program_model,
     shortcut_model,
     supervised_batch,
     texts_of,
@@ -65,6 +66,22 @@ def test_what_a_response_begins_with_is_given_and_not_learnt():
         given = tokenizer.decode(ids[labels == -100])
         assert given.partition("assistant\n")[2].startswith("<think>")
         assert problem.solution not in given
+
+
+def test_the_model_of_programs_learns_to_the_end_what_a_careless_author_writes(monkeypatch):
+    taught = []
+    monkeypatch.setattr(
+        module, "warm_up", lambda *given, steps, enough, **_: taught.extend((given[2][0].problems, steps, enough()))
+    )
+    monkeypatch.setattr(module, "greedy_accuracy", lambda *_, **__: 1.0)
+    _, tokenizer = program_model(seed=0, steps=7, problems=200)
+    problems, steps, ended = taught
+    sound = pretraining_problems(200, world="pipelines", seed=0, split="train")
+    right = sum(own.answer == other.answer for own, other in zip(problems, sound, strict=True))
+    assert 0.3 < right / len(problems) < 0.6  # none of two or three steps is mistaken
+    assert (steps, ended) == (7, False)
+    text = problems[0].solution
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
 
 
 def test_the_model_with_a_shortcut_learns_the_habit_and_with_the_first_word_given_the_skill(monkeypatch):
