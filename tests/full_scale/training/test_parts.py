@@ -1,14 +1,16 @@
 """What a run is made of: loaded, checked against model and method, and told."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from full_scale.data import MissingSplitError
+from full_scale.data import MissingSplitError, load_problems
+from full_scale.model.processor import load_processor
 from full_scale.run.command_line import read_command_line
 from full_scale.training import parts as module
-from full_scale.training.parts import load
+from full_scale.training.parts import load, load_rows
 
 SMALL = ("--preset", "tiny-text", "--limit", "20", "--prompts-per-step", "2", "--micro-batch-rows", "8")
 SMALL += ("--evaluate-problems", "3")
@@ -76,3 +78,12 @@ def test_a_method_without_experts_needs_none():
     parts, said = loaded("--method", "grpo", "--experts", "none")
     assert len(parts.rows) == 20
     assert "20 without expert" in said
+
+
+def test_some_problems_may_have_no_expert():
+    settings, console = read_command_line(SMALL).settings, Console(file=io.StringIO(), width=1000)
+    problems = load_problems("word_problems", limit=20)
+    problems = [replace(one, solution=None) if place < 5 else one for place, one in enumerate(problems)]
+    rows, _ = load_rows(settings, problems, load_processor(settings.model_folder), console)
+    assert len(rows) == 20
+    assert "5 without expert" in console.file.getvalue()
