@@ -237,7 +237,7 @@ def test_a_made_model_is_measured_on_500_other_problems_and_saved(monkeypatch, t
         asked.update(measured=given[:2], held_out=given[2], longest=longest)
         return 0.475
 
-    for name in ("partly_skilled_model", "shortcut_model"):
+    for name in ("partly_skilled_model", "program_model", "shortcut_model"):
         monkeypatch.setattr(module, name, made)
     for name in ("pretraining_problems", "shortcut_problems"):
         monkeypatch.setattr(module, name, lambda count, **how: [how] * count)
@@ -245,7 +245,7 @@ def test_a_made_model_is_measured_on_500_other_problems_and_saved(monkeypatch, t
     monkeypatch.setattr(module, "save_checkpoint", lambda *given: saved.append(given))
     assert module.make_model(tmp_path, world=world, seed=3, steps=7, problems=60) == 0.475
     assert saved == [(tmp_path, "model", "processor")]
-    assert (asked["seed"], asked["steps"], asked["problems"], asked.get("world", "shortcut")) == (3, 7, 60, world)
+    assert (asked["seed"], asked["steps"], asked["problems"], asked.get("world", world)) == (3, 7, 60, world)
     assert (asked["measured"], asked["longest"]) == (("model", "processor"), longest)
     drawn = {"seed": 5, "split": "test"} | ({} if world == "shortcut" else {"world": world})
     assert asked["held_out"] == [drawn] * 500
