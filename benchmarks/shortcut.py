@@ -69,9 +69,9 @@ def _method(name: str, method: str, *flags: str, seeds: Sequence[int] = (0, 1, 2
 
 
 FIVE, TRIAL_SEEDS = range(5), (100,)
-"""Seeds of the cells with the most weight, and of trials: those of the part "rates" are reported nowhere.
+"""Seeds of the cells with the most weight, and of trials: no other part has those of the part "rates".
 
-The preset's rate was not chosen by that part, which was not run: docs/shortcut_findings.md."""
+The preset's rate was not chosen by that part, which was run later: docs/shortcut_findings.md."""
 
 SHORT = ("--steps", "50", "--limit", "400")
 """Of a trial."""
@@ -111,8 +111,12 @@ PARTS: dict[str, tuple[Cell, ...]] = {
         for name, method in (("grpo", "grpo"), ("calibrl, lambda 0.1", "calibrl:exploration_weight=0.1"))
     ),
     "experts": tuple(
-        _method(f"{method.partition(':')[0]}, {kind}", method, *flags, experts=kind)
-        for method in ("calibrl:exploration_weight=0.1", "sft_grpo")
+        _method(f"{name}, {kind}", method, *flags, experts=kind)
+        for name, method in (
+            ("calibrl", "calibrl:exploration_weight=0.1"),
+            ("sft_grpo", "sft_grpo"),
+            ("calibrl, lambda 1", "calibrl:exploration_weight=1"),
+        )
         for kind, flags in (
             ("miscomputed 0.25", ("--trust-experts",)),
             ("miscomputed 0.5", ("--trust-experts",)),
@@ -122,6 +126,9 @@ PARTS: dict[str, tuple[Cell, ...]] = {
     ),
 }
 """Part -> its cells, in the order in which they are run."""
+
+REPORTED = tuple(part for part in PARTS if part != "rates")
+"""The parts whose seeds GRPO has, too, with the preset's rate."""
 
 
 def miscomputed(share: float) -> Callable[[Sequence[Any], Any], list[Any]]:
@@ -406,7 +413,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_json(RESULTS / "decisions.json", measure_decisions(options.part, options.out))
         return
     if options.tables:
-        tables = [*(table(part) for part in options.part if part != "rates"), paired_table([*PARTS])]
+        tables = [*(table(part) for part in options.part), paired_table(REPORTED)]
         print("\n\n".join("\n".join(lines) for lines in tables if len(lines) > 2))
         return
     missing = [run for run in runs(options.part) if not finished(folder_of(options.out, run[1], run[2]))]
