@@ -105,7 +105,7 @@ def careless(problem: Problem, rng: random.Random, *, share: float) -> Problem:
     Returns:
         The problem with another thought and program; its cases stay.
     """
-    words = [line.partition(": ")[0] for line in problem.solution.split("\n")]
+    words = problem.question.splitlines()[0].removeprefix("f: ").split(", ")
     steps = [_step(one) for one in words]
     codes = [step.mistaken if rng.random() < share else step.code for step in steps]
     return replace(problem, answer=_program(codes), solution=_thoughts(words, codes))
