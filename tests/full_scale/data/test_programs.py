@@ -90,6 +90,7 @@ def test_livecodebench_reads_input_and_prints(tmp_path, hidden):
     place = written(tmp_path, LIVE | {"private_test_cases": hidden})
     assert find_schema(place)[0].name == "livecodebench"
     problem = load_problems(place, split="test")[0]
+    assert [case.shown for case in problem.task.cases] == [True, False]  # the page shows no hidden test
     assert right(problem, "print(sum(map(int, input().split())))")
     assert not right(problem, "print(3)")
 
@@ -102,6 +103,7 @@ def test_livecodebench_asks_for_a_method(tmp_path):
         "private_test_cases": packed([{"input": "0\n[]", "output": "0", "testtype": "functional"}]),
     }
     problem = load_problems(written(tmp_path, record), split="test")[0]
+    assert [case.shown for case in problem.task.cases] == [True, False]
     assert right(problem, "class Solution:\n    def add(self, a: int, b: List[int]) -> int:\n        return a + sum(b)")
     assert not right(problem, "def add(a, b):\n    return a + sum(b)")
 
