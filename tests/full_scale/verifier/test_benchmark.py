@@ -12,6 +12,7 @@ def test_outputs_are_distinct_and_right_and_wrong_ones_are_among_them():
 
 
 def test_the_rows():
-    reward, own = rows(20, turns=1)
-    assert (reward.name, own.name) == ("training reward", "MATH-Vision's own score")
-    assert min(reward.ours, reward.theirs, own.ours) > 1
+    start, reward, own = rows(20, turns=1)
+    assert (start.name, reward.name, own.name) == ("the checker's start", "training reward", "MATH-Vision's own score")
+    assert 0.0 < start.ours < 60.0
+    assert all(row.peer == "math-verify" for row in (reward, own))
