@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in given.sections or SECTIONS:
         start = time.monotonic()
         now[name] = in_own_process(SECTIONS[name])
-        save(FILE, {name: now[name]}, list(SECTIONS))
         print(f"{name}: measured in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        save(FILE, {name: now[name]}, list(SECTIONS))
     print("Medians, and in brackets the best. Ratios are of turns.\n")
     print(table(now))
     if given.compare:

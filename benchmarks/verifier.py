@@ -159,9 +159,7 @@ def rows(count: int = 3000, turns: int = 3) -> list[Row]:
     found = [Row.of("the checker's start", "s", [seconds(start_checker) for _ in range(turns)])]
     for name, judge in (("training reward", tagged), ("MATH-Vision's own score", untagged)):
         ours, theirs = in_turns(
-            partial(rate, judge, made),
-            partial(rate, math_verify_alone, made[: count // 10]),
-            turns,
+            partial(rate, judge, made), partial(rate, math_verify_alone, made[: count // 10]), turns
         )
         found.append(Row.of(name, "answers/s", ours, peer="math-verify", theirs=theirs, rate=True))
     return found

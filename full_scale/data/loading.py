@@ -226,17 +226,14 @@ def find_schema(dataset: str, columns: str | None = None) -> tuple[Schema, Path]
     Raises:
         ValueError: The name, the path or its layout is unknown.
     """
-    name, colon, rest = dataset.partition(":")
-    schema = DATASETS.get(name)
-    if schema is not None and schema.shipped is None and not colon:
-        schema = None  # a path that is called like a layout
+    name = dataset.partition(":")[0]
+    schema, place = _named(dataset)
     if columns is not None:
         if schema is not None and schema.name != "generic":
             raise ValueError(f"columns={columns!r:.80}: layout {name} has its own; leave out --columns or '{name}:'")
         schema = generic.generic_schema(generic.parse_columns(columns))
-    if schema is not None and schema.shipped is not None and not colon:
+    if schema is not None and schema.shipped is not None and not place:
         return schema, schema.shipped
-    place = rest if colon and name in DATASETS else dataset
     path = _local(place)
     if not place or (place in DATASETS and not path.exists()):
         raise ValueError(
@@ -251,6 +248,15 @@ def find_schema(dataset: str, columns: str | None = None) -> tuple[Schema, Path]
     if schema is None:
         raise ValueError(f"{path} has none of the known layouts: {_why_unknown(path)}; {_valid()}")
     return schema, path
+
+
+def _named(dataset: str) -> tuple[Schema | None, str]:
+    """The layout that is named, and the place behind it; without a colon only a generated world is a name."""
+    name, colon, rest = dataset.partition(":")
+    schema = DATASETS.get(name)
+    if schema is not None and (colon or schema.shipped is not None):
+        return schema, rest
+    return None, dataset
 
 
 def _why_unknown(path: Path) -> str:

@@ -168,11 +168,11 @@ def texts_of(problems: Sequence[Problem]) -> list[str]:
 
 
 def pretraining_problems(count: int, *, world: str, seed: int, split: Literal["train", "test"]) -> list[Problem]:
-    """Generated problems: rendered geometry, word problems, or programming tasks.
+    """Generated problems: rendered geometry, with or without a shortcut, word problems, or programming tasks.
 
     Args:
         count: Number of problems.
-        world: "rendered", "word_problems" or "pipelines".
+        world: "rendered", "shortcut", "word_problems" or "pipelines".
         seed: Of the problems.
         split: "train" or "test".
 
@@ -181,6 +181,8 @@ def pretraining_problems(count: int, *, world: str, seed: int, split: Literal["t
     """
     if world == "rendered":
         return rendered_problems(count, seed=seed, split=split)
+    if world == "shortcut":
+        return shortcut_problems(count, seed=seed, split=split)
     if world == "pipelines":
         return pipeline_problems(count, seed=seed, split=split)
     problems = []
@@ -205,18 +207,37 @@ def make_model(out: Path, *, world: str, seed: int, steps: int, problems: int) -
     Returns:
         The saved model's greedy accuracy on 500 held-out problems.
     """
-    last: Sequence[Problem]
-    if world == "shortcut":
-        model, processor = shortcut_model(seed=seed, steps=steps, problems=problems)
-        last = shortcut_problems(500, seed=seed + 2, split="test")
-    else:
-        make = program_model if world == "pipelines" else partial(partly_skilled_model, world=world)
-        model, processor = make(seed=seed, steps=steps, problems=problems)
-        last = pretraining_problems(500, world=world, seed=seed + 2, split="test")
+    makers = {"shortcut": shortcut_model, "pipelines": program_model}
+    make = makers.get(world, partial(partly_skilled_model, world=world))
+    model, processor = make(seed=seed, steps=steps, problems=problems)
+    last = pretraining_problems(500, world=world, seed=seed + 2, split="test")
     accuracy = greedy_accuracy(model, processor, last, longest=MAX_NEW_TOKENS[world])
     save_checkpoint(out, model, processor)
     print(f"saved to {out}: greedy accuracy {accuracy:.1%} on {len(last)} held-out problems")
     return accuracy
+
+
+def held_out_accuracy(model: PreTrainedModel, processor: Processor, *, world: str, seed: int) -> Callable[[], float]:
+    """How to measure, and tell, a model's greedy accuracy while it is warmed up.
+
+    Args:
+        model: The model.
+        processor: Its processor.
+        world: As of :func:`pretraining_problems`.
+        seed: Of the warm-up; its 200 problems are of the next.
+
+    Returns:
+        A function that prints the accuracy and gives it.
+    """
+    held_out = pretraining_problems(200, world=world, seed=seed + 1, split="test")
+
+    def measure() -> float:
+        """The accuracy now."""
+        accuracy = greedy_accuracy(model, processor, held_out, longest=MAX_NEW_TOKENS[world])
+        print(f"held-out greedy accuracy {accuracy:.1%}", flush=True)
+        return accuracy
+
+    return measure
 
 
 def partly_skilled_model(*, world: str, seed: int, steps: int, problems: int) -> tuple[PreTrainedModel, Processor]:
@@ -232,14 +253,12 @@ def partly_skilled_model(*, world: str, seed: int, steps: int, problems: int) ->
         The model and its processor.
     """
     given = pretraining_problems(problems, world=world, seed=seed, split="train")
-    held_out = pretraining_problems(200, world=world, seed=seed + 1, split="test")
     model, processor = untrained(texts_of(given[:1000]), text=world != "rendered", seed=seed)
+    measure = held_out_accuracy(model, processor, world=world, seed=seed)
 
     def enough() -> bool:
         """Whether the greedy accuracy is where it shall be."""
-        accuracy = greedy_accuracy(model, processor, held_out, longest=MAX_NEW_TOKENS[world])
-        print(f"held-out greedy accuracy {accuracy:.1%}", flush=True)
-        return ACCURACY_BOUNDS[0] <= accuracy <= ACCURACY_BOUNDS[1]
+        return ACCURACY_BOUNDS[0] <= measure() <= ACCURACY_BOUNDS[1]
 
     warm_up(model, processor, [Lesson(problems=given)], steps=steps, enough=enough, seed=seed)
     return model, processor
@@ -267,12 +286,11 @@ def program_model(*, seed: int, steps: int, problems: int) -> tuple[PreTrainedMo
     given = pipeline_problems(problems, seed=seed, split="train")
     written = [careless(problem, rng, share=CARELESS_SHARE) for problem in given]
     model, processor = untrained(texts_of(written[:1000]), text=True, seed=seed)
-    held_out = pipeline_problems(100, seed=seed + 1, split="test")
+    measure = held_out_accuracy(model, processor, world="pipelines", seed=seed)
 
     def enough() -> bool:
         """Never; it tells how far the model is."""
-        accuracy = greedy_accuracy(model, processor, held_out, longest=MAX_NEW_TOKENS["pipelines"])
-        print(f"held-out greedy accuracy {accuracy:.1%}", flush=True)
+        measure()
         return False
 
     lessons = [Lesson(problems=written)]

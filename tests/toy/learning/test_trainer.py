@@ -186,11 +186,8 @@ def test_points_are_reported_at_the_recorded_steps_before_their_update():
     assert curves["kl"][2, 0] > 1e-3
 
 
-def first_update(optimizer, updates=1, recipe="grpo"):
-    """The table before and after one step, and the gradient of its first update."""
-    training = Training(
-        steps=1, points=2, prompts=4, rollouts=4, optimizer=optimizer, updates=updates, learning_rate=0.5
-    )
+def tables_of(recipe, training):
+    """The policy's table at each recorded step."""
     tables = []
     train(
         parse_method(recipe),
@@ -199,6 +196,15 @@ def first_update(optimizer, updates=1, recipe="grpo"):
         [0],
         on_point=lambda _, population: tables.append(population.policy.table.detach().clone()),
     )
+    return tables
+
+
+def first_update(optimizer, updates=1, recipe="grpo"):
+    """The table before and after one step, and the gradient of its first update."""
+    training = Training(
+        steps=1, points=2, prompts=4, rollouts=4, optimizer=optimizer, updates=updates, learning_rate=0.5
+    )
+    tables = tables_of(recipe, training)
     population = Population(WORLD, training, [0])
     objective = parse_method(recipe).schedule.stages[0][0]
     nodes = population.node_log_prob()
@@ -286,19 +292,6 @@ def test_an_adaptive_slope_follows_the_entropy_from_step_to_step():
     once = train(parse_method(adaptive), WORLD, Training(steps=1, prompts=4, rollouts=4, points=2), [0, 1])
     assert curves["accuracy"][1] == pytest.approx(once["accuracy"][1])
     assert (np.abs(curves["accuracy"][-1] - fixed["accuracy"][-1]) > 1e-6).all()
-
-
-def tables_of(recipe, training):
-    """The policy's table at each recorded step."""
-    tables = []
-    train(
-        parse_method(recipe),
-        WORLD,
-        training,
-        [0],
-        on_point=lambda _, population: tables.append(population.policy.table.detach().clone()),
-    )
-    return tables
 
 
 @pytest.mark.parametrize(
