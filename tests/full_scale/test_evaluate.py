@@ -45,6 +45,7 @@ def test_an_empty_data_set_is_refused(tmp_path):
         main(["--out", str(tmp_path / "out"), "--dataset", f"geometry3k:{tmp_path / 'data'}"])
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_the_message_only(tmp_path):
     (tmp_path / "precious").write_text("x")
     command = [sys.executable, str(ROOT / "full_scale" / "evaluate.py"), "--out", str(tmp_path)]

@@ -296,6 +296,7 @@ def test_an_endless_reply_is_not_read(tmp_path, monkeypatch):
     assert lines(tmp_path / "experts.jsonl")[0]["error"] == "the reply is longer than 1000 bytes"
 
 
+@pytest.mark.slow
 def test_the_hubs_offline_mode_does_not_concern_the_server(tmp_path):
     out = tmp_path / "experts.jsonl"
     with Teacher(right) as teacher:

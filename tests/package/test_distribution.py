@@ -111,6 +111,7 @@ def test_the_wheel_needs_torch_and_jaxtyping_only(metadata):
     assert {each.name for each in required if "extra" not in str(each.marker)} == {"torch", "jaxtyping"}
 
 
+@pytest.mark.slow
 def test_the_doctests_run_with_torch_and_jaxtyping_alone(bare_python, tmp_path):
     where, failed, loaded = run(bare_python, DOCTESTS, *NOT_NEEDED, cwd=tmp_path).splitlines()
     assert str(bare_python.parents[1]) in where

@@ -39,6 +39,7 @@ def test_hyper_parameters_are_flags_of_the_one_method_that_is_named(tmp_path):
     assert "--slope 0.3 --no-weighted" in page
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_prints_its_tables_and_says_where_the_report_is(tmp_path):
     out = ["--out", str(tmp_path)]
     status, first = run("mechanism", *SMALL, *out, "--method", "grpo", "calibrl:slope=0.3")
@@ -56,6 +57,7 @@ def test_a_study_goes_on_prints_its_tables_and_says_where_the_report_is(tmp_path
     assert [path.name for path in (tmp_path / "arms").iterdir()] == ["main__dapo.npz"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("points", "kept"), [(1, 0), (4, 1)])
 def test_an_interruption_keeps_finished_arms_and_has_the_signals_status(tmp_path, monkeypatch, points, kept):
     left = iter(range(points, -1, -1))
@@ -90,6 +92,7 @@ def test_an_interruption_keeps_finished_arms_and_has_the_signals_status(tmp_path
     assert json.loads((tmp_path / "results.json").read_text())["complete"]
 
 
+@pytest.mark.slow
 def test_the_bar_counts_the_points_of_the_arms_that_are_missing(tmp_path, monkeypatch):
     totals = []
     add = commands.Progress.add_task

@@ -155,6 +155,7 @@ def test_other_studies_write_results_figures_and_a_page(study, command, parts, f
         assert (out / f"{name}.svg").exists()
 
 
+@pytest.mark.slow
 def test_a_grid_has_every_cell_once_and_differs_along_its_axes(study):
     entries = json.loads((study("phase") / "results.json").read_text())["arms"]
     members = [entry for entry in entries if entry["part"] == "executable x weight"]

@@ -62,6 +62,7 @@ def errors(request, tmp_path_factory):
     return request.param(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_mistake_is_found_and_nothing_else(errors, script):
     """In ``every_recipe.py`` this also shows where an entry of ``Recipes`` is missing or wrong."""

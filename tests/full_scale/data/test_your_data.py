@@ -32,6 +32,7 @@ def write(folder, names=("question", "answer", "image")):
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+@pytest.mark.slow
 def test_the_documented_command_trains(tmp_path, monkeypatch):
     write(tmp_path / "my_data")
     monkeypatch.chdir(tmp_path)

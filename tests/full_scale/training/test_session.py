@@ -152,6 +152,7 @@ def test_other_methods_train_by_name(tmp_path, checkpoint, rewarded, method):
     assert ("loss/imitation" in metrics[0]) == (method == "sft_grpo")
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, checkpoint, rewarded):
     flags = ["--learning-rate", "1e-3", "--save-every", "2"]
     run(checkpoint, tmp_path / "whole", *flags, "--steps", "4")

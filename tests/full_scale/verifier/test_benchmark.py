@@ -20,6 +20,7 @@ def test_a_rate_leaves_the_checkers_start_out(monkeypatch):
     assert asked == outputs(20)
 
 
+@pytest.mark.slow
 def test_the_rows():
     start, reward, own = rows(20, turns=1)
     assert (start.name, reward.name, own.name) == ("the checker's start", "training reward", "MATH-Vision's own score")

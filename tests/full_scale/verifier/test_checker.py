@@ -57,6 +57,7 @@ def test_a_question_beyond_the_limits_is_answered_no_and_the_next_one_as_usual(o
     assert one.ask("equal", "1/2", "0.25") is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2, 5])
 def test_a_child_that_is_killed_between_questions_is_replaced(one, times):
     for _ in range(times):
@@ -74,6 +75,7 @@ def test_no_verdict_of_a_killed_child_is_cached():
     assert symbolically_equal("7/8", "0.875")
 
 
+@pytest.mark.slow
 def test_a_stopped_child_is_replaced(one, monkeypatch):
     monkeypatch.setattr(child, "PATIENCE", (0.5, 60.0))
     one.ask(*RIGHT)
@@ -83,6 +85,7 @@ def test_a_stopped_child_is_replaced(one, monkeypatch):
     assert child_of(one) != stopped
 
 
+@pytest.mark.slow
 def test_a_child_that_sleeps_on_every_question_is_an_error_and_no_verdict(busy, monkeypatch):
     monkeypatch.setattr(child, "PATIENCE", (0.2, 0.2))
     with pytest.raises(RuntimeError, match="2 processes in a row were killed or stopped"):
@@ -91,6 +94,7 @@ def test_a_child_that_sleeps_on_every_question_is_an_error_and_no_verdict(busy, 
     assert busy.ask(*RIGHT) is True
 
 
+@pytest.mark.slow
 def test_a_question_that_crashes_or_outgrows_its_process_is_answered_no(busy):
     assert busy.ask("crash") is None
     assert busy.ask("grow") is None

@@ -33,6 +33,7 @@ print(time.process_time() - begun)
 """
 
 
+@pytest.mark.slow
 def test_a_warm_child_needs_a_part_of_a_questions_time_for_the_first_of_its_kind():
     """Cold, the first takes as long as a question may take: on a slow machine a right answer would be judged wrong."""
 

@@ -68,6 +68,7 @@ def test_this_process_trains_with_one_thread_and_then_has_its_own_number_again(o
     assert set(seen) == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_signal_ends_the_training_and_keeps_what_is_finished(out, workers):
     points = []
@@ -99,6 +100,7 @@ def test_an_arm_that_cannot_be_trained_says_why(out):
         run(out, 2, [Arm("main", "grop", World(), TRAINING, 1)])
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_said_in_a_line(out, monkeypatch):
     monkeypatch.setattr(running, "_run_in_worker", _die)
     with pytest.raises(ValueError, match=r"a worker process was killed, perhaps for memory\. Fix: --resume with fewer"):
@@ -143,6 +145,7 @@ def alive(pid):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc: processes cannot be listed")
 def test_workers_do_not_outlive_their_parent(out, tmp_path):
     script = tmp_path / "parent.py"
