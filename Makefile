@@ -39,7 +39,7 @@ RUN := .venv/bin/python
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec  # not needed; neither loads beside a CPU's torch
 	touch $@
 
-.PHONY: start help demo live watch lab train test test-slow lint docs tutorials test-tutorials test-real-processor test-verl test-hub test-ray test-deepspeed test-vllm bench mutants clean
+.PHONY: start help demo live watch lab train test test-slow test-shapes lint docs tutorials test-tutorials test-real-processor test-verl test-hub test-ray test-deepspeed test-vllm bench mutants clean
 start: .venv/installed help  ## set up the environment .venv (once, minutes) and show this list
 	@echo 'Now: source .venv/bin/activate'
 
@@ -66,6 +66,10 @@ test: .venv/installed  ## run the tests (but those of test-slow and test-tutoria
 
 test-slow: .venv/installed  ## killed runs, several processes, browsers, every method through the command line (minutes)
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal -m slow
+
+test-shapes: .venv/installed  ## the core's tests with every annotated shape checked at each call, four times as slow (minutes)
+	OMP_NUM_THREADS=1 EXAMPLES=5 $(RUN) -m pytest -n 2 --dist worksteal -m "not slow" -o addopts= --import-mode=importlib -p no:cacheprovider \
+		--jaxtyping-packages=calibrl_ref,beartype.beartype tests/shapes tests/core
 
 lint: .venv/installed  ## ruff and mypy --strict
 	$(RUN) -m ruff check .

@@ -265,10 +265,10 @@ class Objective:
 
 
 def _counted(term: Term, rollouts: Rollouts) -> Tensor:
-    """Return how many elements of each row the term counts: its tokens, or the row itself if it has any."""
+    """Return how many tokens of each row the term counts; a row that has any counts, where rows are counted."""
     tokens = term.tokens(rollouts)
     number = rollouts.lengths if tokens is None else tokens.sum(1)
-    return (number if term.unit == "token" else number.clamp(max=1)).where(term.rows(rollouts), 0)
+    return number.where(term.rows(rollouts), 0)
 
 
 def _row_loss(term: Term, rollouts: Rollouts) -> Tensor:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from calibrl_ref import Rollouts
 
-hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=20)
-hypothesis.settings.register_profile("dev", deadline=None, max_examples=20)
+EXAMPLES = int(os.environ.get("EXAMPLES", "20"))
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=EXAMPLES)
+hypothesis.settings.register_profile("dev", deadline=None, max_examples=EXAMPLES)
 # under mutation a failure only has to be found, not explained, and many mutants are to be tried
 hypothesis.settings.register_profile(
     "mutants", derandomize=True, deadline=None, max_examples=8, database=None, phases=[hypothesis.Phase.generate]

@@ -5,6 +5,7 @@ import torch
 from conftest import close
 
 from calibrl_ref import AGGREGATIONS, aggregate, aggregation_divisor
+from calibrl_ref.aggregation import aggregate_rows
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,7 @@ def test_each_replica_has_its_own_divisor():
     mask = torch.tensor([[True, True], [True, False], [True, True]])
     close(aggregation_divisor(mask, replica=torch.tensor([5, 2, 2])), [2.0, 3.0, 3.0])
     close(aggregation_divisor(mask), 5.0)
+
+
+def test_a_divisor_below_one_divides():
+    close(aggregate_rows(torch.tensor([3.0]), torch.tensor([1]), mode="token_mean", divisor=torch.tensor(0.5)), 6.0)

@@ -16,7 +16,7 @@ from calibrl_ref import (
     expert_row,
     exploration_loss,
 )
-from calibrl_ref.baselines import expert_baseline, reference_baseline
+from calibrl_ref.baselines import expert_baseline, old_expert_baseline, reference_baseline
 
 
 def two_lengths():
@@ -154,3 +154,11 @@ def test_a_length_has_the_precision_of_the_log_probabilities():
         rollouts = make_rollouts(0, dtype=dtype)
         assert reference_baseline(rollouts).length().dtype == dtype
         assert expert_baseline(rollouts).length().dtype == dtype
+
+
+def test_the_released_expert_is_scored_by_the_old_policy_by_hand(rollouts):
+    policy, reference = GAPS["trajectory"].log_probs(rollouts, old_expert_baseline(rollouts))
+    old = rollouts.old_token_log_prob.where(rollouts.mask, 0.0).sum(1)
+    expert = {int(rollouts.group[row]): old[row] for row in rollouts.is_expert.nonzero()[:, 0]}
+    close(reference, torch.stack([expert[int(group)] for group in rollouts.group]))
+    close(policy, rollouts.token_log_prob.where(rollouts.mask, 0.0).sum(1))

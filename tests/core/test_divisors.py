@@ -104,7 +104,7 @@ def test_a_group_s_rows_stay_together_where_they_are_compared_with_each_other(ro
     )
     answers = torch.arange(len(rollouts.group)) % 2 == 0
     for part in (~rollouts.is_expert, answers | rollouts.is_expert):  # the second one lacks no expert
-        with pytest.raises(ValueError, match=r"rows of group \d+ in the micro-batch=\d: expected all"):
+        with pytest.raises(ValueError, match=r"^rows of group \d+ in the micro-batch=\d: expected all"):
             objective(rollouts.select(part), divisors=divisors)
 
 

@@ -81,3 +81,9 @@ def test_a_random_gate_tosses_its_coins_where_its_values_are():
     expected = RandomGate()(values, slope=0.3)
     with torch.device("meta"):  # tensors made without a device go elsewhere
         close(RandomGate()(values, slope=0.3), expected)
+
+
+def test_without_a_slope_every_gate_with_one_takes_a_half():
+    x, uniform = torch.tensor([-2.0, 2.0]), torch.tensor([0.9, 0.9])
+    close(leaky_relu_gate(x), [-1.0, 2.0])
+    close(RandomGate(uniform)(x), [-1.0, 1.0])

@@ -388,3 +388,13 @@ def test_two_terms_of_one_name_are_added(rollouts):
     twice = dataclasses.replace(objective, terms=(*objective.terms, objective.terms[-1]))
     close(twice(rollouts).terms["entropy_bonus"], 2 * objective(rollouts).terms["entropy_bonus"])
     close(twice(rollouts).total, sum(twice(rollouts).terms.values()))
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_a_term_of_whole_responses_is_their_mean_whatever_the_tokens_are_divided_by(aggregation):
+    """Every row has the same weight, also where tokens are divided by a constant."""
+    batch = make_rollouts(3)
+    found = RECIPES["calibrl"](aggregation=aggregation, max_length=6)(batch).terms["exploration"]
+    term = RECIPES["calibrl"]().exploration
+    rows = term.rows(batch)
+    close(found, term(batch)[rows].mean())

@@ -74,10 +74,15 @@ def test_a_ratio_of_twelve_nats_is_finite_in_fp16():
     close(sequence_importance_ratio(log_prob, old, mask), [[math.exp(12)]], **FLOAT32)
 
 
-@pytest.mark.parametrize(("dtype", "rounding"), [(torch.bfloat16, 0.09), (torch.float32, 9e-4), (torch.float64, 9e-4)])
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.bfloat16, 0.09), (torch.float32, 9e-4), (torch.float64, 1e-3)])
 def test_log_probabilities_above_zero_by_rounding_are_accepted(dtype, rounding):
     values = torch.tensor([[-1.0, rounding]], dtype=dtype)
     assert in_one_group(values, is_expert=[False]).token_log_prob[0, 1] > 0
+
+
+def test_what_is_still_rounding_is_not_named_beside_what_is_more():
+    with pytest.raises(ValueError, match=r"^token_log_prob\[0, 1\]=0\.5: "):
+        in_one_group(torch.tensor([[1e-3, 0.5]], dtype=torch.float64), is_expert=[False])
 
 
 @pytest.mark.parametrize("name", EVERY_RECIPE)
@@ -280,3 +285,18 @@ def test_an_expert_s_rounding_is_no_error_and_more_is():
     for value in (1.1e-3, -math.inf):
         with pytest.raises(ValueError, match="expert_log_prob"):
             in_one_group(log_prob, is_expert=[False], expert_log_prob=torch.tensor([value], dtype=torch.float64))
+
+
+def test_a_row_without_an_expert_is_not_what_is_wrong_with_another():
+    log_prob, expert = torch.tensor([[-1.0], [-1.0]]), torch.tensor([math.nan, 0.5])
+    with pytest.raises(ValueError, match=r"^expert_log_prob\[1\]=0\.5: "):
+        in_one_group(log_prob, is_expert=[False, False], expert_log_prob=expert)
+
+
+def test_a_draw_looks_at_the_row_s_name_and_at_its_old_bits():
+    batch = make_rollouts(0, row_id=torch.arange(15))
+    for draw in (Rollouts.uniform_per_row, Rollouts.uniform_per_token):
+        renamed = dataclasses.replace(batch, row_id=torch.arange(15) + 15)
+        later = dataclasses.replace(batch, old_token_log_prob=batch.old_token_log_prob - 0.01)
+        counted = batch.mask if draw(batch).dim() == 2 else batch.mask.any(1)
+        assert all((draw(other) != draw(batch))[counted].all() for other in (renamed, later))

@@ -163,3 +163,12 @@ def test_a_single_stage_has_no_plateau():
     message = said(Schedule, ((GRPO, 1.0),), plateau=Plateau())
     assert message.startswith("plateau=Plateau(")
     assert message.endswith(": expected None for a single stage. Fix: give it a stage to switch to.")
+
+
+@pytest.mark.parametrize("text", ["calibrl:slope=", "calibrl:slope", "calibrl:=0.3"])
+def test_a_hyper_parameter_without_its_name_or_its_value_is_refused(text):
+    with pytest.raises(ValueError, match="calibrl"):
+        read_method(text)
+    if "=0.3" not in text:
+        with pytest.raises(ValueError, match="Fix: give slope a value"):
+            read_method(text)

@@ -111,3 +111,7 @@ def test_weights_of_a_sampler_that_nobody_gave_are_asked_for(rollouts):
 def test_an_entropy_bonus_names_its_weight():
     with pytest.raises(ValueError, match=r"^entropy_weight=-0\.1"):
         EntropyBonus(weight=-0.1)(make_rollouts(0))
+
+
+def test_a_sampler_s_mismatch_counts_twice_at_most_unless_told():
+    assert truncated_mismatch_weight(torch.zeros(1), torch.full((1,), -3.0)).item() == 2.0

@@ -65,7 +65,7 @@ def test_the_experts_entropy_does_not_count():
 
 def test_what_is_wrong_is_refused_by_name():
     entropy, counted = torch.ones(2, 3), torch.ones(2, 3, dtype=torch.bool)
-    with pytest.raises(TypeError, match=r"replica"):
+    with pytest.raises(TypeError, match=r"\breplica\b"):
         top_entropy_tokens(entropy, counted, replica=torch.zeros(2))
     surrogate = TopEntropySurrogate(on_policy=ClippedSurrogate())
     with pytest.raises(ValueError, match=r"^token_entropy=None: expected"):
@@ -91,3 +91,8 @@ def test_each_replica_has_a_threshold_of_its_own_in_the_term():
 def test_a_replica_s_only_token_is_its_own_threshold():
     entropy, counted = torch.tensor([[9.0], [1.0]]), torch.ones(2, 1, dtype=torch.bool)
     assert top_entropy_tokens(entropy, counted, replica=torch.tensor([0, 1])).all()
+
+
+def test_where_every_token_counts_the_quantile_reaches_up_to_the_last():
+    everything = torch.ones(1, 3, dtype=torch.bool)
+    assert top_entropy_tokens(torch.tensor([[1.0, 2.0, 3.0]]), everything).tolist() == [[False, False, True]]

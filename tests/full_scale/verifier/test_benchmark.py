@@ -1,5 +1,7 @@
 """The benchmark of the verifier: its outputs are distinct and have both verdicts, and each judge has its row."""
 
+import pytest
+
 from benchmarks import verifier
 from benchmarks.verifier import outputs, rate, rows, tagged, untagged
 
