@@ -21,6 +21,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(METHODS) - {"calibrl"}))  # for the others see below
 def test_each_contender_makes_a_step(name, tmp_path):
     trainer = tiny_trainer(name, str(tmp_path), 1, Load(group_size=2))

@@ -43,6 +43,7 @@ def test_the_documented_command_trains(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "results.json").is_file()
 
 
+@pytest.mark.slow
 def test_other_names_of_columns_are_given_as_documented(tmp_path, monkeypatch):
     write(tmp_path / "my_data", names=("q", "a", "photo"))
     monkeypatch.chdir(tmp_path)

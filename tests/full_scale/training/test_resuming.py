@@ -90,6 +90,7 @@ def test_a_finished_run_is_not_trained_any_further(tmp_path):
     assert fewer.train(resume_from_checkpoint=True).global_step == 2
 
 
+@pytest.mark.slow
 def test_a_constant_rate_allows_more_updates_and_the_name_of_the_folder_does_not_matter(tmp_path):
     trainer(tmp_path / "short", Schedule.named("calibrl"), max_steps=2).train()
     (tmp_path / "short" / "checkpoint-2").rename(tmp_path / "kept")

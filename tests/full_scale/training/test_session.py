@@ -182,6 +182,7 @@ def interrupting(monkeypatch, after=1):
     monkeypatch.setattr(session.Reporter, "on_log", on_log)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_checkpoint_and_results_that_say_so(tmp_path, checkpoint, monkeypatch, capsys):
     out = tmp_path / "out"
     with monkeypatch.context() as patch:

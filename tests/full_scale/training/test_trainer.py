@@ -54,13 +54,12 @@ def whole_groups(batch):
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"gradient_accumulation_steps": 2},
-        {"num_iterations": 2},
-        {"steps_per_generation": 2, "epsilon": 0.01},
-        {"optim": "adamw_torch", "learning_rate": 4e-5},
+        pytest.param({}, id="one", marks=pytest.mark.slow),
+        pytest.param({"gradient_accumulation_steps": 2}, id="accumulated"),
+        pytest.param({"num_iterations": 2}, id="two_passes", marks=pytest.mark.slow),
+        pytest.param({"steps_per_generation": 2, "epsilon": 0.01}, id="two_updates", marks=pytest.mark.slow),
+        pytest.param({"optim": "adamw_torch", "learning_rate": 4e-5}, id="adamw", marks=pytest.mark.slow),
     ],
-    ids=["one", "accumulated", "two_passes", "two_updates", "adamw"],
 )
 def test_without_experts_losses_and_weights_equal_stock_trl(tmp_path, monkeypatch, loss_type, aggregation, changes):
     if "steps_per_generation" in changes:

@@ -40,7 +40,7 @@ def run(out, workers=1, arms=ARMS, on_point=lambda: None):
         return run_arms(arms, out, workers=workers, interruption=interruption, on_point=on_point)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_arms_are_trained_counted_and_saved(out, workers):
     points = []
     assert run(out, workers, on_point=lambda: points.append(1)) is True
@@ -95,6 +95,7 @@ def test_a_signal_after_the_last_point_is_still_one(out):
     assert load_curves(ARMS[0], out) is not None
 
 
+@pytest.mark.slow
 def test_an_arm_that_cannot_be_trained_says_why(out):
     with pytest.raises(ValueError, match="'grop'"):
         run(out, 2, [Arm("main", "grop", World(), TRAINING, 1)])
