@@ -10,8 +10,8 @@ import multiprocessing
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from functools import partial
 
 from benchmarks import core, full_scale, heads, toy, verifier
@@ -23,11 +23,13 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "heads": heads.rows,
     "import": core.import_rows,
     "toy": toy.rows,
-    "verifier": verifier.rows,
-    "step, 112 px": partial(full_scale.step_rows, 112, turns=3, steps=3),
     "step, 448 px": partial(full_scale.step_rows, 448, turns=2, steps=1),
     "growth": full_scale.growth_rows,
+    "step, 112 px": partial(full_scale.step_rows, 112, turns=3, steps=3),
+    "verifier": verifier.rows,
 }
+ONE_THREAD = ("step, 448 px", "growth", "step, 112 px", "verifier")
+"""Sections that may be measured two at once; the longest first."""
 
 
 def in_own_process(section: Callable[[], list[Row]]) -> list[Row]:
@@ -35,6 +37,27 @@ def in_own_process(section: Callable[[], list[Row]]) -> list[Row]:
     spawn, quiet = multiprocessing.get_context("spawn"), ("ignore", FutureWarning)
     with ProcessPoolExecutor(1, spawn, initializer=warnings.simplefilter, initargs=quiet) as process:
         return process.submit(section).result()
+
+
+def measured(names: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
+    """Measure sections: those that use the whole machine alone, then those of one thread, two at once.
+
+    Each of these has its peer in turns beside it, in the same process, and counts processor seconds.
+
+    Args:
+        names: Sections.
+
+    Yields:
+        A name and its rows, as soon as they are there.
+    """
+    start = time.monotonic()
+    alone, beside = [name for name in names if name not in ONE_THREAD], [name for name in names if name in ONE_THREAD]
+    for group, at_once in ((alone, 1), (beside, 2)):
+        with ThreadPoolExecutor(at_once) as threads:
+            found = {threads.submit(in_own_process, SECTIONS[name]): name for name in group}
+            for done in as_completed(found):
+                print(f"{found[done]}: done after {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+                yield found[done], done.result()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,11 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in given.sections:
         check_choice("section", name, SECTIONS)
     before, now = load(FILE), dict[str, Sequence[Row]]()
-    for name in given.sections or SECTIONS:
-        start = time.monotonic()
-        now[name] = in_own_process(SECTIONS[name])
-        print(f"{name}: measured in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-        save(FILE, {name: now[name]}, list(SECTIONS))
+    for name, rows in measured(given.sections or list(SECTIONS)):
+        now[name] = rows
+        save(FILE, {name: rows}, list(SECTIONS))
+    now = {name: now[name] for name in SECTIONS if name in now}
     print("Medians, and in brackets the best. Ratios are of turns.\n")
     print(table(now))
     if given.compare:

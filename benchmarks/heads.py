@@ -50,7 +50,7 @@ def both_ways(head: Head, tokens: int) -> None:
     torch.autograd.backward(log_prob.sum() + 0.1 * entropy.sum())
 
 
-def rows(turns: int = 3) -> list[Row]:
+def rows(turns: int = 2) -> list[Row]:
     """The trainer's head beside all logits: time at 1,024 tokens, memory at 8,192."""
     torch.set_num_threads(2)
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 
 import pytest
 
@@ -34,12 +35,31 @@ def test_all_sections_then_one_of_them(capsys):
     assert [row.ratio for rows in load(program.FILE).values() for row in rows] == [1.0, 2.0]
     printed = capsys.readouterr()
     assert "| first row | s | 1 (1) | peer 1 (1) |" in printed.out
-    assert re.fullmatch(r"first: measured in \d+ s\nsecond: measured in \d+ s\n", printed.err)
+    assert re.fullmatch(r"first: done after \d+ s\nsecond: done after \d+ s\n", printed.err)
     program.main(["second", "--compare"])
     assert [row.ratio for rows in load(program.FILE).values() for row in rows] == [1.0, 3.0]
     printed = capsys.readouterr().out
     assert "first row" not in printed
     assert printed.endswith("\nsecond: second row: worse, 2.000 -> 3.000 x peer\n")
+
+
+def test_sections_of_one_thread_are_measured_two_at_once_and_the_others_alone(monkeypatch):
+    together, running, most = threading.Barrier(2, timeout=10), [], []
+
+    def alone():
+        running.append(1)
+        most.append(len(running))
+        running.pop()
+        return []
+
+    def beside():
+        together.wait()
+        return []
+
+    monkeypatch.setattr(program, "SECTIONS", {"a": beside, "b": alone, "c": beside, "d": alone})
+    monkeypatch.setattr(program, "ONE_THREAD", ("a", "c"))
+    assert [name for name, _ in program.measured(["a", "b", "c", "d"])][:2] == ["b", "d"]
+    assert most == [1, 1]
 
 
 def test_without_a_change_it_says_so(capsys, monkeypatch):
