@@ -274,7 +274,7 @@ GROWTH = {
 """Name -> what is trained on; else the prompts are of 45 tokens, the responses of at most 48, G is 8."""
 
 
-def growth_rows(turns: int = 1, steps: int = 1) -> list[Row]:
+def growth_rows(turns: int = 1, steps: int = 2) -> list[Row]:
     """How a step of calibrl, and its forward and backward pass, grow beside stock TRL's."""
     torch.set_num_threads(1)
     rows = []
