@@ -67,9 +67,9 @@ test: .venv/installed  ## run the tests (but those of test-slow and test-tutoria
 test-slow: .venv/installed  ## killed runs, several processes, browsers, every method through the command line (minutes)
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal -m slow
 
-test-shapes: .venv/installed  ## the core's tests with every annotated shape checked at each call, four times as slow (minutes)
+test-shapes: .venv/installed  ## every annotated shape of the core checked at each call, in its tests and in training's (minutes)
 	OMP_NUM_THREADS=1 EXAMPLES=5 $(RUN) -m pytest -n 2 --dist worksteal -m "not slow" -o addopts= --import-mode=importlib -p no:cacheprovider \
-		--jaxtyping-packages=calibrl_ref,beartype.beartype tests/shapes tests/core
+		--jaxtyping-packages=calibrl_ref,beartype.beartype tests/shapes tests/core tests/integrations tests/toy/learning tests/full_scale/training/test_update.py
 
 lint: .venv/installed  ## ruff and mypy --strict
 	$(RUN) -m ruff check .

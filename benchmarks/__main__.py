@@ -29,7 +29,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "verifier": verifier.rows,
 }
 ONE_THREAD = ("step, 448 px", "growth", "step, 112 px", "verifier")
-"""Sections that may be measured two at once; the longest first."""
+"""Sections that may be measured two at once."""
 
 
 def in_own_process(section: Callable[[], list[Row]]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""``make test-shapes`` runs the core's tests with every annotated shape checked at each call: here, that it does."""
+"""``make test-shapes`` runs tests with every annotated shape of the core checked at each call: here, that it does."""
 
 import pytest
 import torch
