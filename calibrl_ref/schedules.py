@@ -17,7 +17,8 @@ SCHEDULES: dict[str, tuple[tuple[str, float], ...]] = {
 }
 """Name -> the recipes to train with one after another, and each one's share of the steps.
 
-A supervised warm-up on the expert's responses, then GRPO (the usual pipeline) or CalibRL; the shares are ours.
+A supervised warm-up on the expert's responses, then GRPO (the usual pipeline) or CalibRL; the shares are ours, and the
+hyper-parameter ``supervised_share`` changes them.
 """
 
 
@@ -68,13 +69,43 @@ class Schedule:
         for option in options:
             look_up(known, f"hyper-parameter of {name}", option, closed=True)
         stages = tuple((_objective(recipe, options), share) for recipe, share in _stages(name))
-        rule: dict[str, Any] = {item.name: options[item.name] for item in _SWITCHING if item.name in options}
-        return cls(stages, plateau=Switching(**rule).plateau())
+        given: dict[str, Any] = {item.name: options[item.name] for item in _SWITCHING if item.name in options}
+        rule = Switching(**given)
+        return cls(stages, plateau=rule.plateau()).with_supervised(rule.supervised_share)
+
+    def with_supervised(self, share: float | None) -> "Schedule":
+        """Return the schedule with another share of the steps for its supervised stage.
+
+        Args:
+            share: inside (0, 1); the other stages fill the rest, in the same proportions. None: its own share.
+
+        Returns:
+            The new schedule; this one where it does not begin with a supervised stage, or has no other.
+
+        Raises:
+            ValueError: the share is not inside (0, 1).
+
+        Example:
+            >>> [round(share, 2) for _, share in Schedule.named("sft_grpo").with_supervised(0.6).stages]
+            [0.6, 0.4]
+        """
+        if share is not None and not 0.0 < share < 1.0:
+            raise bad_value("supervised_share", share, "a share inside (0, 1)", "leave it out for a third")
+        if share is None or not self.imitates_first:
+            return self
+        (first, own), *others = self.stages
+        rest = ((stage, part * (1.0 - share) / (1.0 - own)) for stage, part in others)
+        return replace(self, stages=((first, share), *rest))
 
     @property
     def uses_expert(self) -> bool:
         """Whether any stage reads expert rows."""
         return any(objective.uses_expert for objective, _ in self.stages)
+
+    @property
+    def imitates_first(self) -> bool:
+        """Whether it has a supervised stage before the others."""
+        return len(self.stages) > 1 and self.stages[0][0].is_supervised
 
     def objective_at(self, progress: float, *, left_at: float | None = None) -> Objective:
         """Return the objective at a point of the training.
@@ -245,14 +276,16 @@ class Plateau:
 
 @dataclass(frozen=True, kw_only=True)
 class Switching:
-    """When a schedule's first stage ends before its share of the steps is over: hyper-parameters of every schedule.
+    """When a schedule's supervised stage ends: hyper-parameters of every schedule.
 
     Attributes:
+        supervised_share: share of the steps for it, inside (0, 1); None: a third.
         plateau_patience: the first stage ends after so many evaluations whose validation loss has not fallen, at the
             latest after its share of the steps; None: after its share.
         plateau_fall: by how much that loss must fall to count, in nats per token.
     """
 
+    supervised_share: float | None = None
     plateau_patience: int | None = None
     plateau_fall: float = 0.0
 

@@ -40,7 +40,11 @@ def test_a_stage_takes_the_hyper_parameters_that_it_has():
 
 def test_a_schedule_has_the_hyper_parameters_of_its_recipes_and_the_later_one_s_default():
     found = {item.name: item for item in hyper_parameters("sft_grpo")}
-    assert found.keys() == {item.name for item in hyper_parameters("grpo")} | {"plateau_patience", "plateau_fall"}
+    assert found.keys() == {item.name for item in hyper_parameters("grpo")} | {
+        "supervised_share",
+        "plateau_patience",
+        "plateau_fall",
+    }
     assert found["aggregation"].default == "sequence_mean_token_mean"
 
 
@@ -172,3 +176,30 @@ def test_a_hyper_parameter_without_its_name_or_its_value_is_refused(text):
     if "=0.3" not in text:
         with pytest.raises(ValueError, match="Fix: give slope a value"):
             read_method(text)
+
+
+def test_a_supervised_stage_may_be_longer_and_the_rest_shares_what_is_left():
+    schedule = Schedule.named("sft_grpo")
+    assert schedule.imitates_first
+    longer = schedule.with_supervised(0.6)
+    assert [share for _, share in longer.stages] == pytest.approx([0.6, 0.4])
+    assert [objective.terms[0].name for objective, _ in longer.stages] == ["imitation", "surrogate"]
+    assert Schedule.named("sft_grpo", supervised_share=0.6).stages[0][1] == 0.6
+    assert schedule.with_supervised(None) is schedule
+    (first, _), (second, _) = schedule.stages
+    three = Schedule(((first, 0.5), (second, 0.125), (second, 0.375)))
+    assert [share for _, share in three.with_supervised(0.2).stages] == pytest.approx([0.2, 0.2, 0.6])
+    assert Schedule.named("sft_grpo", plateau_patience=2).with_supervised(0.6).plateau == Plateau(patience=2)
+
+
+@pytest.mark.parametrize("name", ["grpo", "sft"])
+def test_a_schedule_of_one_stage_has_no_share_to_change(name):
+    schedule = Schedule.named(name)
+    assert not schedule.imitates_first
+    assert schedule.with_supervised(0.6) is schedule
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.5, float("nan")])
+def test_a_supervised_share_leaves_room_for_both(share):
+    with pytest.raises(ValueError, match=r"^supervised_share=.*: expected a share inside \(0, 1\)"):
+        Schedule.named("sft_calibrl", supervised_share=share)

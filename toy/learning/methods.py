@@ -1,6 +1,6 @@
 """A method: one recipe of `calibrl_ref`, or several in a row, with the options given on the command line."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from calibrl_ref import Schedule, read_method
 
@@ -21,28 +21,6 @@ class Method:
     def explores(self) -> bool:
         """Whether it has an exploration term, with a slope and a weight."""
         return any(objective.exploration is not None for objective, _ in self.schedule.stages)
-
-    @property
-    def imitates_first(self) -> bool:
-        """Whether it has a supervised stage before the others."""
-        (first, _), *others = self.schedule.stages
-        return bool(others) and first.is_supervised
-
-    def with_supervised(self, share: float | None) -> Schedule:
-        """Return its schedule with another share of the steps for the supervised stage.
-
-        Args:
-            share: inside (0, 1); None: its own. A method of one stage has none, and is not changed.
-
-        Example:
-            >>> [round(share, 2) for _, share in parse_method("sft_grpo").with_supervised(0.6).stages]
-            [0.6, 0.4]
-        """
-        if share is None or not self.imitates_first:
-            return self.schedule
-        (first, own), *rest = self.schedule.stages
-        others = ((stage, part * (1.0 - share) / (1.0 - own)) for stage, part in rest)
-        return replace(self.schedule, stages=((first, share), *others))
 
 
 def parse_method(text: str) -> Method:

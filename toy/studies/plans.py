@@ -83,7 +83,7 @@ def phase(methods: Sequence[str], world: World, training: Training, seeds: int) 
         cells = _cells(executable=[share], **axes)
         arms.append(Arm("executable x weight", method, world, training, seeds, cells, {"executable": share}))
     for method in methods:
-        for imitated in SUPERVISED if parse_method(method).imitates_first else (None,):
+        for imitated in SUPERVISED if parse_method(method).schedule.imitates_first else (None,):
             changed = replace(training, supervised_share=imitated)
             place = {} if imitated is None else {"supervised_share": imitated}
             cells = _cells(executable=EXECUTABLE)

@@ -1,6 +1,6 @@
 import pytest
 
-from calibrl_ref import SCHEDULES, Plateau, Schedule
+from calibrl_ref import SCHEDULES, Schedule
 from toy.learning.methods import Method, parse_method, with_options
 
 
@@ -58,19 +58,3 @@ def test_options_are_added_to_a_name():
     assert with_options("calibrl", "") == "calibrl"
     assert with_options("calibrl", "slope=0.3") == "calibrl:slope=0.3"
     assert with_options("calibrl:slope=0.3", "gate=relu") == "calibrl:slope=0.3,gate=relu"
-
-
-def test_a_supervised_stage_may_be_longer_and_the_rest_shares_what_is_left():
-    method = parse_method("sft_grpo")
-    assert method.imitates_first
-    assert [share for _, share in method.with_supervised(0.6).stages] == pytest.approx([0.6, 0.4])
-    assert method.with_supervised(None) is method.schedule
-    assert [terms.terms[0].name for terms, _ in method.with_supervised(0.6).stages] == ["imitation", "surrogate"]
-    (first, _), (second, _) = method.schedule.stages
-    three = Method("three", Schedule(((first, 0.5), (second, 0.125), (second, 0.375))))
-    assert [share for _, share in three.with_supervised(0.2).stages] == pytest.approx([0.2, 0.2, 0.6])
-    single = parse_method("grpo")
-    assert not single.imitates_first
-    assert single.with_supervised(0.6) is single.schedule
-    ended = parse_method("sft_grpo:plateau_patience=2")
-    assert ended.with_supervised(0.6).plateau == Plateau(patience=2)
