@@ -82,6 +82,22 @@ def check_adapters(folder: str | Path) -> None:
         )
 
 
+def check_whole(folder: str | Path) -> None:
+    """Refuse adapters where further ones are trained: saved alone, these would seem to belong to the base itself.
+
+    Args:
+        folder: As the model was called.
+
+    Raises:
+        ValueError: It holds adapters.
+    """
+    if (Path(folder) / ADAPTER_FILE).is_file():
+        raise ValueError(
+            f"model={str(folder)!r}: expected a whole model for --lora-rank, it holds adapters. "
+            f"Fix: python full_scale/evaluate.py --model {folder} --merge FOLDER, then --model FOLDER."
+        )
+
+
 def _checkpoint_inside(path: Path) -> str:
     inside = sorted(path.glob("checkpoint-*"), key=lambda item: (len(item.name), item.name))
     return f"did you mean {inside[-1]}?" if inside else ""

@@ -95,6 +95,7 @@ REFUSED = (
     ("train --model ./my_model", "model='./my_model': .*there is no such folder"),
     ("train --model tinny", "did you mean 'tiny'"),
     ("train --model {place}/notes.txt", "it is a file"),
+    ("train --lora-rank 2 --model {place}/adapters", "expected a whole model for --lora-rank.* --merge FOLDER"),
     ("train --model {place}/thesis", "neither config.json nor adapters"),
     ("train --model {place}/halfway", "did you mean {place}/halfway/checkpoint-20"),
     ("train --limit 16 --model {place}/pickled", "safetensors"),

@@ -190,8 +190,10 @@ def test_adapters_are_evaluated_merged_and_trained_on(tmp_path):
     assert not list((tmp_path / "merged").glob("adapter*"))
     with pytest.raises(ValueError, match="it is in use"):
         main(["--model", out, "--merge", str(tmp_path / "merged")])
-    more = train([*small, "--model", out, "--steps", "1", "--limit", "4", "--out", str(tmp_path / "more")])
-    assert more["finished"]
+    more = [*small, "--model", out, "--steps", "1", "--limit", "4", "--out", str(tmp_path / "more")]
+    with pytest.raises(ValueError, match="expected a whole model for --lora-rank"):
+        train([*more, "--lora-rank", "2"])
+    assert train(more)["finished"]
 
 
 @pytest.mark.parametrize(("interruption", "number"), [(KeyboardInterrupt(), 2), (Interrupted(15, "SIGTERM"), 15)])

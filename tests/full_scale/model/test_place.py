@@ -1,12 +1,13 @@
 """Where a checkpoint is looked for, and what is said when it is not there."""
 
 import json
+import re
 
 import pytest
 from safetensors import SafetensorError
 
 from full_scale.model import place
-from full_scale.model.place import base_of, check_adapters, check_place, readable
+from full_scale.model.place import base_of, check_adapters, check_place, check_whole, readable
 from full_scale.model.shipped import SHIPPED_MODELS, TINY_MODEL
 
 
@@ -62,6 +63,15 @@ def test_only_adapters_can_be_merged(tmp_path):
     with pytest.raises(ValueError, match="there is no such folder"):
         check_adapters("./my_model")
     check_adapters(adapters(tmp_path, TINY_MODEL))
+
+
+def test_further_adapters_need_a_whole_model(tmp_path):
+    check_whole(TINY_MODEL)
+    check_whole("Qwen/Qwen2.5-VL-3B-Instruct")
+    folder = adapters(tmp_path, TINY_MODEL)
+    fix = f"Fix: python full_scale/evaluate.py --model {folder} --merge FOLDER, then --model FOLDER."
+    with pytest.raises(ValueError, match=f"^model='{folder}': .*--lora-rank.*{re.escape(fix)}$"):
+        check_whole(folder)
 
 
 def test_the_base_of_adapters(tmp_path):
