@@ -31,7 +31,7 @@ from full_scale.evaluation.held_out import decisions
 from full_scale.evaluation.request import Options, Request
 from full_scale.evaluation.summary import category_table, disagreement_table, overview, summarise
 from full_scale.model.checkpoint import load_checkpoint, model_fingerprint, save_checkpoint
-from full_scale.model.place import check_adapters
+from full_scale.model.place import check_adapters, check_weights
 from full_scale.model.prompting import opening
 from full_scale.model.shipped import SHIPPED_MODELS
 from full_scale.pages.answers_page import write_answers_page
@@ -114,6 +114,7 @@ def evaluate(request: Request, folder: RunFolder, output: Output, console: Conso
         ValueError: As :func:`run`.
     """
     start, options = time.monotonic(), request.options()
+    check_weights(SHIPPED_MODELS.get(request.model, request.model))
     with TemporaryDirectory() as place:  # the folder is not touched before all is loaded and checked
         quarantine = Quarantine(Path(place, QUARANTINE_FILE)) if request.skip_broken else None
         benchmarks = load_benchmarks(request, quarantine)

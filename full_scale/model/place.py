@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from cli.folder import read_json
 from cli.names import hint
@@ -63,6 +63,25 @@ def check_place(folder: str | Path) -> None:
     elif not HUB_ID.fullmatch(str(folder)):
         fix = hint(str(folder), SHIPPED_MODELS) or "check the path."
         raise ValueError(f"model={str(folder)!r}: {expected}; there is no such folder. Fix: {fix}")
+
+
+def check_weights(folder: str | Path) -> None:
+    """Refuse missing or damaged weights by their files' heads, before data is read for a model that cannot be.
+
+    Args:
+        folder: As the model was called; a hub id is not looked up.
+
+    Raises:
+        ValueError: There is no such checkpoint, or its weights are not readable.
+    """
+    check_place(folder)
+    files = sorted(Path(folder).glob("*.safetensors"))
+    with readable(folder):
+        if Path(folder).is_dir() and not files:
+            raise OSError("no file of weights as safetensors")
+        for file in files:
+            with safe_open(file, framework="pt"):
+                pass
 
 
 def check_adapters(folder: str | Path) -> None:

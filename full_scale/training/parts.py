@@ -12,7 +12,7 @@ from full_scale.data import MissingSplitError, Quarantine, load_problems
 from full_scale.data.readable import readable_problems
 from full_scale.evaluation.held_out import held_out_problems, shown_examples
 from full_scale.model.checkpoint import load_model
-from full_scale.model.place import check_whole
+from full_scale.model.place import check_weights, check_whole
 from full_scale.model.processor import Processor, load_processor
 from full_scale.model.prompting import opening
 from full_scale.problems.problem import Problem
@@ -78,6 +78,7 @@ def load(settings: Settings, console: Console, quarantine: Quarantine | None = N
     found = versions()
     if settings.lora_rank:
         check_whole(settings.model_folder)
+    check_weights(settings.model_folder)
     processor = load_processor(settings.model_folder, remote_code=settings.remote_code)
     problems = load_problems(
         settings.dataset,

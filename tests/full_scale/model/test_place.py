@@ -7,7 +7,7 @@ import pytest
 from safetensors import SafetensorError
 
 from full_scale.model import place
-from full_scale.model.place import base_of, check_adapters, check_place, check_whole, readable
+from full_scale.model.place import base_of, check_adapters, check_place, check_weights, check_whole, readable
 from full_scale.model.shipped import SHIPPED_MODELS, TINY_MODEL
 
 
@@ -63,6 +63,20 @@ def test_only_adapters_can_be_merged(tmp_path):
     with pytest.raises(ValueError, match="there is no such folder"):
         check_adapters("./my_model")
     check_adapters(adapters(tmp_path, TINY_MODEL))
+
+
+def test_weights_are_looked_at_before_anything_else(tmp_path):
+    check_weights(TINY_MODEL)
+    check_weights("Qwen/Qwen2.5-VL-3B-Instruct")  # the hub is not asked
+    with pytest.raises(ValueError, match="there is no such folder"):
+        check_weights("./my_model")
+    adapters(tmp_path, TINY_MODEL)
+    fix = "Fix: weights are read as safetensors alone"
+    with pytest.raises(ValueError, match=f"no file of weights as safetensors.* {fix}"):
+        check_weights(tmp_path)
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"cut")
+    with pytest.raises(ValueError, match=fix):
+        check_weights(tmp_path)
 
 
 def test_further_adapters_need_a_whole_model(tmp_path):
