@@ -14,8 +14,8 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import torch
 from datasets import Dataset
@@ -266,22 +266,25 @@ def step_rows(pixels: int, *, turns: int, steps: int) -> list[Row]:
     return [*rows, Row.of("calibrl: growth of memory", "MiB", mine, peer=STOCK, theirs=theirs, bar=most)]
 
 
+FIXED = Load(shortest=LONGEST)
+"""Responses of one length: of their own they would end where chance has it."""
 GROWTH = {
-    **{f"G = {size}": Load(group_size=size) for size in (4, 8, 16)},
-    **{f"responses of {tokens}": Load(longest=tokens, shortest=tokens) for tokens in (24, 48, 96, 192)},
-    **{f"{pixels} px": Load(pixels=pixels) for pixels in (112, 224, 336)},
+    **{f"G = {size}": replace(FIXED, group_size=size) for size in (4, 8, 16)},
+    **{f"responses of {tokens}": replace(FIXED, longest=tokens, shortest=tokens) for tokens in (24, 48, 96, 192)},
+    **{f"{pixels} px": replace(FIXED, pixels=pixels) for pixels in (112, 224, 336)},
 }
-"""Name -> what is trained on; else the prompts are of 45 tokens, the responses of at most 48, G is 8."""
+"""Name -> what is trained on; else the prompts are of 45 tokens, the responses of 48, G is 8."""
 
 
 def growth_rows(turns: int = 1, steps: int = 2) -> list[Row]:
     """How a step of calibrl, and its forward and backward pass, grow beside stock TRL's."""
     torch.set_num_threads(1)
+    turn = cache(lambda load, _: (step_parts("calibrl", steps, load), step_parts(STOCK, steps, load)))
     rows = []
-    for name, load in GROWTH.items():
-        found = [(step_parts("calibrl", steps, load), step_parts(STOCK, steps, load)) for _ in range(turns)]
+    for name, load in GROWTH.items():  # three names mean FIXED itself
+        found = [turn(load, number) for number in range(turns)]
         for part in ("", UPDATE, SAMPLING):
-            ours, theirs = ([turn[number][part] for turn in found] for number in (0, 1))
+            ours, theirs = ([parts[who][part] for parts in found] for who in (0, 1))
             rows.append(Row.of(f"{name}: {part}" if part else name, "s", ours, peer=STOCK, theirs=theirs))
     return rows
 

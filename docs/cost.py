@@ -17,7 +17,7 @@ from full_scale.run.memory import Size
 PAGE = Path(__file__).with_suffix(".md")
 PICTURE = Path(__file__).with_name("growth.png")
 QUESTION, EXPERT = 29, 40
-"""Tokens of a tiny prompt beside its picture; of a tiny expert, and of a response that ends by itself, about."""
+"""Tokens of a tiny prompt beside its picture, and of a tiny expert, about."""
 AXES = {"responses per prompt": "G = ", "tokens of a response": "responses of ", "side of a picture, pixels": " px"}
 """What grows -> how the benchmark's names say it."""
 TINY = Size(
@@ -52,7 +52,7 @@ def work(given: Load) -> Work:
         prompt=QUESTION + picture,
         picture=picture,
         responses=given.group_size,
-        response=given.shortest or EXPERT,
+        response=given.shortest,
         expert=False,
         checkpointed=False,
     )
