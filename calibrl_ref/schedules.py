@@ -18,7 +18,7 @@ SCHEDULES: dict[str, tuple[tuple[str, float], ...]] = {
 """Name -> the recipes to train with one after another, and each one's share of the steps.
 
 A supervised warm-up on the expert's responses, then GRPO (the usual pipeline) or CalibRL; the shares are ours, and the
-hyper-parameter ``supervised_share`` changes them.
+hyper-parameter ``warm_up_share`` changes them.
 """
 
 
@@ -71,7 +71,7 @@ class Schedule:
         stages = tuple((_objective(recipe, options), share) for recipe, share in _stages(name))
         given: dict[str, Any] = {item.name: options[item.name] for item in _SWITCHING if item.name in options}
         rule = Switching(**given)
-        return cls(stages, plateau=rule.plateau()).with_supervised(rule.supervised_share)
+        return cls(stages, plateau=rule.plateau()).with_supervised(rule.warm_up_share)
 
     def with_supervised(self, share: float | None) -> "Schedule":
         """Return the schedule with another share of the steps for its supervised stage.
@@ -90,7 +90,7 @@ class Schedule:
             [0.6, 0.4]
         """
         if share is not None and not 0.0 < share < 1.0:
-            raise bad_value("supervised_share", share, "a share inside (0, 1)", "leave it out for a third")
+            raise bad_value("warm_up_share", share, "a share inside (0, 1)", "leave it out for a third")
         if share is None or not self.imitates_first:
             return self
         (first, own), *others = self.stages
@@ -279,13 +279,13 @@ class Switching:
     """When a schedule's supervised stage ends: hyper-parameters of every schedule.
 
     Attributes:
-        supervised_share: share of the steps for it, inside (0, 1); None: a third.
+        warm_up_share: share of the steps for it, inside (0, 1); None: a third.
         plateau_patience: the first stage ends after so many evaluations whose validation loss has not fallen, at the
             latest after its share of the steps; None: after its share.
         plateau_fall: by how much that loss must fall to count, in nats per token.
     """
 
-    supervised_share: float | None = None
+    warm_up_share: float | None = None
     plateau_patience: int | None = None
     plateau_fall: float = 0.0
 

@@ -41,7 +41,7 @@ def test_a_stage_takes_the_hyper_parameters_that_it_has():
 def test_a_schedule_has_the_hyper_parameters_of_its_recipes_and_the_later_one_s_default():
     found = {item.name: item for item in hyper_parameters("sft_grpo")}
     assert found.keys() == {item.name for item in hyper_parameters("grpo")} | {
-        "supervised_share",
+        "warm_up_share",
         "plateau_patience",
         "plateau_fall",
     }
@@ -184,7 +184,7 @@ def test_a_supervised_stage_may_be_longer_and_the_rest_shares_what_is_left():
     longer = schedule.with_supervised(0.6)
     assert [share for _, share in longer.stages] == pytest.approx([0.6, 0.4])
     assert [objective.terms[0].name for objective, _ in longer.stages] == ["imitation", "surrogate"]
-    assert Schedule.named("sft_grpo", supervised_share=0.6).stages[0][1] == 0.6
+    assert Schedule.named("sft_grpo", warm_up_share=0.6).stages[0][1] == 0.6
     assert schedule.with_supervised(None) is schedule
     (first, _), (second, _) = schedule.stages
     three = Schedule(((first, 0.5), (second, 0.125), (second, 0.375)))
@@ -200,6 +200,6 @@ def test_a_schedule_of_one_stage_has_no_share_to_change(name):
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, float("nan")])
-def test_a_supervised_share_leaves_room_for_both(share):
-    with pytest.raises(ValueError, match=r"^supervised_share=.*: expected a share inside \(0, 1\)"):
-        Schedule.named("sft_calibrl", supervised_share=share)
+def test_a_warm_up_share_leaves_room_for_both(share):
+    with pytest.raises(ValueError, match=r"^warm_up_share=.*: expected a share inside \(0, 1\)"):
+        Schedule.named("sft_calibrl", warm_up_share=share)
