@@ -71,9 +71,9 @@ class Schedule:
         stages = tuple((_objective(recipe, options), share) for recipe, share in _stages(name))
         given: dict[str, Any] = {item.name: options[item.name] for item in _SWITCHING if item.name in options}
         rule = Switching(**given)
-        return cls(stages, plateau=rule.plateau()).with_supervised(rule.warm_up_share)
+        return cls(stages, plateau=rule.plateau()).with_warm_up(rule.warm_up_share)
 
-    def with_supervised(self, share: float | None) -> "Schedule":
+    def with_warm_up(self, share: float | None) -> "Schedule":
         """Return the schedule with another share of the steps for its supervised stage.
 
         Args:
@@ -86,11 +86,11 @@ class Schedule:
             ValueError: the share is not inside (0, 1).
 
         Example:
-            >>> [round(share, 2) for _, share in Schedule.named("sft_grpo").with_supervised(0.6).stages]
+            >>> [round(share, 2) for _, share in Schedule.named("sft_grpo").with_warm_up(0.6).stages]
             [0.6, 0.4]
         """
         if share is not None and not 0.0 < share < 1.0:
-            raise bad_value("warm_up_share", share, "a share inside (0, 1)", "leave it out for a third")
+            raise bad_value("warm_up_share", share, "a share inside (0, 1)", "leave it out for the schedule's own")
         if share is None or not self.imitates_first:
             return self
         (first, own), *others = self.stages
@@ -279,7 +279,7 @@ class Switching:
     """When a schedule's supervised stage ends: hyper-parameters of every schedule.
 
     Attributes:
-        warm_up_share: share of the steps for it, inside (0, 1); None: a third.
+        warm_up_share: share of the steps for the supervised stage, inside (0, 1); None: the schedule's own.
         plateau_patience: the first stage ends after so many evaluations whose validation loss has not fallen, at the
             latest after its share of the steps; None: after its share.
         plateau_fall: by how much that loss must fall to count, in nats per token.

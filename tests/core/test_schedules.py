@@ -181,22 +181,22 @@ def test_a_hyper_parameter_without_its_name_or_its_value_is_refused(text):
 def test_a_supervised_stage_may_be_longer_and_the_rest_shares_what_is_left():
     schedule = Schedule.named("sft_grpo")
     assert schedule.imitates_first
-    longer = schedule.with_supervised(0.6)
+    longer = schedule.with_warm_up(0.6)
     assert [share for _, share in longer.stages] == pytest.approx([0.6, 0.4])
     assert [objective.terms[0].name for objective, _ in longer.stages] == ["imitation", "surrogate"]
     assert Schedule.named("sft_grpo", warm_up_share=0.6).stages[0][1] == 0.6
-    assert schedule.with_supervised(None) is schedule
+    assert schedule.with_warm_up(None) is schedule
     (first, _), (second, _) = schedule.stages
     three = Schedule(((first, 0.5), (second, 0.125), (second, 0.375)))
-    assert [share for _, share in three.with_supervised(0.2).stages] == pytest.approx([0.2, 0.2, 0.6])
-    assert Schedule.named("sft_grpo", plateau_patience=2).with_supervised(0.6).plateau == Plateau(patience=2)
+    assert [share for _, share in three.with_warm_up(0.2).stages] == pytest.approx([0.2, 0.2, 0.6])
+    assert Schedule.named("sft_grpo", plateau_patience=2).with_warm_up(0.6).plateau == Plateau(patience=2)
 
 
 @pytest.mark.parametrize("name", ["grpo", "sft"])
 def test_a_schedule_of_one_stage_has_no_share_to_change(name):
     schedule = Schedule.named(name)
     assert not schedule.imitates_first
-    assert schedule.with_supervised(0.6) is schedule
+    assert schedule.with_warm_up(0.6) is schedule
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, float("nan")])

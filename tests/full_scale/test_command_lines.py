@@ -100,6 +100,7 @@ REFUSED = (
     ("train --model {place}/halfway", "did you mean {place}/halfway/checkpoint-20"),
     ("train --model {place}/pickled", "safetensors"),
     ("train --model {place}/cut", "safetensors"),
+    ("train --model {place}/cut --dataset {place}/no_data", "safetensors"),  # before the data is read
     ("train --dataset nope", "unknown data set 'nope'"),
     ("train --dataset {place}/notes.txt", "notes.txt"),
     ("train --dataset {place}/no_data", "no_data"),
@@ -150,6 +151,7 @@ REFUSED = (
     ("evaluate --compare {place}/thesis {place}/model", "expected a finished evaluation"),
     ("evaluate --out {place}/thesis --overwrite", "chapter.tex is no file of ours"),
     ("evaluate --out {place}/new --resume", "holds no run"),
+    ("evaluate --model {place}/cut --dataset {place}/no_data", "safetensors"),
     ("evaluate --merge {place}/merged", "'.*tiny.*' has no adapters.* Fix: --model with the folder of a run"),
     ("evaluate --model {place}/model --merge {place}/merged", "has no adapters"),
     ("evaluate --model {place}/adapters --merge {place}/thesis", "in use"),

@@ -2,7 +2,9 @@
 
 import pytest
 
+from benchmarks import full_scale
 from benchmarks.full_scale import (
+    GROWTH,
     METHODS,
     OPTIMISER,
     REST,
@@ -11,6 +13,7 @@ from benchmarks.full_scale import (
     STOCK,
     UPDATE,
     Load,
+    growth_rows,
     step_parts,
     tiny_trainer,
 )
@@ -53,3 +56,18 @@ def test_responses_have_the_length_that_is_asked_for(tmp_path):
     trainer.train()
     rows = trainer._buffered_inputs[0].rows
     assert rows.response_mask.sum(dim=1)[~rows.is_expert].tolist() == [60] * 8
+
+
+def test_growth_has_responses_of_one_length_and_measures_equal_loads_once_a_turn(monkeypatch):
+    measured = []
+
+    def parts(name, _steps, load):
+        measured.append((name, load))
+        return dict.fromkeys(("", UPDATE, SAMPLING), float(len(measured)))
+
+    monkeypatch.setattr(full_scale, "step_parts", parts)
+    rows = {row.name: row for row in growth_rows(turns=2)}
+    assert len(rows) == 3 * len(GROWTH)
+    assert all(load.shortest == load.longest for _, load in measured)
+    assert {measured.count(item) for item in measured} == {2}
+    assert rows["G = 8"].ours == rows["112 px"].ours == rows["responses of 48"].ours != rows["G = 16"].ours

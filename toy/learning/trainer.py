@@ -155,7 +155,7 @@ def _train(
     on_point: Callable[[int, Population], None] | None,
 ) -> Curves:
     training = population.training
-    schedule = method.schedule.with_supervised(training.supervised_share)
+    schedule = method.schedule.with_warm_up(training.supervised_share)
     optimizer = OPTIMIZERS[training.optimizer](list(population.policy.parameters()), training.learning_rate)
     adapted: Objective | None = None
     plateau, left_at = schedule.plateau, None
