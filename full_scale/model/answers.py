@@ -202,7 +202,7 @@ def _generate(
     # PreTrainedModel is not annotated as able to generate; without return_dict_in_generate this gives ids
     generate = cast(Callable[..., torch.Tensor], model.generate)
     told = dict(inputs)
-    if samples > 1 and obstacle(model) is None:
+    if obstacle(model) is None:
         generate = partial(generate_shared, generate, model, copies=samples)
         told |= {name: told[name].repeat_interleave(samples, dim=0) for name in ("input_ids", "attention_mask")}
     else:

@@ -7,6 +7,7 @@ model but its attention treats each token alone; :func:`shared_attention` lets t
 each response to its prompt and itself. The model is called once, in the ordinary way.
 
 **Sampling.** The prompts fill the key-value cache, which is then repeated for each response (:func:`generate_shared`).
+From there :mod:`full_scale.model.decoding` saves what it can.
 
 PrefixGrouper (arXiv 2506.05433) does the former by two attentions in code of its own for each model.
 """
@@ -27,6 +28,7 @@ from transformers.masking_utils import sdpa_mask
 from transformers.modeling_utils import PreTrainedModel
 
 from cli.names import check_choice
+from full_scale.model.decoding import cheap_decoding
 
 logger = logging.getLogger(__name__)
 
@@ -336,13 +338,15 @@ def generate_shared(
     inner = model.base_model
     if getattr(inner, "rope_deltas", None) is not None:
         inner.rope_deltas = cast(Tensor, inner.rope_deltas).repeat_interleave(copies, dim=0)
-    return generate(
-        input_ids=input_ids,
-        attention_mask=attention_mask,
-        past_key_values=cache,
-        generation_config=generation_config,
-        logits_processor=logits_processor,
-    )
+    ends = [] if generation_config.eos_token_id is None else generation_config.eos_token_id
+    with cheap_decoding(inner, cache, torch.tensor(ends, dtype=torch.long, device=input_ids.device)):
+        return generate(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            past_key_values=cache,
+            generation_config=generation_config,
+            logits_processor=logits_processor,
+        )
 
 
 @contextmanager
