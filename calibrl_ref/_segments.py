@@ -10,7 +10,12 @@ from torch import Tensor
 
 def segment_ids(ids: Int[Tensor, " n"]) -> tuple[Int[Tensor, " n"], int]:
     """Renumber arbitrary ids by their first place in ascending order (7, 3, 7 as 1, 0, 1); return also a bound."""
-    return torch.searchsorted(ids.sort().values, ids), len(ids)
+    ordered, order = ids.sort()
+    place = torch.arange(len(ids), device=ids.device)
+    begins = torch.ones_like(order, dtype=torch.bool)
+    begins[1:] = ordered[1:] != ordered[:-1]
+    first = place.where(begins, 0).cummax(0).values
+    return torch.empty_like(order).scatter(0, order, first), len(ids)
 
 
 def segment_sum(values: Float[Tensor, " n"], segment: Int[Tensor, " n"], count: int) -> Float[Tensor, " segments"]:

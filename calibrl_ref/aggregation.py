@@ -135,16 +135,15 @@ def aggregation_divisor(
     check_bool("mask", mask)
     check_count("max_length", max_length)
     length = mask.shape[1] if max_length is None else max_length
-    return _divisor(mask.sum(1), length, mode, replica)
+    return _divisor(mask.sum(1), length, mode, None if replica is None else segment_ids(replica)[0])
 
 
-def _divisor(tokens: Tensor, length: int, mode: str, replica: Tensor | None) -> Tensor:
+def _divisor(tokens: Tensor, length: int, mode: str, segment: Tensor | None) -> Tensor:
     divide = look_up(AGGREGATIONS, "mode", mode).divisor
-    if replica is None:
+    if segment is None:
         return divide(tokens.sum().double(), (tokens > 0).sum().double(), length)
-    segment, count = segment_ids(replica)
-    by_replica = (segment_sum(values.double(), segment, count) for values in (tokens, tokens > 0))
-    return divide(*by_replica, length)[segment]
+    by_segment = (segment_sum(values.double(), segment, len(segment)) for values in (tokens, tokens > 0))
+    return divide(*by_segment, length)[segment]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +170,10 @@ class Aggregation:
     def divisor(
         self, tokens: Int[Tensor, " rows"], padded_length: int, replica: Int[Tensor, " rows"] | None
     ) -> Float[Tensor, "*rows"]:
-        """Return what to divide by, given how many tokens of each row count; see ``aggregation_divisor``."""
+        """Return what to divide by, given how many tokens of each row count; see ``aggregation_divisor``.
+
+        Replicas are numbers below the number of rows here: ``Rollouts.replica_segment``.
+        """
         return _divisor(tokens, padded_length if self.max_length is None else self.max_length, self.mode, replica)
 
     def __call__(

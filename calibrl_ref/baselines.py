@@ -169,7 +169,7 @@ def shuffled_expert_baseline(rollouts: Rollouts) -> Baseline:
     With a single expert in the replica there is no other, and no row has a baseline.
     """
     own = _own_experts(rollouts)
-    replica = torch.zeros_like(rollouts.group) if rollouts.replica is None else segment_ids(rollouts.replica)[0]
+    replica = rollouts.replica_segment
     has_expert = own.number[:-1] > 0
     owner = torch.zeros_like(replica).scatter(0, own.target, replica)
     owner = owner.where(has_expert, len(owner))  # groups without an expert come last

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from calibrl_ref._checks import check_range
-from calibrl_ref._segments import segment_ids, segment_sum, smallest_in_segment
+from calibrl_ref._segments import segment_sum, smallest_in_segment
 from calibrl_ref.rollouts import Rollouts
 from calibrl_ref.surrogates import check_clip, clipped_surrogate, importance_ratio
 from calibrl_ref.terms import OnPolicyTerm, per_token
@@ -122,11 +122,9 @@ class KLCovSurrogate(OnPolicyTerm):
 
 
 def _on_policy_tokens(rollouts: Rollouts) -> tuple[Bool[Tensor, "rows time"], Tensor, int]:
-    """Return which tokens count, and the replica of every token (flattened) with the number of replicas."""
+    """Return which tokens count, and the replica of every token (flattened) with a bound of their number."""
     counted = rollouts.mask & ~rollouts.is_expert.unsqueeze(1)
-    replica = torch.zeros_like(rollouts.group) if rollouts.replica is None else rollouts.replica
-    dense, replicas = segment_ids(replica)
-    return counted, per_token(dense, rollouts).flatten(), replicas
+    return counted, per_token(rollouts.replica_segment, rollouts).flatten(), len(rollouts.group)
 
 
 def _choose(rollouts: Rollouts, key: Tensor, eligible: Tensor, fraction: float) -> Bool[Tensor, "rows time"]:

@@ -252,8 +252,9 @@ class Objective:
 
     def _divisors(self, rollouts: Rollouts, counts: list[Tensor]) -> tuple[Tensor, ...]:
         """Return each term's divisor, given how many elements of each row it counts."""
+        replica = None if rollouts.replica is None else rollouts.replica_segment
         return tuple(
-            self._aggregation(term).divisor(counted, rollouts.mask.shape[1], rollouts.replica)
+            self._aggregation(term).divisor(counted, rollouts.mask.shape[1], replica)
             for term, counted in zip(self.terms, counts, strict=True)
         )
 

@@ -158,6 +158,12 @@ class Rollouts(_Derived):
         """The groups in ascending order, each numbered by its first row's place in it."""
         return self._once("segment", lambda: segment_ids(self.group)[0])
 
+    @property
+    def replica_segment(self) -> Int[Tensor, " rows"]:
+        """The replicas numbered likewise; 0 where all rows are one batch."""
+        ids = torch.zeros_like(self.group) if self.replica is None else self.replica
+        return self._once("replica", lambda: segment_ids(ids)[0])
+
     def trajectory_log_prob(self) -> Float[Tensor, " rows"]:
         """Log-probability of each row's whole response under the current policy, in nats; 0 without tokens."""
         return (self.token_log_prob * self.weight).sum(1)
@@ -169,7 +175,7 @@ class Rollouts(_Derived):
         """
         if self.row_id is not None:
             return self.row_id
-        replica = torch.zeros_like(self.group) if self.replica is None else segment_ids(self.replica)[0]
+        replica = self.replica_segment
         return splitmix64(digest(self.old_token_log_prob, replica) ^ rank_in_segment(replica))
 
     def uniform_per_row(self) -> Float[Tensor, " rows"]:
@@ -235,10 +241,8 @@ class Rollouts(_Derived):
 
     def _split_groups(self) -> Bool[Tensor, " rows"]:
         """Mark the rows whose group has rows of another replica."""
-        dense, count = segment_ids(self.group)
-        replica = self.group if self.replica is None else self.replica
-        owner = replica.new_empty(count).scatter(0, dense, replica)
-        return owner[dense] != replica
+        group, replica = self.segment, self.replica_segment
+        return torch.empty_like(replica).scatter(0, group, replica)[group] != replica
 
 
 def _limit(name: str, values: Tensor) -> float:
