@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from calibrl_ref._checks import check_bool, check_finite, check_float, check_integer, check_range, check_same_shape
-from calibrl_ref._segments import segment_ids, segment_min, segment_sum
+from calibrl_ref._segments import segment_ids, segment_min, segment_sum, spread
 
 
 def group_advantage(
@@ -68,12 +68,12 @@ def _centre_and_std(reward: Tensor, group: Tensor, counted: Tensor) -> tuple[Ten
     dense, groups = segment_ids(group)
     weight = counted.to(reward.dtype)
     number = segment_sum(weight, dense, groups)
-    lowest = segment_min(reward.where(counted, torch.inf), dense, groups)
+    lowest = spread(segment_min(reward.where(counted, torch.inf), dense, groups), dense)
     # Shifting by the group's lowest reward first makes a homogeneous group exactly 0, whatever the reward's value.
-    shifted = torch.where(torch.isfinite(lowest)[dense], reward - lowest[dense], 0.0)
-    centred = shifted - (segment_sum(shifted * weight, dense, groups) / number.clamp(min=1))[dense]
+    shifted = torch.where(torch.isfinite(lowest), reward - lowest, 0.0)
+    centred = shifted - spread(segment_sum(shifted * weight, dense, groups) / number.clamp(min=1), dense)
     variance = segment_sum(centred.square() * weight, dense, groups) / (number - 1).clamp(min=1)
-    return centred, variance.sqrt()[dense]
+    return centred, spread(variance.sqrt(), dense)
 
 
 def _check_rewards(reward: Tensor, group: Tensor, is_expert: Tensor) -> None:

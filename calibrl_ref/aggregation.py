@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from calibrl_ref._checks import check_bool, check_count, check_same_shape, look_up, precise
-from calibrl_ref._segments import segment_ids, segment_sum
+from calibrl_ref._segments import segment_ids, segment_sum, spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +143,7 @@ def _divisor(tokens: Tensor, length: int, mode: str, segment: Tensor | None) -> 
     if segment is None:
         return divide(tokens.sum().double(), (tokens > 0).sum().double(), length)
     by_segment = (segment_sum(values.double(), segment, len(segment)) for values in (tokens, tokens > 0))
-    return divide(*by_segment, length)[segment]
+    return spread(divide(*by_segment, length), segment)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -315,7 +315,7 @@ class _Experts(NamedTuple):
     @property
     def present(self) -> Tensor:
         """Whether there is an expert to compare each row with."""
-        return self.number[self.target] > 0
+        return self.number.index_select(0, self.target) > 0
 
     def mean(self, values: Tensor) -> Tensor:
         """Return, for each row, the mean of ``values`` [rows, ...] over its experts; 0 where there is none."""

@@ -242,7 +242,7 @@ class Rollouts(_Derived):
     def _split_groups(self) -> Bool[Tensor, " rows"]:
         """Mark the rows whose group has rows of another replica."""
         group, replica = self.segment, self.replica_segment
-        return torch.empty_like(replica).scatter(0, group, replica)[group] != replica
+        return torch.empty_like(replica).scatter(0, group, replica).index_select(0, group) != replica
 
 
 def _limit(name: str, values: Tensor) -> float:

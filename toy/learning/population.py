@@ -177,7 +177,7 @@ def build_rollouts(
         node_log_prob: the present policy, ``[seeds, families, nodes, branching]``, differentiable.
         old: the policy that sampled, the same shape.
     """
-    edges = population.exact.edges[batch.path]
+    edges = population.exact.edges.index_select(0, batch.path.flatten()).view(*batch.path.shape, -1)
 
     def score(table: Tensor) -> Tensor:
         """Take each row's log-probabilities along its path."""
