@@ -9,7 +9,6 @@ import argparse
 import multiprocessing
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from functools import partial
@@ -34,8 +33,7 @@ ONE_THREAD = ("step, 448 px", "growth", "step, 112 px", "verifier")
 
 def in_own_process(section: Callable[[], list[Row]]) -> list[Row]:
     """A section's rows from a process that measured nothing before: a child's peak of memory begins at its parent's."""
-    spawn, quiet = multiprocessing.get_context("spawn"), ("ignore", FutureWarning)
-    with ProcessPoolExecutor(1, spawn, initializer=warnings.simplefilter, initargs=quiet) as process:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=full_scale.quiet) as process:
         return process.submit(section).result()
 
 

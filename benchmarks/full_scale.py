@@ -5,6 +5,7 @@ sampling the same responses. Time is the process's CPU time on one thread, so th
 is the growth of a process of its own since it loaded the model.
 """
 
+import logging
 import os
 import resource
 import statistics
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +23,7 @@ import torch
 from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 from transformers.modeling_utils import PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 from trl import GRPOConfig, GRPOTrainer
 
 from benchmarks.rows import Row
@@ -78,6 +81,13 @@ class StepTimes(TrainerCallback):
     def on_step_end(self, *_: object, **__: object) -> None:
         """Stop it."""
         self.seconds.append(self.clock() - self.start)
+
+
+def quiet() -> None:
+    """Say nothing of the small models' loading and of what they learn from responses that cannot end."""
+    warnings.simplefilter("ignore", FutureWarning)
+    disable_progress_bar()
+    logging.getLogger("full_scale").setLevel(logging.ERROR)
 
 
 def build_trainer(
@@ -167,10 +177,6 @@ class Parts(TrainerCallback):
         parts |= {UPDATE: taken["step"] - taken["inputs"], OPTIMISER: taken[OPTIMISER]}
         self.steps.append({"": whole, **parts, REST: whole - sum(parts.values())})
 
-    def medians(self) -> dict[str, float]:
-        """Of each part, over all steps but the first; the whole step's is named ""."""
-        return {part: statistics.median(step[part] for step in self.steps[1:]) for part in self.steps[0]}
-
 
 def tiny_trainer(name: str, folder: str, steps: int, load: Load) -> GRPOTrainer:
     """A trainer of the shipped model on rendered problems."""
@@ -203,14 +209,19 @@ def tiny_trainer(name: str, folder: str, steps: int, load: Load) -> GRPOTrainer:
     return build_trainer(name, load_model(TINY_MODEL), processor, rows, args, partial(total_reward, format_weight=0.1))
 
 
-def step_parts(name: str, steps: int, load: Load) -> dict[str, float]:
-    """CPU seconds of a step and its parts, medians over all steps but one before them."""
+def step_parts(name: str, steps: int, load: Load) -> list[dict[str, float]]:
+    """CPU seconds of each step and its parts, after one that does not count; the whole step's are named ""."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = tiny_trainer(name, folder, steps + 1, load)
         parts = Parts(trainer)
         trainer.add_callback(parts)
         trainer.train()
-    return parts.medians()
+    return parts.steps[1:]
+
+
+def typical(steps: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The median of each part."""
+    return {part: statistics.median(step[part] for step in steps) for part in steps[0]}
 
 
 def growth_mib(name: str, pixels: int) -> float:
@@ -248,7 +259,7 @@ def step_rows(pixels: int, *, turns: int, steps: int) -> list[Row]:
     }  # first: a child starts at its parent's peak
     torch.set_num_threads(1)
     load, (whole, update, most) = Load(pixels=pixels), BARS[pixels]
-    found = [{name: step_parts(name, steps, load) for name in (STOCK, *METHODS)} for _ in range(turns)]
+    found = [{name: typical(step_parts(name, steps, load)) for name in (STOCK, *METHODS)} for _ in range(turns)]
     rows = [
         Row.of(
             f"{name}: {part}" if part else name,
@@ -276,15 +287,14 @@ GROWTH = {
 """Name -> what is trained on; else the prompts are of 45 tokens, the responses of 48, G is 8."""
 
 
-def growth_rows(turns: int = 1, steps: int = 2) -> list[Row]:
-    """How a step of calibrl, and its forward and backward pass, grow beside stock TRL's."""
+def growth_rows(steps: int = 2) -> list[Row]:
+    """How a step of calibrl, and its forward and backward pass, grow beside stock TRL's, step by step."""
     torch.set_num_threads(1)
-    turn = cache(lambda load, _: (step_parts("calibrl", steps, load), step_parts(STOCK, steps, load)))
+    both = cache(lambda load: (step_parts("calibrl", steps, load), step_parts(STOCK, steps, load)))
     rows = []
     for name, load in GROWTH.items():  # three names mean FIXED itself
-        found = [turn(load, number) for number in range(turns)]
         for part in ("", UPDATE, SAMPLING):
-            ours, theirs = ([parts[who][part] for parts in found] for who in (0, 1))
+            ours, theirs = ([step[part] for step in found] for found in both(load))
             rows.append(Row.of(f"{name}: {part}" if part else name, "s", ours, peer=STOCK, theirs=theirs))
     return rows
 

@@ -43,7 +43,7 @@ def test_larger_pictures_have_more_image_tokens(tmp_path):
 
 @pytest.mark.parametrize("name", [STOCK, "calibrl"])
 def test_the_parts_of_a_step_are_the_whole(name):
-    parts = step_parts(name, 1, Load(group_size=2, longest=12, shortest=12))
+    (parts,) = step_parts(name, 1, Load(group_size=2, longest=12, shortest=12))
     whole = parts.pop("")
     assert sum(parts.values()) == pytest.approx(whole)
     assert min(parts[part] for part in (SAMPLING, REWARDS, UPDATE, OPTIMISER)) > 0
@@ -58,16 +58,17 @@ def test_responses_have_the_length_that_is_asked_for(tmp_path):
     assert rows.response_mask.sum(dim=1)[~rows.is_expert].tolist() == [60] * 8
 
 
-def test_growth_has_responses_of_one_length_and_measures_equal_loads_once_a_turn(monkeypatch):
+def test_growth_has_responses_of_one_length_measures_equal_loads_once_and_compares_step_with_step(monkeypatch):
     measured = []
 
-    def parts(name, _steps, load):
+    def parts(name, steps, load):
         measured.append((name, load))
-        return dict.fromkeys(("", UPDATE, SAMPLING), float(len(measured)))
+        return [dict.fromkeys(("", UPDATE, SAMPLING), float(len(measured) * step)) for step in range(1, steps + 1)]
 
     monkeypatch.setattr(full_scale, "step_parts", parts)
-    rows = {row.name: row for row in growth_rows(turns=2)}
+    rows = {row.name: row for row in growth_rows(steps=3)}
     assert len(rows) == 3 * len(GROWTH)
     assert all(load.shortest == load.longest for _, load in measured)
-    assert {measured.count(item) for item in measured} == {2}
+    assert len(measured) == len(set(measured))
+    assert (rows["G = 4"].ours, rows["G = 4"].theirs) == (2.0, 4.0)  # medians of 1, 2, 3 and of 2, 4, 6
     assert rows["G = 8"].ours == rows["112 px"].ours == rows["responses of 48"].ours != rows["G = 16"].ours
