@@ -22,9 +22,9 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "heads": heads.rows,
     "import": core.import_rows,
     "toy": toy.rows,
-    "step, 448 px": partial(full_scale.step_rows, 448, turns=2, steps=1),
+    "step, 448 px": partial(full_scale.step_rows, 448, steps=2),
     "growth": full_scale.growth_rows,
-    "step, 112 px": partial(full_scale.step_rows, 112, turns=3, steps=3),
+    "step, 112 px": partial(full_scale.step_rows, 112, steps=9),
     "verifier": verifier.rows,
 }
 ONE_THREAD = ("step, 448 px", "growth", "step, 112 px", "verifier")

@@ -1,14 +1,13 @@
 """Cost of a training step beside stock TRL: ``python -m benchmarks "step, 112 px" "step, 448 px" growth``.
 
-All train the shipped tiny model on the same rendered problems, in turns, with a learning rate so small that they keep
-sampling the same responses. Time is the process's CPU time on one thread, so that other programs hardly matter; memory
-is the growth of a process of its own since it loaded the model.
+All train the shipped tiny model on the same rendered problems, in turns step by step, with a learning rate so small
+that they keep sampling the same responses. Time is the process's CPU time on one thread, so that other programs hardly
+matter; memory is the growth of a process of its own since it loaded the model.
 """
 
 import logging
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from threading import Semaphore, Thread
 
 import torch
 from datasets import Dataset
@@ -209,19 +209,76 @@ def tiny_trainer(name: str, folder: str, steps: int, load: Load) -> GRPOTrainer:
     return build_trainer(name, load_model(TINY_MODEL), processor, rows, args, partial(total_reward, format_weight=0.1))
 
 
-def step_parts(name: str, steps: int, load: Load) -> list[dict[str, float]]:
-    """CPU seconds of each step and its parts, after one that does not count; the whole step's are named ""."""
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = tiny_trainer(name, folder, steps + 1, load)
-        parts = Parts(trainer)
-        trainer.add_callback(parts)
-        trainer.train()
-    return parts.steps[1:]
+class Turn(TrainerCallback):
+    """Makes a trainer wait before each of its steps, so that several make theirs in turns.
+
+    The state of torch's random numbers is the trainer's own: so all trainers sample the same responses.
+
+    Attributes:
+        failure: What the trainer ended with, None where nothing went wrong.
+    """
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self._mine, self._given_back = Semaphore(0), Semaphore(0)
+
+    def on_step_begin(self, *_: object, **__: object) -> None:
+        """Give the turn back, and wait for the next one."""
+        random = torch.get_rng_state()
+        self.give_back()
+        self._mine.acquire()
+        torch.set_rng_state(random)
+
+    def give_back(self) -> None:
+        """Let the others go on."""
+        self._given_back.release()
+
+    def until_given_back(self) -> None:
+        """Wait for the trainer to come to its next step, or to its end."""
+        self._given_back.acquire()
+        if self.failure:
+            raise self.failure
+
+    def take(self) -> None:
+        """Let the trainer make a step."""
+        self._mine.release()
+        self.until_given_back()
 
 
-def typical(steps: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The median of each part."""
-    return {part: statistics.median(step[part] for step in steps) for part in steps[0]}
+def step_parts(names: Sequence[str], steps: int, load: Load) -> dict[str, list[dict[str, float]]]:
+    """CPU seconds of steps and their parts, of several trainers in turns, step by step.
+
+    Args:
+        names: The trainers.
+        steps: Of each, after one that does not count.
+        load: What is trained on.
+
+    Returns:
+        Trainer -> for each step, part -> seconds; the whole step's are named "".
+    """
+    turns, parts = {name: Turn() for name in names}, dict[str, Parts]()
+
+    def train(name: str) -> None:
+        """Train, one step in each turn."""
+        torch.set_num_threads(1)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                trainer = tiny_trainer(name, folder, steps + 1, load)
+                parts[name] = Parts(trainer)
+                trainer.add_callback(turns[name])
+                trainer.add_callback(parts[name])
+                trainer.train()
+        except Exception as error:
+            turns[name].failure = error
+        finally:
+            turns[name].give_back()
+
+    for name in names:
+        Thread(target=train, args=[name], daemon=True).start()  # where one fails, the others wait to no end
+        turns[name].until_given_back()
+    for turn in list(turns.values()) * (steps + 1):
+        turn.take()
+    return {name: parts[name].steps[1:] for name in names}
 
 
 def growth_mib(name: str, pixels: int) -> float:
@@ -243,13 +300,12 @@ def print_growth(name: str, pixels: int) -> None:
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 
-def step_rows(pixels: int, *, turns: int, steps: int) -> list[Row]:
+def step_rows(pixels: int, *, steps: int) -> list[Row]:
     """A step of each method beside stock TRL's, by parts, and its memory.
 
     Args:
         pixels: Side of the pictures.
-        turns: Of each method.
-        steps: In a turn.
+        steps: Of each method, in turns.
 
     Returns:
         The rows.
@@ -259,18 +315,18 @@ def step_rows(pixels: int, *, turns: int, steps: int) -> list[Row]:
     }  # first: a child starts at its parent's peak
     torch.set_num_threads(1)
     load, (whole, update, most) = Load(pixels=pixels), BARS[pixels]
-    found = [{name: typical(step_parts(name, steps, load)) for name in (STOCK, *METHODS)} for _ in range(turns)]
+    found = step_parts((STOCK, *METHODS), steps, load)
     rows = [
         Row.of(
             f"{name}: {part}" if part else name,
             "s",
-            [turn[name][part] for turn in found],
+            [step[part] for step in found[name]],
             peer=STOCK,
-            theirs=[turn[STOCK][part] for turn in found],
+            theirs=[step[part] for step in found[STOCK]],
             bar={"": whole, UPDATE: update}.get(part) if name == "calibrl" else None,
         )
         for name in METHODS
-        for part, seconds in found[0][STOCK].items()
+        for part, seconds in found[STOCK][0].items()
         if seconds
     ]
     mine, theirs = [memory["calibrl"]], [memory[STOCK]]
@@ -290,11 +346,11 @@ GROWTH = {
 def growth_rows(steps: int = 2) -> list[Row]:
     """How a step of calibrl, and its forward and backward pass, grow beside stock TRL's, step by step."""
     torch.set_num_threads(1)
-    both = cache(lambda load: (step_parts("calibrl", steps, load), step_parts(STOCK, steps, load)))
+    both = cache(lambda load: step_parts(("calibrl", STOCK), steps, load))
     rows = []
     for name, load in GROWTH.items():  # three names mean FIXED itself
         for part in ("", UPDATE, SAMPLING):
-            ours, theirs = ([step[part] for step in found] for found in both(load))
+            ours, theirs = ([step[part] for step in both(load)[who]] for who in ("calibrl", STOCK))
             rows.append(Row.of(f"{name}: {part}" if part else name, "s", ours, peer=STOCK, theirs=theirs))
     return rows
 
