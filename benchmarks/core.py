@@ -109,7 +109,7 @@ def objective_rows(turns: int = 5) -> list[Row]:
     ]
 
 
-def import_rows(turns: int = 3) -> list[Row]:
+def import_rows(turns: int = 2) -> list[Row]:
     """``import calibrl_ref`` beside the least that it can take, ``import torch``."""
 
     def taken(line: str) -> float:

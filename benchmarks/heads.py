@@ -1,7 +1,7 @@
 """The trainer's head beside all logits: ``python -m benchmarks heads``.
 
 Log-probabilities and entropies of hidden states, forward and backward. All logits of 8,192 tokens do not fit into the
-memory of a small machine: what they take is eight times what 1,024 tokens take, as every tensor grows with the tokens.
+memory of a small machine: what they take is sixteen times what 512 tokens take, as every tensor grows with the tokens.
 """
 
 import time
@@ -19,6 +19,8 @@ from full_scale.model.head import CHUNK, words_at_once
 
 VOCABULARY, WIDTH = 151_936, 64
 """A vocabulary of today, and a width so small that the logits are nearly all of the work."""
+TOKENS, MANY = 512, 8192
+"""Of which all logits fit into memory; and of which they do not."""
 Head: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Log-probabilities and entropies of hidden states, output matrix and next tokens."""
 
@@ -51,26 +53,26 @@ def both_ways(head: Head, tokens: int) -> None:
 
 
 def rows(turns: int = 2) -> list[Row]:
-    """The trainer's head beside all logits: time at 1,024 tokens, memory at 8,192."""
+    """The trainer's head beside all logits: time at few tokens, memory at many."""
     torch.set_num_threads(2)
 
     def taken(head: Head) -> float:
         """Wall seconds."""
         start = time.perf_counter()
-        both_ways(head, 1024)
+        both_ways(head, TOKENS)
         return time.perf_counter() - start
 
     ours, theirs = in_turns(lambda: taken(chunked), lambda: taken(all_logits), turns)
-    peak = peak_bytes(lambda: both_ways(chunked, 8192)) / 2**20
-    plain = 8 * peak_bytes(lambda: both_ways(all_logits, 1024)) / 2**20
+    peak = peak_bytes(lambda: both_ways(chunked, MANY)) / 2**20
+    plain = MANY / TOKENS * peak_bytes(lambda: both_ways(all_logits, TOKENS)) / 2**20
     torch.set_num_threads(1)
     return [
-        Row.of(f"vocabulary {VOCABULARY:,}, 1,024 tokens", "s", ours, peer="all logits", theirs=theirs, bar=1.5),
+        Row.of(f"vocabulary {VOCABULARY:,}, {TOKENS} tokens", "s", ours, peer="all logits", theirs=theirs, bar=1.5),
         Row.of(
-            f"vocabulary {VOCABULARY:,}, 8,192 tokens: peak",
+            f"vocabulary {VOCABULARY:,}, {MANY:,} tokens: peak",
             "MiB",
             [peak],
-            peer="all logits (8 x 1,024)",
+            peer=f"all logits ({MANY // TOKENS} x {TOKENS})",
             theirs=[plain],
             bar=1 / 8,
         ),

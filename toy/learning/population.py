@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import torch
@@ -145,16 +146,23 @@ def sample_batch(population: Population, objective: Objective, node_log_prob: Te
     if expert:
         path = torch.cat([path, population.demonstration], -1)
         correct = torch.cat([correct, population.demonstration_correct], -1)
-    return _value(objective, path, correct, population.training.rollouts)
+    return _value(objective, path, correct, *_rows(*path.shape, population.training.rollouts))
 
 
-def _value(objective: Objective, path: Tensor, correct: Tensor, rollouts: int) -> Batch:
-    seeds, families, prompts, size = path.shape
+@cache
+def _rows(seeds: int, families: int, prompts: int, size: int, rollouts: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Prompt, seed, and whether it is the expert's, of each row: the same in every step."""
     numbers = torch.arange(seeds * families * prompts).reshape(seeds, prompts, families).swapaxes(1, 2)
     group = numbers.flatten().repeat_interleave(size)  # ids in the order of the prompts, whose families take turns
-    replica = torch.arange(seeds).repeat_interleave(path[0].numel())
-    is_expert = torch.arange(path.numel()) % size >= rollouts
-    verdict = correct.flatten()
+    replica = torch.arange(seeds).repeat_interleave(families * prompts * size)
+    is_expert = torch.arange(len(group)) % size >= rollouts
+    return group, replica, is_expert
+
+
+def _value(
+    objective: Objective, path: Tensor, correct: Tensor, group: Tensor, replica: Tensor, is_expert: Tensor
+) -> Batch:
+    seeds, verdict = len(path), correct.flatten()
     reward = objective.shape_reward(verdict.double(), torch.full_like(group, 1))
     advantage = objective.advantage(reward, group, is_expert)
     rows = (reward, advantage, group, is_expert, verdict)

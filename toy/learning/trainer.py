@@ -203,10 +203,10 @@ def _update(
     population: Population, objective: Objective, batch: Batch, sampler: Tensor, optimizer: torch.optim.Optimizer
 ) -> None:
     """Take the gradient steps of one batch; ``sampler`` is the policy that sampled it, differentiable."""
-    old = sampler.detach()
+    old, learns = sampler.detach(), bool(batch.keep.any())
     for update in range(population.training.updates):
-        optimizer.zero_grad(set_to_none=False)
-        if bool(batch.keep.any()):  # a batch without a row to learn from leaves the gradient at zero
+        optimizer.zero_grad(set_to_none=learns)  # without a row to learn from the gradient is zero
+        if learns:
             node_log_prob = population.node_log_prob() if update else sampler
             rollouts = build_rollouts(population, objective, batch, node_log_prob, old)
             objective(kept_rows(rollouts, batch)).total.backward()  # type: ignore[no-untyped-call]  # torch's own stub
