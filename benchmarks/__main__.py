@@ -18,16 +18,16 @@ from benchmarks.rows import FILE, Row, changes, load, save, table
 from cli.names import check_choice
 
 SECTIONS: dict[str, Callable[[], list[Row]]] = {
-    "objectives": core.objective_rows,
-    "heads": heads.rows,
     "import": core.import_rows,
     "toy": toy.rows,
     "step, 448 px": partial(full_scale.step_rows, 448, steps=2),
     "growth": full_scale.growth_rows,
     "step, 112 px": partial(full_scale.step_rows, 112, steps=9),
+    "heads": heads.rows,
     "verifier": verifier.rows,
+    "objectives": core.objective_rows,
 }
-ONE_THREAD = ("step, 448 px", "growth", "step, 112 px", "verifier")
+ONE_THREAD = ("step, 448 px", "growth", "step, 112 px", "heads", "verifier", "objectives")
 """Sections that may be measured two at once."""
 
 

@@ -93,7 +93,7 @@ def peak_tensors(loss: Loss, fields: dict[str, Tensor]) -> float:
     return peak_bytes(lambda: torch.autograd.backward(loss(rollouts))) / (one.numel() * one.element_size())
 
 
-def objective_rows(turns: int = 5) -> list[Row]:
+def objective_rows(turns: int = 3) -> list[Row]:
     """Each recipe beside the surrogate written out by hand."""
     torch.set_num_threads(1)
     fields, found = batch(), []

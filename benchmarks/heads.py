@@ -54,18 +54,17 @@ def both_ways(head: Head, tokens: int) -> None:
 
 def rows(turns: int = 2) -> list[Row]:
     """The trainer's head beside all logits: time at few tokens, memory at many."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
     def taken(head: Head) -> float:
-        """Wall seconds."""
-        start = time.perf_counter()
+        """Processor seconds."""
+        start = time.process_time()
         both_ways(head, TOKENS)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     ours, theirs = in_turns(lambda: taken(chunked), lambda: taken(all_logits), turns)
     peak = peak_bytes(lambda: both_ways(chunked, MANY)) / 2**20
     plain = MANY / TOKENS * peak_bytes(lambda: both_ways(all_logits, TOKENS)) / 2**20
-    torch.set_num_threads(1)
     return [
         Row.of(f"vocabulary {VOCABULARY:,}, {TOKENS} tokens", "s", ours, peer="all logits", theirs=theirs, bar=1.5),
         Row.of(

@@ -44,7 +44,7 @@ def comparison_seconds(workers: int) -> float:
             return time.perf_counter() - start
 
 
-def train_rate(recipe: str, seeds: Sequence[int] = range(32), steps: int = 300) -> float:
+def train_rate(recipe: str, seeds: Sequence[int] = range(32), steps: int = 200) -> float:
     """Rollouts a second of one thread, the update included."""
     torch.set_num_threads(1)
     training = Training(steps=steps, points=2)

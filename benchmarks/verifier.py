@@ -153,7 +153,7 @@ def math_verify_alone(problem: Problem, response: str, said: str) -> object:
     return verify(parse(f"${problem.answer}$"), parse(f"\\boxed{{{said}}}"))
 
 
-def rows(count: int = 3000, turns: int = 2) -> list[Row]:
+def rows(count: int = 1500, turns: int = 2) -> list[Row]:
     """The training reward and MATH-Vision's own score beside math-verify, and the checker's start."""
     made = outputs(count)
     found = [Row.of("the checker's start", "s", [seconds(start_checker) for _ in range(turns)])]

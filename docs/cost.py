@@ -140,8 +140,8 @@ def written() -> str:
             "![seconds of a step as groups, responses and pictures grow](growth.png)",
             "",
             "One update of the tiny vision-language model, 4 prompts, in CPU seconds of one thread; stock TRL has no"
-            " expert. What is not varied is G = 8, 112 pixels, and responses that end by themselves after about 40"
-            " tokens. Figures: [results/bench.json](../results/bench.json), from a busy machine.",
+            " expert. What is not varied is G = 8, 112 pixels, and responses of 48 tokens, none of which ends before."
+            " Figures: [results/bench.json](../results/bench.json).",
             "",
             "## Where the seconds of a step go",
             "",
@@ -151,11 +151,14 @@ def written() -> str:
             " each response's picture to the processor, here each prompt's is given once.*",
             "",
             "What is left is the model. `python -m cProfile full_scale/train.py --steps 20 --evaluate-problems"
-            " 0` (2026-11-26, a busy core, and the profiler slows Python): of 111 s in 20 updates sampling took"
-            " 52, the backward pass 28, the forward pass 17; the verifier less than 1. Within sampling the key-"
-            " value caches, which grow by a copy for each token, took 11. Before the first update all 2,000"
-            " problems are read once as the model will read them, so that a broken one is named before anything"
-            " is lost: 30 s under the profiler, 8 s of CPU time without it.",
+            " 0` (2026-11-27; the profiler slows Python): of 62 s in 20 updates sampling took 29, the backward pass"
+            " 19, the forward pass 11; the verifier 1. Before the first update all 2,000 problems are read once as"
+            " the model will read them, so that a broken one is named before anything is lost: 15 s under the"
+            " profiler.",
+            "",
+            "That profile, a day before, showed 11 of 97 s in the key-value cache, which transformers copies for each"
+            " token. It grows in place now, by 64 tokens at a time, and responses that have ended are no longer"
+            " computed (`full_scale/model/decoding.py`); the cache takes 1 s. The sampled tokens are the same.",
             "",
             "## On paper",
             "",
