@@ -128,11 +128,11 @@ def test_in_single_precision_too(name):
     assert_equal(groups, architecture(name, dtype=torch.float32), tolerance=1e-5)
 
 
-def generated(model, groups, copies, **options):
+def generated(model, groups, copies, *, longest=6, ends=1, **options):
     """Tokens of ``copies`` responses to each prompt, with the pictures of all rows, or of each prompt once."""
     rows = [number for number in range(len(groups.prompts)) for _ in range(copies)]
     sees = bool(groups.inputs(rows))
-    config = GenerationConfig(max_new_tokens=6, pad_token_id=0, eos_token_id=1, **options)
+    config = GenerationConfig(max_new_tokens=longest, pad_token_id=0, eos_token_id=ends, **options)
     told = {"input_ids": groups.prompt_ids[rows], "attention_mask": groups.prompt_mask[rows]}
 
     def inputs(numbers):
@@ -159,6 +159,16 @@ def test_the_same_tokens_are_sampled(name, prompts, options):
     own = apart[:, groups.prompt_ids.shape[1] :]
     assert len({tuple(row.tolist()) for row in own}) > 1
     assert "generate" not in vars(model)
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_the_same_tokens_are_sampled_behind_pictures_although_what_has_ended_is_left_out(name):
+    groups = Groups(name, [(9, [2, 1]), (4, [3])], [(0, 1)], extra=1)
+    ends = list(range(12, 20))
+    apart, shared = generated(architecture(name), groups, 12, longest=20, ends=ends, do_sample=True, top_k=0)
+    assert torch.equal(shared, apart)
+    written = (~torch.isin(apart[:, groups.prompt_ids.shape[1] :], torch.tensor(ends)).cumsum(1).bool()).sum(1)
+    assert written.min() < 5 < written.max()
 
 
 def test_a_prompt_that_differs_within_its_group_is_refused():
