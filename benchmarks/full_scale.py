@@ -282,7 +282,7 @@ def step_parts(names: Sequence[str], steps: int, load: Load) -> dict[str, list[d
 
 
 def growth_mib(name: str, pixels: int) -> float:
-    """What a process takes more than after loading the model when it trains a step, MiB."""
+    """What a process takes more than after loading the model when it trains two steps, MiB."""
     command = [sys.executable, "-m", "benchmarks.full_scale", name, str(pixels)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
@@ -291,10 +291,10 @@ def growth_mib(name: str, pixels: int) -> float:
 
 
 def print_growth(name: str, pixels: int) -> None:
-    """Train a step, and print how much the peak of memory grew, in MiB."""
+    """Train two steps, and print how much the peak of memory grew, in MiB."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = tiny_trainer(name, folder, 1, Load(pixels=pixels))
+        trainer = tiny_trainer(name, folder, 2, Load(pixels=pixels))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         trainer.train()
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)

@@ -161,8 +161,10 @@ class Rollouts(_Derived):
     @property
     def replica_segment(self) -> Int[Tensor, " rows"]:
         """The replicas numbered likewise; 0 where all rows are one batch."""
-        ids = torch.zeros_like(self.group) if self.replica is None else self.replica
-        return self._once("replica", lambda: segment_ids(ids)[0])
+        if self.replica is None:
+            return torch.zeros_like(self.group)
+        replica = self.replica
+        return self._once("replica", lambda: segment_ids(replica)[0])
 
     def trajectory_log_prob(self) -> Float[Tensor, " rows"]:
         """Log-probability of each row's whole response under the current policy, in nats; 0 without tokens."""

@@ -1,14 +1,16 @@
 """Decoding with keys and values that grow in place, without the responses that have ended, gives the same tokens."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from architectures import architecture
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GenerationConfig
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from full_scale.model.decoding import MOST_LEFT, ROOM, GrowingLayer
+from full_scale.model.decoding import MOST_LEFT, ROOM, GrowingLayer, Unended
 from full_scale.model.shared_prompt import generate_shared
 
 
@@ -92,6 +94,17 @@ def test_responses_that_have_ended_are_not_computed(name, ends):
     assert rows[0] == 32
     if isinstance(ends, list) and len(ends) > 1:
         assert rows[-1] < 8
+
+
+def test_one_response_is_computed_although_all_have_ended():
+    """Processes that share a model must all go on calling it, as long as one of them writes."""
+    unended = Unended(DynamicCache(), 3, torch.tensor([7]))
+    for token, computed in ((7, 3), (5, 3), (7, 1), (0, 1)):  # the first is the prompts' last token
+        _, told = unended.before(None, (), {"input_ids": torch.full((3, 1), token)})
+        assert told["input_ids"].tolist() == [[token]] * computed
+        output = SimpleNamespace(last_hidden_state=torch.ones(computed, 1, 2))
+        unended.after(None, (), output)
+        assert output.last_hidden_state.sum(dim=(1, 2)).tolist() == [2.0] * computed + [0.0] * (3 - computed)
 
 
 def test_the_model_is_left_as_it_was():
